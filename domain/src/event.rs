@@ -303,6 +303,25 @@ impl Event {
     }
 }
 
+macro_rules! kinds {
+    ($($payload:ty => $kind:ident),+ $(,)?) => {$(
+        impl From<$payload> for Event {
+            fn from(event: $payload) -> Self {
+                Self::$kind(event)
+            }
+        }
+    )+};
+}
+
+kinds! {
+    catalog::CatalogEvent => Catalog,
+    plan::PlanEvent => Plan,
+    run::RunEvent => Run,
+    data::DataEvent => Data,
+    agent::AgentEvent => Agent,
+    journal::JournalEvent => Journal,
+}
+
 /// Something people ask about by its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Entity {

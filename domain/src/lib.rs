@@ -14,3 +14,5 @@ pub mod time;
 
 pub mod event;
 pub mod reservation;
+
+pub mod decision;

@@ -8,6 +8,7 @@ use super::stored_events;
 use crate::tag::TagSet;
 
 /// What happens to a Plan.
+#[expect(clippy::large_enum_variant, reason = "Plan events are few and short-lived; a box would only be in the way")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum PlanEvent {
     /// A user's Plan was registered.
