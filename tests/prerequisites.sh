@@ -1,0 +1,18 @@
+# The tests start a PostgreSQL server of their own as an ordinary user; this makes sure that
+# they can. As root it installs what is missing; otherwise it names the one line that does.
+set -eu
+
+missing=
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
+command -v setpriv >/dev/null 2>&1 || missing="$missing util-linux"
+[ -z "$missing" ] && exit 0
+
+if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing$missing" >&2
+    apt-get update
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+else
+    echo "The tests need Debian packages that are not installed. As root, run:" >&2
+    echo "    apt-get update && apt-get install -y --no-install-recommends$missing" >&2
+    exit 1
+fi
