@@ -1,3 +1,25 @@
-//! Contracts that outlive a process: what goes over the wire and what is stored.
+//! Contracts that outlive a process.
+//!
+//! What two programs, or a program and its own past, must agree on is written here once: the JSON of
+//! the HTTP API ([`api`], which is the original's wire, so an unmodified client understands it), the
+//! notations inside it ([`image`], [`quantity`], [`duration`], [`instant`]), and the stored messages
+//! ([`proto`]). Beside the Rust code, `migrations/` holds the tables of the log and `events/` one
+//! golden example of every event and version.
+//!
+//! Everything is pure: text in, values out. Nothing here opens a file or a socket, and no rule of
+//! the domain is decided here.
+//!
+//! The modules, in reading order.
 
-pub mod proto;
+pub mod api;
+
+pub mod duration;
+pub mod image;
+pub mod instant;
+pub mod quantity;
+
+/// Stored and streamed messages, generated from `proto/*.proto`.
+#[expect(missing_docs, reason = "the modules are generated; messages are documented in their .proto files")]
+pub mod proto {
+    include!(concat!(env!("OUT_DIR"), "/proto.rs"));
+}

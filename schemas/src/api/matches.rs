@@ -1,0 +1,42 @@
+//! *Ours.* Why a Plan matches, or can never match.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Tag;
+
+/// What a Plan finds for its inputs at present.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanMatches {
+    /// The Plan.
+    pub plan_id: String,
+    /// One for every input, in the order of the Plan's.
+    pub inputs: Vec<InputMatches>,
+    /// Runs of the Plan that have not ended.
+    pub pending: u64,
+    /// Why no further Runs are made although Data fit; absent when nothing holds the Plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+}
+
+/// What one input finds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InputMatches {
+    /// Where the input is mounted.
+    pub path: String,
+    /// What it asks for.
+    pub tags: Vec<Tag>,
+    /// How many usable Data fit.
+    pub candidates: u64,
+    /// When none fits: a Data that lacks the fewest tags, if any Data has at least one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<String>,
+    /// When none fits: the tags that the nearest Data lacks; all, if there is no nearest.
+    #[serde(default)]
+    pub missing: Vec<Tag>,
+    /// When none fits: whether some Plan's output or log would fit once it is made.
+    #[serde(default)]
+    pub producible: bool,
+}

@@ -1,0 +1,87 @@
+//! Instants as the wire writes them (web-api 1.5).
+
+use std::fmt;
+
+use chrono::{DateTime, FixedOffset, Timelike};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::api::text_schema;
+
+/// A date and time with the offset it was written in.
+///
+/// Read: strict RFC 3339 with any number of fraction digits. Written: at most milliseconds
+/// (truncated, trailing zeros dropped) and a numeric offset, never `Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(DateTime<FixedOffset>);
+
+/// The text is not an RFC 3339 date and time with `T` and an offset.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a time: write it like 2025-03-03T09:15:02.4+00:00")]
+pub struct MalformedInstant {
+    /// What was given.
+    pub text: String,
+}
+
+impl Instant {
+    /// Parses strict RFC 3339: `T`, then `Z` or an offset with a colon.
+    ///
+    /// # Errors
+    /// Date only, a space for `T`, or a missing or colon-less offset is refused.
+    pub fn parse(text: &str) -> Result<Self, MalformedInstant> {
+        let malformed = || MalformedInstant { text: text.to_owned() };
+        if text.as_bytes().get(10) != Some(&b'T') || text.ends_with('z') {
+            return Err(malformed());
+        }
+        DateTime::parse_from_rfc3339(text).map(Self).map_err(|_| malformed())
+    }
+
+    /// The instant `ms` milliseconds after 1970-01-01T00:00:00Z, in UTC; `None` beyond the calendar.
+    #[must_use]
+    pub fn from_unix_ms(ms: i64) -> Option<Self> {
+        DateTime::from_timestamp_millis(ms).map(|utc| Self(utc.fixed_offset()))
+    }
+
+    /// Milliseconds after 1970-01-01T00:00:00Z, truncated.
+    #[must_use]
+    pub fn unix_ms(&self) -> i64 {
+        self.0.timestamp_millis()
+    }
+
+    /// The calendar's own type.
+    #[must_use]
+    pub fn as_date_time(&self) -> &DateTime<FixedOffset> {
+        &self.0
+    }
+}
+
+impl From<DateTime<FixedOffset>> for Instant {
+    fn from(exact: DateTime<FixedOffset>) -> Self {
+        Self(exact)
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.format("%Y-%m-%dT%H:%M:%S"))?;
+        match (self.0.nanosecond() / 1_000_000) % 1_000 {
+            0 => {}
+            ms => f.write_str(format!(".{ms:03}").trim_end_matches('0'))?,
+        }
+        write!(f, "{}", self.0.format("%:z"))
+    }
+}
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Instant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+text_schema!(Instant, "2025-03-03T09:15:02.418+00:00", "RFC 3339, at most milliseconds, numeric offset");
