@@ -18,8 +18,4 @@ pub mod image;
 pub mod instant;
 pub mod quantity;
 
-/// Stored and streamed messages, generated from `proto/*.proto`.
-#[expect(missing_docs, reason = "the modules are generated; messages are documented in their .proto files")]
-pub mod proto {
-    include!(concat!(env!("OUT_DIR"), "/proto.rs"));
-}
+pub mod proto;
