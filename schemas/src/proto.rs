@@ -1,0 +1,8 @@
+//! Messages of snapshots and exports, compiled from the files in `proto/`: one module for each package.
+
+#[expect(missing_docs, unreachable_pub, reason = "generated; the .proto files carry the comments")]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/proto.rs"));
+}
+
+pub use generated::knitfab::*;
