@@ -15,4 +15,7 @@ pub mod time;
 pub mod event;
 pub mod reservation;
 
+pub mod catalog;
 pub mod decision;
+pub mod matching;
+pub mod plan;
