@@ -76,3 +76,6 @@ macro_rules! text_schema {
     };
 }
 pub(crate) use text_schema;
+
+#[cfg(test)]
+mod tests;

@@ -136,3 +136,37 @@ fn decimal(f: &mut fmt::Formatter<'_>, ns: u64, unit_ns: u64, unit: &str) -> fmt
     }
     f.write_str(unit)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_in_use_is_read_and_written_canonically() {
+        for (given, ns, written) in [
+            ("1h30m0s", 5_400_000_000_000, "1h30m0s"),
+            ("1h30m", 5_400_000_000_000, "1h30m0s"),
+            ("1m30s", 90_000_000_000, "1m30s"),
+            ("300ms", 300_000_000, "300ms"),
+            ("1.5s", 1_500_000_000, "1.5s"),
+            ("1h2m3s", 3_723_000_000_000, "1h2m3s"),
+            ("5m", 300_000_000_000, "5m0s"),
+            ("24h", 86_400_000_000_000, "24h0m0s"),
+            ("0", 0, "0s"),
+            ("-1.5h", -5_400_000_000_000, "-1h30m0s"),
+            ("+.5us", 500, "500ns"),
+            ("1\u{b5}s500ns", 1_500, "1.5\u{b5}s"),
+            ("1.1\u{3bc}s", 1_100, "1.1\u{b5}s"),
+        ] {
+            let duration = GoDuration::parse(given).unwrap();
+            assert_eq!((duration.ns, duration.to_string().as_str()), (ns, written), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_unit_or_no_number_is_refused() {
+        for bad in ["", "-", "1", "1d", "h", ".s", "1 h", "1h ", "1e3s", "300000h0", "9999999999999h", "é"] {
+            assert!(GoDuration::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -128,3 +128,58 @@ impl fmt::Display for ImageReference {
         write!(f, "{}:{}", self.repository, self.tag)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_normalised() {
+        for (given, stored) in [
+            ("ubuntu:22.04", "ubuntu:22.04"),
+            ("ubuntu", "ubuntu:latest"),
+            ("ubuntu:", "ubuntu:latest"),
+            ("docker.io/ubuntu:22.04", "index.docker.io/library/ubuntu:22.04"),
+            ("docker.io/a/b", "index.docker.io/a/b:latest"),
+            ("index.docker.io/ubuntu", "index.docker.io/library/ubuntu:latest"),
+            ("registry.example.com:5000/nlp/train:v3", "registry.example.com:5000/nlp/train:v3"),
+            ("repo.invalid:5000/image-name", "repo.invalid:5000/image-name:latest"),
+            ("localhost/tool:A-1_b.c", "localhost/tool:A-1_b.c"),
+            ("nlp/train:v3", "nlp/train:v3"),
+            ("host:latest", "host:latest"),
+        ] {
+            assert_eq!(ImageReference::parse(given).unwrap().to_string(), stored);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_refused_with_its_rule() {
+        let digest = format!("ubuntu@sha256:{}", "0".repeat(64));
+        let long_name = "a".repeat(NAME_CHARS_MAX + 1);
+        let long_tag = format!("ubuntu:{}", "a".repeat(TAG_CHARS_MAX + 1));
+        let refusal = |text: &str| ImageReference::parse(text).unwrap_err();
+        assert!(matches!(refusal(&digest), MalformedImage::Digest { .. }));
+        assert!(matches!(refusal(""), MalformedImage::Nameless { .. }));
+        assert!(matches!(refusal(":v1"), MalformedImage::Nameless { .. }));
+        assert!(matches!(refusal("example.com/"), MalformedImage::Nameless { .. }));
+        assert!(matches!(refusal("a"), MalformedImage::NameLength { .. }));
+        assert!(matches!(refusal(&long_name), MalformedImage::NameLength { .. }));
+        assert!(matches!(refusal("Ubuntu"), MalformedImage::NameCharacter { character: 'U', .. }));
+        assert!(matches!(refusal("a b"), MalformedImage::NameCharacter { character: ' ', .. }));
+        assert!(matches!(refusal("ubuntu:a b"), MalformedImage::Tag { .. }));
+        assert!(matches!(refusal("ubuntu:a:b"), MalformedImage::Tag { .. }));
+        assert!(matches!(refusal(&long_tag), MalformedImage::Tag { .. }));
+    }
+
+    #[test]
+    fn pln_25_a_search_is_cut_at_the_first_colon_after_the_last_slash() {
+        for (given, cut) in [
+            ("repo.invalid:5000/image-name:v0.0-alpha", ("repo.invalid:5000/image-name", Some("v0.0-alpha"))),
+            ("repo.invalid:5000/image-name", ("repo.invalid:5000/image-name", None)),
+            ("repo:5000/a/b:", ("repo:5000/a/b", Some(""))),
+            ("image-name:v0.0-alpha", ("image-name", Some("v0.0-alpha"))),
+        ] {
+            assert_eq!(split_tag(given), cut);
+        }
+    }
+}

@@ -85,3 +85,35 @@ impl<'de> Deserialize<'de> for Instant {
 }
 
 text_schema!(Instant, "2025-03-03T09:15:02.418+00:00", "RFC 3339, at most milliseconds, numeric offset");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_with_at_most_milliseconds_and_a_numeric_offset() {
+        for (given, written) in [
+            ("2024-03-06T09:25:16.5869Z", "2024-03-06T09:25:16.586+00:00"),
+            ("2024-03-06T09:25:16.400+09:00", "2024-03-06T09:25:16.4+09:00"),
+            ("2021-10-22T12:34:56.000+07:00", "2021-10-22T12:34:56+07:00"),
+            ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+00:00"),
+        ] {
+            assert_eq!(Instant::parse(given).unwrap().to_string(), written);
+        }
+    }
+
+    #[test]
+    fn loose_forms_are_refused() {
+        for bad in ["2024-03-06", "2024-03-06 09:25:16Z", "2024-03-06T09:25:16", "2024-03-06T09:25:16+0900", "soon"] {
+            assert!(Instant::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn milliseconds_come_back() {
+        let instant = Instant::from_unix_ms(1_741_000_502_418).unwrap();
+        assert_eq!(instant.to_string(), "2025-03-03T11:15:02.418+00:00");
+        assert_eq!(instant.unix_ms(), 1_741_000_502_418);
+        assert_eq!(Instant::from_unix_ms(i64::MAX), None);
+    }
+}

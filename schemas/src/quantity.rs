@@ -204,3 +204,69 @@ impl Visitor<'_> for QuantityVisitor {
 }
 
 text_schema!(Quantity, "4Gi", "A quantity in Kubernetes' notation; requests may also give a number");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn canonical(text: &str) -> String {
+        Quantity::parse(text).unwrap().to_string()
+    }
+
+    #[test]
+    fn quantities_are_returned_canonical() {
+        for (given, returned) in [
+            ("0.5", "500m"),
+            ("1000m", "1"),
+            ("1024Mi", "1Gi"),
+            ("1500Mi", "1500Mi"),
+            ("0.5Gi", "512Mi"),
+            ("1.5Gi", "1536Mi"),
+            ("1000M", "1G"),
+            ("512", "512"),
+            ("1e3", "1e3"),
+            ("0.1Ki", "102400m"),
+            ("0.5Ki", "512"),
+            ("0", "0"),
+            ("0Gi", "0"),
+            ("-1.5", "-1500m"),
+            ("+2k", "2k"),
+            ("1500", "1500"),
+            ("1E", "1E"),
+            ("1E3", "1e3"),
+            ("1.", "1"),
+            (".5", "500m"),
+            ("1e-3", "1e-3"),
+            ("0.3n", "1n"),
+            ("100Ei", "9223372036854775807"),
+            ("1e99", "9223372036854775807"),
+        ] {
+            assert_eq!(canonical(given), returned, "{given}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_json_are_quantities_too() {
+        let parse = |json: &str| serde_json::from_str::<Quantity>(json).map(|quantity| quantity.to_string());
+        assert_eq!(parse("0.5").unwrap(), "500m");
+        assert_eq!(parse("4").unwrap(), "4");
+        assert_eq!(parse("-4").unwrap(), "-4");
+        assert!(parse("true").is_err());
+        assert!(parse("\"2 Gi\"").is_err());
+    }
+
+    #[test]
+    fn what_kubernetes_refuses_is_refused() {
+        for bad in ["", "K", "1K", "1KiB", "Gi", "1.2.3", "--1", "1e", "1e1.5", "one", "1 ", "12345678901234567890"] {
+            assert!(Quantity::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn amounts_round_up() {
+        assert_eq!(Quantity::parse("1500u").unwrap().milli(), 2);
+        assert_eq!(Quantity::parse("2Ki").unwrap().units(), 2_048);
+        assert_eq!(Quantity::parse("2500m").unwrap().units(), 3);
+    }
+}
