@@ -19,3 +19,7 @@ pub mod catalog;
 pub mod decision;
 pub mod matching;
 pub mod plan;
+
+pub mod agent;
+pub mod data;
+pub mod run;
