@@ -19,3 +19,5 @@ pub mod instant;
 pub mod quantity;
 
 pub mod proto;
+
+pub mod migrations;
