@@ -11,3 +11,6 @@
 
 pub mod projection;
 pub mod snapshot;
+
+pub mod matcher;
+pub mod worklists;
