@@ -11,10 +11,9 @@ use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
 use crate::decision::{Decision, Versioned};
-use crate::event::StreamId;
-use crate::event::StreamType;
 use crate::event::catalog::CatalogEvent;
 use crate::event::plan::PlanDefinition;
+use crate::event::{StreamId, StreamType};
 use crate::id::PlanId;
 use crate::plan::{InvalidPlan, PlanDraft, validate};
 
@@ -66,13 +65,18 @@ pub enum RegistrationRefused {
     },
 }
 
+/// How many Plans of a cycle a refusal writes out; a longer way is cut in the middle.
+const TOLD_PLANS_MAX: usize = 8;
+
 fn route(through: &[PlanId]) -> String {
+    let told = |plans: &[PlanId]| plans.iter().map(ToString::to_string).collect::<Vec<_>>().join(" -> ");
     match through {
         [] => ", because its outputs or log carry every tag that one of its inputs asks for".to_owned(),
-        plans => {
-            let plans: Vec<String> = plans.iter().map(ToString::to_string).collect();
-            format!(" through the Plans {}", plans.join(" -> "))
+        [first @ .., last] if first.len() >= TOLD_PLANS_MAX => {
+            let (near, cut) = first.split_at(TOLD_PLANS_MAX - 1);
+            format!(" through the Plans {} -> … ({} more) -> {last}", told(near), cut.len())
         }
+        plans => format!(" through the Plans {}", told(plans)),
     }
 }
 

@@ -15,11 +15,14 @@ pub mod time;
 pub mod event;
 pub mod reservation;
 
-pub mod catalog;
 pub mod decision;
-pub mod matching;
+
 pub mod plan;
+
+pub mod catalog;
+pub mod matching;
+
+pub mod run;
 
 pub mod agent;
 pub mod data;
-pub mod run;

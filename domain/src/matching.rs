@@ -46,9 +46,11 @@ impl Requirement {
     pub fn of(input: &TagSet) -> Self {
         let mut required = Self::default();
         for tag in input {
-            match (tag.key.as_str(), Timestamp::parse(&tag.value)) {
-                (KEY_ID, _) if required.id_pin.is_none() => required.id_pin = Some(tag.value.clone()),
-                (KEY_TIMESTAMP, Ok(pin)) if required.instant_pin.is_none() => required.instant_pin = Some(pin),
+            match tag.key.as_str() {
+                KEY_ID if required.id_pin.is_none() => required.id_pin = Some(tag.value.clone()),
+                KEY_TIMESTAMP if required.instant_pin.is_none() && tag.instant().is_some() => {
+                    required.instant_pin = tag.instant();
+                }
                 _ if tag.is_system() => required.absurd = true,
                 _ => required.tags.push(tag.clone()),
             }

@@ -8,7 +8,7 @@
 
 mod builtin;
 mod change;
-mod draft;
+pub(crate) mod draft;
 mod hash;
 pub mod limits;
 mod validation;

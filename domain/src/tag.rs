@@ -99,6 +99,12 @@ impl Tag {
     pub fn is_system(&self) -> bool {
         is_system_key(&self.key)
     }
+
+    /// The instant that a `knit#timestamp` tag names, if it names one; other tags name none.
+    #[must_use]
+    pub fn instant(&self) -> Option<Timestamp> {
+        (self.key == KEY_TIMESTAMP).then(|| Timestamp::parse(&self.value).ok()).flatten()
+    }
 }
 
 /// Whether `key` is reserved (starts with exactly `knit#`).
@@ -143,7 +149,7 @@ impl TagSet {
         let mut seen = std::collections::HashSet::new();
         let mut instants = std::collections::HashSet::new();
         for tag in tags {
-            let fresh_instant = match instant_of(&tag) {
+            let fresh_instant = match tag.instant() {
                 Some(instant) => instants.insert(instant),
                 None => true,
             };
@@ -193,10 +199,6 @@ impl TagSet {
     pub fn system(&self) -> impl Iterator<Item = &Tag> {
         self.0.iter().filter(|tag| tag.is_system())
     }
-}
-
-fn instant_of(tag: &Tag) -> Option<Timestamp> {
-    (tag.key == KEY_TIMESTAMP).then(|| Timestamp::parse(&tag.value).ok()).flatten()
 }
 
 impl FromIterator<Tag> for TagSet {

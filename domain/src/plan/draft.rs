@@ -69,3 +69,7 @@ impl PlanDraft {
         }
     }
 }
+
+/// Drafts for tests, in few words.
+#[cfg(test)]
+pub(crate) mod samples;

@@ -6,7 +6,6 @@ use std::ops::Bound;
 use super::{InvalidPlan, PinProblem, Side};
 use crate::event::plan::Mountpoint;
 use crate::tag::{KEY_ID, KEY_TIMESTAMP, Tag, TagSet};
-use crate::time::Timestamp;
 
 /// The path as it is stored and compared: without one trailing slash.
 fn trimmed(path: &str) -> &str {
@@ -78,7 +77,7 @@ fn check_pins(tags: &TagSet) -> Result<(), PinProblem> {
     for tag in tags.system() {
         let key = match tag.key.as_str() {
             KEY_ID => KEY_ID,
-            KEY_TIMESTAMP if Timestamp::parse(&tag.value).is_err() => {
+            KEY_TIMESTAMP if tag.instant().is_none() => {
                 return Err(PinProblem::NoInstant { value: tag.value.clone() });
             }
             KEY_TIMESTAMP => KEY_TIMESTAMP,
@@ -132,8 +131,5 @@ pub(super) fn canonical(at: &Mountpoint) -> Mountpoint {
 }
 
 fn canonical_tag(tag: &Tag) -> Tag {
-    match Timestamp::parse(&tag.value) {
-        Ok(instant) if tag.key == KEY_TIMESTAMP => Tag::new(KEY_TIMESTAMP, instant.to_string()),
-        Ok(_) | Err(_) => tag.clone(),
-    }
+    tag.instant().map_or_else(|| tag.clone(), |instant| Tag::new(KEY_TIMESTAMP, instant.to_string()))
 }
