@@ -48,7 +48,7 @@ pub struct AnnotationChange {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanRefused {
     /// No such Plan.
-    #[error("there is no Plan {plan_id}")]
+    #[error("there is no Plan {plan_id}: `knit plan find` lists the Plans there are")]
     Missing {
         /// What was asked for.
         plan_id: PlanId,
