@@ -10,17 +10,30 @@
 //! The matcher makes no Run. It only tells what is due; whether a Run may be made is decided by the
 //! domain, on streams that may be newer than the matcher.
 
+mod data;
 mod due;
 mod explain;
+mod fold;
+mod numbers;
+mod plans;
+mod product;
+mod records;
+mod runs;
+mod tags;
 
 pub use due::{Combination, Cursor, Due};
 pub use explain::{Held, InputMatches, Nearest, PlanMatches};
 
 use knit_domain::event::{Position, Recorded};
-use knit_domain::id::PlanId;
+use knit_domain::id::{KnitId, PlanId};
+use knit_domain::time::Timestamp;
 use knit_schemas::proto::matcher::Record;
 
-use crate::projection::{Projection, Unapplicable};
+use self::data::DataTable;
+use self::plans::Plans;
+use self::runs::Runs;
+use self::tags::Tags;
+use crate::projection::{Projection, Unapplicable, check_follows};
 use crate::snapshot::DamagedSnapshot;
 
 /// A Plan with so many Runs that have not ended gets no more until some end. Without it one Plan with
@@ -31,6 +44,10 @@ pub const PENDING_RUNS_PER_PLAN_MAX: u32 = 10_000;
 #[derive(Debug, Default)]
 pub struct Matcher {
     position: Position,
+    tags: Tags,
+    data: DataTable,
+    plans: Plans,
+    runs: Runs,
 }
 
 impl Projection for Matcher {
@@ -38,45 +55,49 @@ impl Projection for Matcher {
     const REVISION: u32 = 1;
     type Record = Record;
 
-    fn apply(&mut self, _event: &Recorded) -> Result<(), Unapplicable> {
-        unimplemented!()
+    fn apply(&mut self, event: &Recorded) -> Result<(), Unapplicable> {
+        check_follows(self.position, event.position)?;
+        self.fold(event)?;
+        self.position = event.position;
+        Ok(())
     }
 
-    fn skip(&mut self, _position: Position) -> Result<(), Unapplicable> {
-        unimplemented!()
+    fn skip(&mut self, position: Position) -> Result<(), Unapplicable> {
+        check_follows(self.position, position)?;
+        self.position = position;
+        Ok(())
     }
 
     fn position(&self) -> Position {
         self.position
     }
 
-    fn records(&self, _put: &mut dyn FnMut(Record)) {
-        unimplemented!()
+    fn records(&self, put: &mut dyn FnMut(Record)) {
+        self.put_records(put);
     }
 
     fn from_records(
-        _position: Position,
-        _records: &mut dyn Iterator<Item = Result<Record, DamagedSnapshot>>,
+        position: Position,
+        records: &mut dyn Iterator<Item = Result<Record, DamagedSnapshot>>,
     ) -> Result<Self, DamagedSnapshot> {
-        unimplemented!()
+        Self::rebuild(position, records)
     }
 }
 
 impl Matcher {
-    /// The next combinations that no Run was ever made of, at most `limit`, Plans taking turns.
-    ///
-    /// `cursor` remembers how far this caller has come. What was handed out is not handed out again,
-    /// unless [`Cursor::revisit`] asks for it; a fresh cursor starts from the beginning and finds
-    /// exactly the combinations that have no Run. The work of one call is bounded.
+    /// When the Run that made this Data was done; none if the Data may not be used.
     #[must_use]
-    pub fn due(&self, _cursor: &mut Cursor, _limit: usize) -> Due {
-        unimplemented!()
+    pub fn done_at(&self, data: KnitId) -> Option<Timestamp> {
+        self.data.find(data).map(|number| self.data.of(number).timestamp)
     }
 
-    /// Why the Plan has the Runs it has: what each input finds or misses. None for unknown Plans and
-    /// for built-in ones.
+    /// The inputs that this Data fits, as (Plan, path), in the order of registration and then by path.
     #[must_use]
-    pub fn explain(&self, _plan: PlanId) -> Option<PlanMatches> {
-        unimplemented!()
+    pub fn inputs_fitted_by(&self, data: KnitId) -> Vec<(PlanId, &str)> {
+        let Some(number) = self.data.find(data) else { return Vec::new() };
+        let mut inputs: Vec<_> = self.data.of(number).pairs.iter().map(|(input, _)| *input).collect();
+        inputs.sort_unstable();
+        let named = inputs.into_iter().map(|input| self.plans.input(input));
+        named.map(|input| (self.plans.of(input.plan).plan_id, input.path.as_str())).collect()
     }
 }

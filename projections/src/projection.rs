@@ -1,5 +1,7 @@
 //! What every projection is: a fold of the log that can be saved, brought back and compared.
 
+use std::str::FromStr;
+
 use knit_domain::event::{Position, Recorded};
 use sha2::{Digest as _, Sha256};
 
@@ -120,4 +122,13 @@ impl Unapplicable {
 pub fn check_follows(current: Position, given: Position) -> Result<(), Unapplicable> {
     let expected = current + 1;
     if given == expected { Ok(()) } else { Err(Unapplicable::Gap { expected, given }) }
+}
+
+/// The id that names the stream of `event`.
+///
+/// # Errors
+/// [`Unapplicable::Contradiction`] if the stream is not named by such an id.
+pub fn id_of_stream<I: FromStr>(event: &Recorded) -> Result<I, Unapplicable> {
+    let id = event.stream.id.parse();
+    id.map_err(|_| Unapplicable::contradiction(event, format!("the stream `{}` is not named by an id", event.stream)))
 }
