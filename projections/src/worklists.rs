@@ -7,12 +7,18 @@
 //!
 //! The worklists never say what the world looks like, only what the log says is still to be done.
 
+mod fold;
+mod list;
+mod records;
+mod state;
+
 use knit_domain::event::{Position, Recorded};
 use knit_domain::id::{AgentMode, AgentName, KnitId, PlanId, RunId, VolumeRef, WorkerName};
 use knit_domain::time::Timestamp;
 use knit_schemas::proto::worklists::Record;
 
-use crate::projection::{Projection, Unapplicable};
+use self::state::{Agents, Output, Plans, Run, Runs, Volumes};
+use crate::projection::{Projection, Unapplicable, check_follows};
 use crate::snapshot::DamagedSnapshot;
 
 /// Where a Run that has not ended stands, and so which list it is in.
@@ -38,6 +44,27 @@ pub enum Stage {
     Completing,
     /// `aborting`: its Worker is to be removed, then it is failed.
     Aborting,
+}
+
+impl Stage {
+    /// Every stage, in the order of a Run's life.
+    pub const ALL: [Self; 10] = [
+        Self::Waiting,
+        Self::Held,
+        Self::Ready,
+        Self::Requested,
+        Self::Spawned,
+        Self::Running,
+        Self::Uploading,
+        Self::Importing,
+        Self::Completing,
+        Self::Aborting,
+    ];
+
+    /// Whether the activity of the Plan decides between this stage and another.
+    fn waits(self) -> bool {
+        matches!(self, Self::Waiting | Self::Held)
+    }
 }
 
 /// What a Run is, besides its stage.
@@ -131,42 +158,91 @@ pub struct OpenAgent {
 #[derive(Debug, Default)]
 pub struct Worklists {
     position: Position,
+    plans: Plans,
+    runs: Runs,
+    volumes: Volumes,
+    agents: Agents,
 }
 
 impl Worklists {
     /// The Runs at `stage` that came there after position `after` (0 for all), the earliest first.
     ///
     /// Asking costs as much as there is to tell, however long the list is.
-    pub fn runs(&self, _stage: Stage, _after: Position) -> impl Iterator<Item = RunWork> {
-        std::iter::empty()
+    pub fn runs(&self, stage: Stage, after: Position) -> impl Iterator<Item = RunWork> {
+        self.run_ids(stage, after).filter_map(|run| self.run(run))
     }
 
-    /// The Run, if it has not ended.
-    #[must_use]
-    pub fn run(&self, _run: RunId) -> Option<RunWork> {
-        None
+    /// As [`Worklists::runs`], only the ids.
+    pub fn run_ids(&self, stage: Stage, after: Position) -> impl Iterator<Item = RunId> {
+        self.runs.list(stage).after(after).copied()
     }
 
     /// How many Runs are at `stage`.
     #[must_use]
-    pub fn count(&self, _stage: Stage) -> usize {
-        0
+    pub fn count(&self, stage: Stage) -> usize {
+        self.runs.list(stage).len()
+    }
+
+    /// The Run, if it has not ended.
+    #[must_use]
+    pub fn run(&self, run_id: RunId) -> Option<RunWork> {
+        let run = self.runs.by_id.get(&run_id)?;
+        let progress = run.progress.as_deref()?;
+        let mounts = |log: bool| {
+            let outputs = progress.outputs.iter().filter(move |output| output.log == log);
+            outputs.map(|Output { path, knit_id, .. }| self.mount(path, *knit_id))
+        };
+        let conventional = || (progress.kind == state::Kind::Image).then(|| WorkerName::of(run_id, progress.attempt));
+        Some(RunWork {
+            run_id,
+            plan_id: self.plans.of(run.plan).plan_id,
+            attempt: progress.attempt,
+            kind: self.kind(progress),
+            stage: progress.stage,
+            entered: progress.entered,
+            since: progress.since,
+            worker_name: progress.worker_name.clone().or_else(conventional),
+            worker_uid: progress.worker_uid.clone(),
+            inputs: self.inputs(run),
+            outputs: mounts(false).collect(),
+            log: mounts(true).next(),
+        })
     }
 
     /// The volumes that became garbage after position `after` (0 for all), the earliest first.
-    pub fn garbage(&self, _after: Position) -> impl Iterator<Item = Garbage> {
-        std::iter::empty()
+    pub fn garbage(&self, after: Position) -> impl Iterator<Item = Garbage> {
+        self.volumes.garbage_list.after(after).filter_map(|data| self.volumes.garbage.get(data).cloned())
     }
 
     /// The Data Agents that were opened after position `after` (0 for all), the earliest first.
-    pub fn agents(&self, _after: Position) -> impl Iterator<Item = OpenAgent> {
-        std::iter::empty()
+    pub fn agents(&self, after: Position) -> impl Iterator<Item = OpenAgent> {
+        self.agents.list.after(after).filter_map(|name| self.agents.by_name.get(name).cloned())
     }
 
     /// The volume of a living Data.
     #[must_use]
     pub fn volume(&self, data: KnitId) -> VolumeRef {
-        VolumeRef::of(data)
+        self.volumes.of(data)
+    }
+
+    fn kind(&self, progress: &state::Progress) -> Kind {
+        match progress.kind {
+            state::Kind::Image => Kind::Image,
+            state::Kind::Upload => {
+                let is_written = |output: &Output| self.agents.written.contains(&output.knit_id);
+                Kind::Upload { writer_open: progress.outputs.iter().any(is_written) }
+            }
+            state::Kind::Import { deadline } => Kind::Import { deadline },
+        }
+    }
+
+    fn inputs(&self, run: &Run) -> Vec<Mount> {
+        let paths = self.plans.of(run.plan).inputs.iter();
+        paths.zip(&run.inputs).map(|(path, data)| self.mount(path, *data)).collect()
+    }
+
+    fn mount(&self, path: &str, knit_id: KnitId) -> Mount {
+        Mount { path: path.to_owned(), knit_id, volume_ref: self.volumes.of(knit_id) }
     }
 }
 
@@ -175,26 +251,31 @@ impl Projection for Worklists {
     const REVISION: u32 = 1;
     type Record = Record;
 
-    fn apply(&mut self, _event: &Recorded) -> Result<(), Unapplicable> {
-        unimplemented!()
+    fn apply(&mut self, event: &Recorded) -> Result<(), Unapplicable> {
+        check_follows(self.position, event.position)?;
+        self.fold(event)?;
+        self.position = event.position;
+        Ok(())
     }
 
-    fn skip(&mut self, _position: Position) -> Result<(), Unapplicable> {
-        unimplemented!()
+    fn skip(&mut self, position: Position) -> Result<(), Unapplicable> {
+        check_follows(self.position, position)?;
+        self.position = position;
+        Ok(())
     }
 
     fn position(&self) -> Position {
         self.position
     }
 
-    fn records(&self, _put: &mut dyn FnMut(Record)) {
-        unimplemented!()
+    fn records(&self, put: &mut dyn FnMut(Record)) {
+        self.put_records(put);
     }
 
     fn from_records(
-        _position: Position,
-        _records: &mut dyn Iterator<Item = Result<Record, DamagedSnapshot>>,
+        position: Position,
+        records: &mut dyn Iterator<Item = Result<Record, DamagedSnapshot>>,
     ) -> Result<Self, DamagedSnapshot> {
-        unimplemented!()
+        Self::rebuild(position, records)
     }
 }

@@ -1,0 +1,251 @@
+//! What the worklists keep.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use knit_domain::event::Position;
+use knit_domain::id::{AgentMode, AgentName, KnitId, PlanId, RunId, VolumeRef, WorkerName};
+use knit_domain::time::Timestamp;
+
+use super::list::List;
+use super::{Garbage, OpenAgent, Stage};
+
+/// The number of a Plan, in the order of registration.
+pub(super) type PlanNo = u32;
+
+/// Plans, never forgotten (Plans are never deleted).
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    numbers: BTreeMap<PlanId, PlanNo>,
+    plans: Vec<Plan>,
+    /// Paths of mounts, which thousands of Runs share.
+    paths: BTreeSet<Arc<str>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) plan_id: PlanId,
+    pub(super) active: bool,
+    /// Paths of its inputs, sorted.
+    pub(super) inputs: Box<[Arc<str>]>,
+}
+
+/// A Run that has not ended, or an image Run that has and may be retried. A retry is recorded without
+/// Plan and inputs, so both are kept for as long as there may be one, and nothing else is.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) plan: PlanNo,
+    /// The Data on its Plan's inputs, in their order.
+    pub(super) inputs: Box<[KnitId]>,
+    /// None when it has ended.
+    pub(super) progress: Option<Box<Progress>>,
+}
+
+/// Where a Run that has not ended stands.
+#[derive(Debug)]
+pub(super) struct Progress {
+    pub(super) attempt: u32,
+    pub(super) kind: Kind,
+    pub(super) stage: Stage,
+    pub(super) entered: Position,
+    pub(super) since: Timestamp,
+    /// None when it is named by convention, or there is none.
+    pub(super) worker_name: Option<WorkerName>,
+    pub(super) worker_uid: Option<String>,
+    pub(super) outputs: Box<[Output]>,
+}
+
+/// What a Run is. Whether the writer of an upload is open is told by the agents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Image,
+    Upload,
+    Import { deadline: Timestamp },
+}
+
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) path: Arc<str>,
+    pub(super) log: bool,
+    pub(super) knit_id: KnitId,
+}
+
+/// The Runs, by id and by stage.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    pub(super) by_id: BTreeMap<RunId, Run>,
+    by_stage: [List<RunId>; Stage::ALL.len()],
+    /// Runs that wait or are held, by Plan: these move when the Plan is activated or deactivated.
+    pub(super) waiting: BTreeSet<(PlanNo, RunId)>,
+    /// Uploads that run, by the Data they make: these are touched when their Data Agent is.
+    pub(super) uploading: BTreeMap<KnitId, RunId>,
+}
+
+/// Volumes: those with names of their own, and those to destroy.
+#[derive(Debug, Default)]
+pub(super) struct Volumes {
+    /// Of living Data; a volume that is named by convention needs no entry.
+    pub(super) unconventional: BTreeMap<KnitId, VolumeRef>,
+    pub(super) garbage: BTreeMap<KnitId, Garbage>,
+    pub(super) garbage_list: List<KnitId>,
+}
+
+/// Data Agents that are open.
+#[derive(Debug, Default)]
+pub(super) struct Agents {
+    pub(super) by_name: BTreeMap<AgentName, OpenAgent>,
+    pub(super) list: List<AgentName>,
+    /// Data that an agent writes.
+    pub(super) written: BTreeSet<KnitId>,
+}
+
+impl Plans {
+    pub(super) fn find(&self, plan_id: PlanId) -> Option<PlanNo> {
+        self.numbers.get(&plan_id).copied()
+    }
+
+    pub(super) fn of(&self, number: PlanNo) -> &Plan {
+        &self.plans[number as usize]
+    }
+
+    pub(super) fn of_mut(&mut self, number: PlanNo) -> &mut Plan {
+        &mut self.plans[number as usize]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.plans.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Plan> {
+        self.plans.iter()
+    }
+
+    pub(super) fn add<'a>(&mut self, plan_id: PlanId, active: bool, inputs: impl IntoIterator<Item = &'a str>) {
+        let number = u32::try_from(self.plans.len()).expect("the memory is full before four billion Plans are in it");
+        let inputs = inputs.into_iter().map(|path| self.path(path)).collect();
+        self.numbers.insert(plan_id, number);
+        self.plans.push(Plan { plan_id, active, inputs });
+    }
+
+    /// The one shared copy of a path.
+    pub(super) fn path(&mut self, path: &str) -> Arc<str> {
+        if let Some(path) = self.paths.get(path) {
+            return Arc::clone(path);
+        }
+        let path: Arc<str> = path.into();
+        self.paths.insert(Arc::clone(&path));
+        path
+    }
+}
+
+impl Runs {
+    pub(super) fn list(&self, stage: Stage) -> &List<RunId> {
+        &self.by_stage[stage as usize]
+    }
+
+    /// The progress of a Run that has not ended.
+    pub(super) fn progress(&self, run: RunId) -> Option<&Progress> {
+        self.by_id.get(&run)?.progress.as_deref()
+    }
+
+    /// A Run, or another attempt of it, begins at the stage that `progress` says.
+    pub(super) fn begin(&mut self, id: RunId, mut run: Run, progress: Progress) {
+        self.enlist(id, run.plan, &progress);
+        run.progress = Some(Box::new(progress));
+        self.by_id.insert(id, run);
+    }
+
+    /// Changes the progress of a Run that has not ended, and puts it into the list where it then belongs.
+    pub(super) fn change(&mut self, id: RunId, change: impl FnOnce(&mut Progress)) {
+        let Some(mut run) = self.by_id.remove(&id) else { return };
+        if let Some(mut progress) = run.progress.take() {
+            self.delist(id, run.plan, &progress);
+            change(&mut progress);
+            self.enlist(id, run.plan, &progress);
+            run.progress = Some(progress);
+        }
+        self.by_id.insert(id, run);
+    }
+
+    /// A Run ended. One of an image is kept, for it may be retried.
+    pub(super) fn end(&mut self, id: RunId) {
+        let Some(run) = self.by_id.get_mut(&id) else { return };
+        let plan = run.plan;
+        let Some(progress) = run.progress.take() else { return };
+        if progress.kind != Kind::Image {
+            self.by_id.remove(&id);
+        }
+        self.delist(id, plan, &progress);
+    }
+
+    /// A Run is deleted or forgotten.
+    pub(super) fn forget(&mut self, id: RunId) {
+        self.end(id);
+        self.by_id.remove(&id);
+    }
+
+    fn enlist(&mut self, id: RunId, plan: PlanNo, progress: &Progress) {
+        self.by_stage[progress.stage as usize].insert(progress.entered, id);
+        if progress.stage.waits() {
+            self.waiting.insert((plan, id));
+        }
+        if progress.stage == Stage::Uploading {
+            self.uploading.extend(progress.outputs.iter().map(|output| (output.knit_id, id)));
+        }
+    }
+
+    fn delist(&mut self, id: RunId, plan: PlanNo, progress: &Progress) {
+        self.by_stage[progress.stage as usize].remove(progress.entered, id);
+        if progress.stage.waits() {
+            self.waiting.remove(&(plan, id));
+        }
+        if progress.stage == Stage::Uploading {
+            progress.outputs.iter().for_each(|output| {
+                self.uploading.remove(&output.knit_id);
+            });
+        }
+    }
+}
+
+impl Volumes {
+    /// The volume of a living Data.
+    pub(super) fn of(&self, data: KnitId) -> VolumeRef {
+        self.unconventional.get(&data).cloned().unwrap_or_else(|| VolumeRef::of(data))
+    }
+
+    pub(super) fn reserve(&mut self, data: KnitId, volume_ref: &VolumeRef) {
+        if *volume_ref != VolumeRef::of(data) {
+            self.unconventional.insert(data, volume_ref.clone());
+        }
+    }
+
+    pub(super) fn throw_away(&mut self, garbage: Garbage) {
+        self.unconventional.remove(&garbage.knit_id);
+        self.garbage_list.insert(garbage.entered, garbage.knit_id);
+        self.garbage.insert(garbage.knit_id, garbage);
+    }
+
+    pub(super) fn reclaim(&mut self, data: KnitId) {
+        if let Some(garbage) = self.garbage.remove(&data) {
+            self.garbage_list.remove(garbage.entered, data);
+        }
+    }
+}
+
+impl Agents {
+    pub(super) fn open(&mut self, agent: OpenAgent) {
+        if agent.mode == AgentMode::Write {
+            self.written.insert(agent.knit_id);
+        }
+        self.list.insert(agent.entered, agent.name.clone());
+        self.by_name.insert(agent.name.clone(), agent);
+    }
+
+    pub(super) fn close(&mut self, name: &AgentName) {
+        let Some(agent) = self.by_name.remove(name) else { return };
+        if agent.mode == AgentMode::Write {
+            self.written.remove(&agent.knit_id);
+        }
+        self.list.remove(agent.entered, agent.name);
+    }
+}
