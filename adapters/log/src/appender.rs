@@ -1,0 +1,242 @@
+//! The group-commit appender (D3): one task that writes everything that waits, in one transaction.
+//!
+//! While one batch is being written, the next gathers in the queue; so the more there is to do, the
+//! more each transaction carries, and nobody waits for a timer. The batch is judged request by
+//! request ([`crate::batch`]). When the database goes away, the same batch is tried again with the
+//! same event ids until it answers or patience ends; events that turn out to be there already were
+//! written by the try whose answer was lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use knit_domain::event::Position;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::backend::Backend;
+use crate::batch::{self, Answers, Changes, Questions, Verdict};
+use crate::database::Clock;
+use crate::error::{AppendError, Fault, Trouble};
+use crate::request::{Appended, Prepared};
+use crate::tail;
+
+/// Requests that may wait. Beyond it, callers wait to be let in, which slows them down instead of
+/// letting memory grow.
+pub(crate) const QUEUE_REQUESTS_MAX: usize = 1_024;
+/// Requests of one batch: enough to make the cost of a commit vanish, few enough that the first does
+/// not wait long for the last.
+const BATCH_REQUESTS_MAX: usize = 256;
+/// Events after which a batch takes no further request.
+const BATCH_EVENTS_MAX: usize = 2_000;
+/// Stored bytes after which a batch takes no further request.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+/// How long an append keeps trying while the database is away: a restart of a server fits in.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The pause before the first further try; it doubles up to the longest.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+/// The longest pause between tries.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Decides on the answers of the database what is to be written.
+pub(crate) type Judge<'j, 'a> = dyn FnMut(Answers) -> Changes<'a> + Send + 'j;
+
+/// A batch was not written, or it is not known whether it was.
+#[derive(Debug)]
+pub(crate) struct Unwritten {
+    error: sqlx::Error,
+    /// The database may have recorded the batch although it could not say so.
+    outcome_open: bool,
+}
+
+impl Unwritten {
+    /// Nothing was recorded.
+    pub(crate) fn certain(error: sqlx::Error) -> Self {
+        Self { error, outcome_open: false }
+    }
+
+    /// Nothing was recorded if the database itself says so; if the connection broke, who knows.
+    pub(crate) fn open(error: sqlx::Error) -> Self {
+        let outcome_open = Trouble::of(&error) == Trouble::Connection;
+        Self { error, outcome_open }
+    }
+}
+
+/// A request in the queue.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) request: Prepared,
+    pub(crate) answer: oneshot::Sender<Verdict>,
+}
+
+/// What the task needs besides its queue.
+pub(crate) struct Appender {
+    pub(crate) backend: Arc<Backend>,
+    pub(crate) clock: Clock,
+    pub(crate) newest: Arc<watch::Sender<Position>>,
+}
+
+impl Appender {
+    /// Writes what comes, until the queue is closed and empty.
+    pub(crate) async fn run(self, mut queue: mpsc::Receiver<Pending>, mut closing: watch::Receiver<bool>) {
+        let mut left_over = None;
+        loop {
+            let first = match left_over.take() {
+                Some(first) => Some(first),
+                None => wait(&mut queue, &mut closing).await,
+            };
+            let Some(first) = first else { return };
+            let batch = gather(first, &mut queue, &mut left_over);
+            self.append(batch).await;
+        }
+    }
+
+    async fn append(&self, batch: Vec<Pending>) {
+        let (requests, answers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|pending| (pending.request, pending.answer)).unzip();
+        let requests: Vec<&Prepared> = requests.iter().collect();
+        let verdicts = match self.write(&requests).await {
+            Err(Failure::Content(_)) if requests.len() > 1 => self.write_apart(&requests).await,
+            outcome => spread(outcome, requests.len()),
+        };
+        for (answer, verdict) in answers.into_iter().zip(verdicts) {
+            // Whoever asked may have gone; what was appended stays appended.
+            drop(answer.send(verdict));
+        }
+    }
+
+    /// Writes one after another, so that a value which the database does not take fails alone.
+    async fn write_apart(&self, requests: &[&Prepared]) -> Vec<Verdict> {
+        let mut verdicts = Vec::with_capacity(requests.len());
+        for request in requests {
+            let outcome = self.write(&[*request]).await;
+            verdicts.extend(spread(outcome, 1));
+        }
+        verdicts
+    }
+
+    async fn write(&self, requests: &[&Prepared]) -> Result<Vec<Verdict>, Failure> {
+        let questions = Questions::of(requests);
+        let mut tries = Tries::new();
+        loop {
+            let mut end = None;
+            let mut judge = |answers: Answers| {
+                let (verdicts, changes) = batch::judge(requests, &questions, answers, (self.clock)());
+                tries.judged(verdicts);
+                end = Some(changes.after.position);
+                changes
+            };
+            match self.backend.transact(&questions, &mut judge).await {
+                Ok(()) => {
+                    tail::announce(&self.newest, end.unwrap_or(0));
+                    return Ok(tries.verdicts());
+                }
+                Err(unwritten) => tries.failed(unwritten).await?,
+            }
+        }
+    }
+}
+
+/// Why a whole batch came to nothing.
+#[derive(Debug)]
+enum Failure {
+    /// The database does not take a value of some request in it.
+    Content(Fault),
+    /// The world broke.
+    World(Fault),
+}
+
+/// The tries to write one batch.
+struct Tries {
+    deadline: Instant,
+    pause: Duration,
+    outcome_open: bool,
+    first: Option<Vec<Verdict>>,
+    last: Vec<Verdict>,
+}
+
+impl Tries {
+    fn new() -> Self {
+        Self {
+            deadline: Instant::now() + PATIENCE,
+            pause: PAUSE_MIN,
+            outcome_open: false,
+            first: None,
+            last: Vec::new(),
+        }
+    }
+
+    fn judged(&mut self, verdicts: Vec<Verdict>) {
+        let earlier = std::mem::replace(&mut self.last, verdicts);
+        if self.first.is_none() && !earlier.is_empty() {
+            self.first = Some(earlier);
+        }
+    }
+
+    /// The last verdicts; only an event that was there before the first try counts as repeated.
+    fn verdicts(self) -> Vec<Verdict> {
+        let mut verdicts = self.last;
+        for (verdict, first) in verdicts.iter_mut().zip(self.first.into_iter().flatten()) {
+            if let (Ok(last), Ok(Appended { repeated: false, .. })) = (verdict, first) {
+                last.repeated = false;
+            }
+        }
+        verdicts
+    }
+
+    /// Waits before the next try, or gives up.
+    async fn failed(&mut self, unwritten: Unwritten) -> Result<(), Failure> {
+        let Unwritten { error, outcome_open } = unwritten;
+        self.outcome_open |= outcome_open;
+        let trouble = Trouble::of(&error);
+        let may_help = match trouble {
+            Trouble::Connection | Trouble::Duplicate => true,
+            Trouble::Content | Trouble::DiskFull | Trouble::Other => false,
+        };
+        if may_help && Instant::now() + self.pause < self.deadline {
+            tracing::warn!(error = %error, "appending failed, trying again");
+            tokio::time::sleep(self.pause).await;
+            self.pause = (self.pause * 2).min(PAUSE_MAX);
+            return Ok(());
+        }
+        if self.outcome_open {
+            return Err(Failure::World(Fault::OutcomeUnknown { source: Arc::new(error) }));
+        }
+        let fault = Fault::of("appending events", error);
+        Err(if trouble == Trouble::Content { Failure::Content(fault) } else { Failure::World(fault) })
+    }
+}
+
+/// The next request; none when all that was let in before closing is done.
+async fn wait(queue: &mut mpsc::Receiver<Pending>, closing: &mut watch::Receiver<bool>) -> Option<Pending> {
+    tokio::select! {
+        request = queue.recv() => return request,
+        _ = closing.wait_for(|closing| *closing) => {}
+    }
+    queue.close();
+    queue.recv().await
+}
+
+/// Everything that waits, within the bounds of a batch; what no longer fits is left over.
+fn gather(first: Pending, queue: &mut mpsc::Receiver<Pending>, left_over: &mut Option<Pending>) -> Vec<Pending> {
+    let mut events = first.request.events.len();
+    let mut bytes = first.request.bytes;
+    let mut batch = vec![first];
+    while batch.len() < BATCH_REQUESTS_MAX {
+        let Ok(pending) = queue.try_recv() else { break };
+        events += pending.request.events.len();
+        bytes += pending.request.bytes;
+        if events > BATCH_EVENTS_MAX || bytes > BATCH_BYTES_MAX {
+            *left_over = Some(pending);
+            break;
+        }
+        batch.push(pending);
+    }
+    batch
+}
+
+fn spread(outcome: Result<Vec<Verdict>, Failure>, requests: usize) -> Vec<Verdict> {
+    match outcome {
+        Ok(verdicts) => verdicts,
+        Err(Failure::Content(fault) | Failure::World(fault)) => vec![Err(AppendError::Fault(fault)); requests],
+    }
+}

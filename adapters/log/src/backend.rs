@@ -1,0 +1,100 @@
+//! The two databases behind one set of operations.
+
+use futures::stream::BoxStream;
+use knit_domain::event::{Entity, Position, StreamId};
+use knit_domain::reservation::{Holder, Scope};
+use uuid::Uuid;
+
+use crate::appender::{Judge, Unwritten};
+use crate::batch::Questions;
+use crate::lease::Lease;
+use crate::postgres::Postgres;
+use crate::reader::StoredEvent;
+use crate::snapshot::{Chunk, Listed};
+use crate::sqlite::Sqlite;
+use crate::tail::Head;
+
+/// Where the log is. Both keep the same contract; the conformance suite runs on both.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    Postgres(Box<Postgres>),
+    Sqlite(Sqlite),
+}
+
+/// The same call on whichever it is.
+macro_rules! on {
+    ($self:ident, $database:ident => $call:expr) => {
+        match $self {
+            Backend::Postgres($database) => $call,
+            Backend::Sqlite($database) => $call,
+        }
+    };
+}
+
+type Answer<T> = Result<T, sqlx::Error>;
+
+impl Backend {
+    pub(crate) async fn transact(&self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<(), Unwritten> {
+        on!(self, database => database.writer.transact(questions, judge).await)
+    }
+
+    pub(crate) async fn close(&self) {
+        on!(self, database => database.close().await);
+    }
+
+    pub(crate) async fn head(&self) -> Answer<Head> {
+        on!(self, database => database.head().await)
+    }
+
+    pub(crate) fn events(&self, from: Position, limit: i64) -> BoxStream<'_, Answer<StoredEvent>> {
+        on!(self, database => database.events(from, limit))
+    }
+
+    pub(crate) async fn stream(&self, stream: &StreamId) -> Answer<Vec<StoredEvent>> {
+        on!(self, database => database.stream(stream).await)
+    }
+
+    pub(crate) async fn chain_at(&self, position: Position) -> Answer<Option<Vec<u8>>> {
+        on!(self, database => database.chain_at(position).await)
+    }
+
+    pub(crate) async fn holders(&self, scope: Scope) -> Answer<Vec<Holder>> {
+        on!(self, database => database.holders(scope).await)
+    }
+
+    pub(crate) async fn positions_of(&self, of: Entity, after: Position, limit: i64) -> Answer<Vec<Position>> {
+        on!(self, database => database.positions_of(of, after, limit).await)
+    }
+
+    pub(crate) async fn attachment(&self, sha256: &str) -> Answer<Option<Vec<u8>>> {
+        on!(self, database => database.attachment(sha256).await)
+    }
+
+    pub(crate) async fn save_chunk(&self, chunk: &Chunk<'_>) -> Answer<()> {
+        on!(self, database => database.save_chunk(chunk).await)
+    }
+
+    pub(crate) async fn snapshots(&self, name: &str, revision: u32, limit: i64) -> Answer<Vec<Listed>> {
+        on!(self, database => database.snapshots(name, revision, limit).await)
+    }
+
+    pub(crate) async fn chunks(&self, id: Uuid) -> Answer<Vec<Vec<u8>>> {
+        on!(self, database => database.chunks(id).await)
+    }
+
+    pub(crate) async fn prune(&self, name: &str, up_to: i64, keep: &[Uuid]) -> Answer<()> {
+        on!(self, database => database.prune(name, up_to, keep).await)
+    }
+
+    pub(crate) async fn acquire_lease(&self, role: &str, holder: &str, ttl_ms: i64) -> Answer<Option<i64>> {
+        on!(self, database => database.acquire_lease(role, holder, ttl_ms).await)
+    }
+
+    pub(crate) async fn renew_lease(&self, lease: &Lease) -> Answer<bool> {
+        on!(self, database => database.renew_lease(lease).await)
+    }
+
+    pub(crate) async fn release_lease(&self, lease: &Lease) -> Answer<()> {
+        on!(self, database => database.release_lease(lease).await)
+    }
+}

@@ -1,0 +1,258 @@
+//! The handle that everybody uses.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use knit_domain::event::{Entity, Position, Recorded, StreamId};
+use knit_domain::reservation::{Holder, Scope};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use uuid::Uuid;
+
+use crate::appender::{self, Appender, Pending};
+use crate::backend::Backend;
+use crate::chain::{self, Hash};
+use crate::columns::{hash, unsigned};
+use crate::database::{Database, Options};
+use crate::error::{AppendError, Fault, OpenError, ReadError};
+use crate::lease::Lease;
+use crate::postgres::Postgres;
+use crate::reader::{self, StoredEvent, patiently};
+use crate::request::{Appended, Prepared, Request};
+use crate::snapshot::{Chunk, Snapshot, SnapshotMeta};
+use crate::sqlite::Sqlite;
+use crate::tail::{self, Asker, Head};
+
+/// The event log. Clones are handles on the same one; its tasks end with the last handle.
+#[derive(Clone, Debug)]
+pub struct Log {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    backend: Arc<Backend>,
+    queue: mpsc::Sender<Pending>,
+    newest: Arc<watch::Sender<Position>>,
+    askers: mpsc::Sender<Asker>,
+    closing: watch::Sender<bool>,
+    appender: Mutex<Option<JoinHandle<()>>>,
+    /// Looking and listening; aborted with the last handle.
+    followers: Mutex<JoinSet<()>>,
+}
+
+impl Log {
+    /// Opens the log, making or migrating its tables, and starts its tasks on the current runtime.
+    ///
+    /// # Errors
+    /// [`OpenError::NewerSchema`] for tables of a newer program, [`OpenError::InUse`] for an SQLite
+    /// file that another process has open, and what the database and the file system say.
+    pub async fn open(database: &Database, options: Options) -> Result<Self, OpenError> {
+        let backend = Arc::new(match database {
+            Database::Postgres(address) => {
+                Backend::Postgres(Box::new(Postgres::open(address.as_ref().clone(), options.readers).await?))
+            }
+            Database::Sqlite(path) => Backend::Sqlite(Sqlite::open(path, options.readers).await?),
+        });
+        let head = patiently("looking at the head of the log", || backend.head()).await?;
+        let newest = Arc::new(watch::Sender::new(head.position));
+        let closing = watch::Sender::new(false);
+        let (queue, pending) = mpsc::channel(appender::QUEUE_REQUESTS_MAX);
+        let (askers, asked) = mpsc::channel(tail::ASKERS_MAX);
+        let appender = Appender { backend: backend.clone(), clock: options.clock, newest: newest.clone() };
+        let appender = tokio::spawn(appender.run(pending, closing.subscribe()));
+        let mut followers = JoinSet::new();
+        followers.spawn(tail::answer_askers(backend.clone(), asked, newest.clone()));
+        followers.spawn(tail::listen(backend.clone(), newest.clone()));
+        let (appender, followers) = (Mutex::new(Some(appender)), Mutex::new(followers));
+        Ok(Self { inner: Arc::new(Inner { backend, queue, newest, askers, closing, appender, followers }) })
+    }
+
+    /// Writes what was let in, then lets go of the database. Every handle is closed by it.
+    pub async fn close(&self) {
+        self.inner.closing.send_replace(true);
+        if let Some(appender) = self.inner.appender.lock().await.take() {
+            // It only ends early if it panicked, which its own callers have seen.
+            appender.await.ok();
+        }
+        self.inner.followers.lock().await.shutdown().await;
+        self.inner.backend.close().await;
+    }
+
+    /// Appends the events of a decision, all or none, if all its conditions hold.
+    ///
+    /// An append once handed in is carried out even if the caller stops waiting. Whoever is told
+    /// [`Fault::OutcomeUnknown`] asks again with the same request.
+    ///
+    /// # Errors
+    /// [`AppendError::Conflict`] when something moved since the decision, [`AppendError::Refused`]
+    /// for what can never be appended, [`AppendError::Fault`] when the world broke.
+    pub async fn append(&self, request: Request) -> Result<Appended, AppendError> {
+        let request = Prepared::of(request)?;
+        let (answer, verdict) = oneshot::channel();
+        self.inner.queue.send(Pending { request, answer }).await.map_err(|_| Fault::Closed)?;
+        verdict.await.map_err(|_| Fault::Closed)?
+    }
+
+    /// The end of the log as the database has it now; those who ask at once share one look.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn head(&self) -> Result<Head, Fault> {
+        let (asker, head) = oneshot::channel();
+        self.inner.askers.send(asker).await.map_err(|_| Fault::Closed)?;
+        head.await.map_err(|_| Fault::Closed)?
+    }
+
+    /// The newest position known here, without asking anybody.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        *self.inner.newest.borrow()
+    }
+
+    /// Wakes whenever [`Self::position`] changes, also through other processes. It goes back only if
+    /// the database was restored to an older state.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Position> {
+        self.inner.newest.subscribe()
+    }
+
+    /// All events of one stream, in order.
+    ///
+    /// # Errors
+    /// When an event is missing or cannot be read.
+    pub async fn load(&self, stream: &StreamId) -> Result<Vec<Recorded>, ReadError> {
+        reader::load(&self.inner.backend, stream).await
+    }
+
+    /// Up to `limit` events after position `after`, in order, without gaps, each linked to the chain.
+    /// None means that there are none yet.
+    ///
+    /// # Errors
+    /// When the very next event is missing, does not continue the chain, or cannot be read; what is
+    /// before such an event is answered first.
+    pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+        reader::read(&self.inner.backend, after, limit, self.position(), StoredEvent::decode).await
+    }
+
+    /// The same events as [`Self::read`], text for text as they are stored.
+    ///
+    /// # Errors
+    /// As [`Self::read`], but an event that this program does not know is no error here.
+    pub async fn read_stored(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>, ReadError> {
+        reader::read(&self.inner.backend, after, limit, self.position(), Ok).await
+    }
+
+    /// Who holds a place in `scope`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn holders(&self, scope: &Scope) -> Result<Vec<Holder>, Fault> {
+        patiently("reading reservations", || self.inner.backend.holders(*scope)).await
+    }
+
+    /// Positions after `after` of up to `limit` events that say something about `entity`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn positions_of(&self, entity: Entity, after: Position, limit: usize) -> Result<Vec<Position>, Fault> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        patiently("looking for events", || self.inner.backend.positions_of(entity, after, limit)).await
+    }
+
+    /// The chain at `position`, if the log has come so far. At 0 it is [`chain::GENESIS`].
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn chain_at(&self, position: Position) -> Result<Option<Hash>, Fault> {
+        if position == 0 {
+            return Ok(Some(chain::GENESIS));
+        }
+        let doing = "reading the chain";
+        let bytes = patiently(doing, || self.inner.backend.chain_at(position)).await?;
+        bytes.map(|bytes| hash(&bytes)).transpose().map_err(|error| Fault::of(doing, error))
+    }
+
+    /// The bytes that were stored under their hash, if they were.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn attachment(&self, sha256: &str) -> Result<Option<Vec<u8>>, Fault> {
+        patiently("reading an attachment", || self.inner.backend.attachment(sha256)).await
+    }
+
+    /// Saves a snapshot, chunk by chunk; it is visible once the last chunk is there.
+    ///
+    /// # Errors
+    /// When the database does not take it.
+    pub async fn save_snapshot(&self, meta: &SnapshotMeta, chunks: &[Vec<u8>]) -> Result<(), Fault> {
+        let id = Uuid::new_v4();
+        let count = i32::try_from(chunks.len()).unwrap_or(i32::MAX);
+        for (bytes, chunk) in chunks.iter().zip(0..) {
+            let chunk = Chunk { id, meta, chunk, chunks: count, bytes };
+            let saved = self.inner.backend.save_chunk(&chunk).await;
+            saved.map_err(|error| Fault::of("saving a snapshot", error))?;
+        }
+        Ok(())
+    }
+
+    /// The newest whole snapshot of this name and revision. Whoever uses it first compares its chain
+    /// with [`Self::chain_at`] its position.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn newest_snapshot(&self, name: &str, revision: u32) -> Result<Option<Snapshot>, Fault> {
+        let doing = "reading a snapshot";
+        let listed = patiently(doing, || self.inner.backend.snapshots(name, revision, 1)).await?;
+        let Some(listed) = listed.into_iter().next() else { return Ok(None) };
+        let chunks = patiently(doing, || self.inner.backend.chunks(listed.id)).await?;
+        let damaged = |error| Fault::of(doing, error);
+        let (position, chain) = (unsigned(listed.position).map_err(damaged)?, hash(&listed.chain).map_err(damaged)?);
+        Ok(Some(Snapshot { meta: SnapshotMeta { name: name.to_owned(), revision, position, chain }, chunks }))
+    }
+
+    /// Keeps the `keep` newest whole snapshots of this name and revision, and removes the others of
+    /// the name, of any revision, that are not newer.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn prune_snapshots(&self, name: &str, revision: u32, keep: usize) -> Result<(), Fault> {
+        let limit = i64::try_from(keep).unwrap_or(i64::MAX);
+        let kept = patiently("listing snapshots", || self.inner.backend.snapshots(name, revision, limit)).await?;
+        let Some(newest) = kept.first() else { return Ok(()) };
+        let ids: Vec<Uuid> = kept.iter().map(|listed| listed.id).collect();
+        patiently("removing snapshots", || self.inner.backend.prune(name, newest.position, &ids)).await
+    }
+
+    /// Becomes the holder of `role` for `ttl`, unless somebody is. `holder` is unique to the instance.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn acquire_lease(&self, role: &str, holder: &str, ttl: Duration) -> Result<Option<Lease>, Fault> {
+        let doing = "acquiring a lease";
+        let fence = patiently(doing, || self.inner.backend.acquire_lease(role, holder, Lease::ttl_ms(ttl))).await?;
+        let Some(fence) = fence else { return Ok(None) };
+        let fence = unsigned(fence).map_err(|error| Fault::of(doing, error))?;
+        Ok(Some(Lease { role: role.to_owned(), holder: holder.to_owned(), fence, ttl }))
+    }
+
+    /// Makes the lease last for its time from now. False: somebody else has it by now.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn renew_lease(&self, lease: &Lease) -> Result<bool, Fault> {
+        patiently("renewing a lease", || self.inner.backend.renew_lease(lease)).await
+    }
+
+    /// Gives the lease back, so that another need not wait until it expires.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn release_lease(&self, lease: &Lease) -> Result<(), Fault> {
+        patiently("giving a lease back", || self.inner.backend.release_lease(lease)).await
+    }
+
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.inner.backend
+    }
+}

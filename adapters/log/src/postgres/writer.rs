@@ -1,0 +1,170 @@
+//! Appending a batch on PostgreSQL: a look, a judgement, and one statement that writes.
+//!
+//! The statement moves the head row from the end that was judged; if another process has moved it,
+//! nothing is written and the batch is judged again, this time under the row's lock. So the usual
+//! append, without a rival, costs two round trips and holds no lock while the network is asked, and a
+//! process with rivals waits its turn instead of losing again and again.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use knit_domain::id::EventId;
+use knit_domain::reservation::Scope;
+use knit_domain::time::Timestamp;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection, Row};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::{connect, sql};
+use crate::appender::{Judge, Unwritten};
+use crate::batch::{Answers, Changes, End, Known, Place, Questions};
+use crate::columns::{entity, hash, holder, signed, unsigned};
+
+/// How long one batch may take. A server that takes longer is treated as gone, and the batch is
+/// looked for again through a new connection.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a process that stopped between two statements may hold the lock of the head.
+const IDLE_IN_TRANSACTION_MAX: &str = "10s";
+
+/// The connection that appends.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    options: PgConnectOptions,
+    connection: Mutex<Option<PgConnection>>,
+}
+
+impl Writer {
+    pub(super) fn new(options: PgConnectOptions) -> Self {
+        let options = options.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MAX)]);
+        Self { options, connection: Mutex::new(None) }
+    }
+
+    pub(super) async fn close(&self) {
+        if let Some(connection) = self.connection.lock().await.take() {
+            // The server notices a closed socket as well; a failed goodbye loses nothing.
+            connection.close().await.ok();
+        }
+    }
+
+    /// Answers `questions`, lets `judge` decide on the answers, and writes what it decided.
+    pub(crate) async fn transact(&self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<(), Unwritten> {
+        let mut slot = self.connection.lock().await;
+        let mut connection = match slot.take() {
+            Some(connection) => connection,
+            None => connect(&self.options).await.map_err(Unwritten::certain)?,
+        };
+        let attempt = transact(&mut connection, questions, judge);
+        let outcome = match tokio::time::timeout(BATCH_TIMEOUT, attempt).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => Err(Unwritten::open(sqlx::Error::PoolTimedOut)),
+        };
+        // A connection that has failed may be in the middle of anything: the next batch gets a new one.
+        if outcome.is_ok() {
+            *slot = Some(connection);
+        }
+        outcome
+    }
+}
+
+async fn transact(
+    connection: &mut PgConnection,
+    questions: &Questions,
+    judge: &mut Judge<'_, '_>,
+) -> Result<(), Unwritten> {
+    let answers = ask(connection, questions).await.map_err(Unwritten::certain)?;
+    if write(connection, &judge(answers)).await.map_err(Unwritten::open)? {
+        return Ok(());
+    }
+    let mut transaction = connection.begin().await.map_err(Unwritten::certain)?;
+    sqlx::query(sql::LOCK_HEAD).execute(&mut *transaction).await.map_err(Unwritten::certain)?;
+    let answers = ask(&mut transaction, questions).await.map_err(Unwritten::certain)?;
+    write(&mut transaction, &judge(answers)).await.map_err(Unwritten::certain)?;
+    transaction.commit().await.map_err(Unwritten::open)
+}
+
+async fn ask(connection: &mut PgConnection, questions: &Questions) -> Result<Answers, sqlx::Error> {
+    let kinds: Vec<&str> = questions.streams.iter().map(|stream| stream.kind.as_str()).collect();
+    let streams: Vec<&str> = questions.streams.iter().map(|stream| stream.id.as_str()).collect();
+    let (scopes, holders) = columns_of(&questions.places);
+    let whole: HashMap<String, Scope> = questions.scopes.iter().map(|scope| (scope.to_string(), *scope)).collect();
+    let whole_texts: Vec<&str> = whole.keys().map(String::as_str).collect();
+    let event_ids: Vec<Uuid> = questions.event_ids.iter().map(|id| id.0).collect();
+    let query = sqlx::query(sql::ASK).bind(kinds).bind(streams).bind(scopes).bind(holders);
+    let row = query.bind(whole_texts).bind(event_ids).fetch_one(connection).await?;
+    let versions: Vec<i64> = row.try_get(3)?;
+    let (members, their_holders): (Vec<String>, Vec<String>) = (row.try_get(5)?, row.try_get(6)?);
+    let (known, positions, times): (Vec<Uuid>, Vec<i64>, Vec<i64>) =
+        (row.try_get(7)?, row.try_get(8)?, row.try_get(9)?);
+    Ok(Answers {
+        end: End {
+            position: unsigned(row.try_get(0)?)?,
+            chain: hash(row.try_get(1)?)?,
+            recorded_at: Timestamp(row.try_get(2)?),
+        },
+        versions: versions.into_iter().map(unsigned).collect::<Result<_, _>>()?,
+        taken: row.try_get(4)?,
+        members: members
+            .iter()
+            .zip(their_holders)
+            .filter_map(|(scope, text)| whole.get(scope).map(|scope| Ok((*scope, holder(&text)?))))
+            .collect::<Result<_, sqlx::Error>>()?,
+        known: known
+            .into_iter()
+            .zip(positions.into_iter().zip(times))
+            .map(|(id, (position, at))| {
+                Ok((EventId(id), Known { position: unsigned(position)?, recorded_at: Timestamp(at) }))
+            })
+            .collect::<Result<_, sqlx::Error>>()?,
+    })
+}
+
+/// Whether the batch was written: not if the log has another end than the one it was judged on.
+async fn write(connection: &mut PgConnection, changes: &Changes<'_>) -> Result<bool, sqlx::Error> {
+    if changes.events.is_empty() {
+        return Ok(true);
+    }
+    let (before, after, events) = (&changes.before, &changes.after, &changes.events);
+    let query = sqlx::query(sql::WRITE)
+        .bind(signed(before.position))
+        .bind(before.chain.as_slice())
+        .bind(signed(after.position))
+        .bind(after.chain.as_slice())
+        .bind(after.recorded_at.0)
+        .bind(events.iter().map(|e| e.event.stream.kind.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.event.stream.id.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| signed(e.event.sequence)).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.event.event_type).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.event.event_version.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.event.payload.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.event.metadata.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.event.id.0).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.event.salt.as_slice()).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.event.leaf.as_slice()).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| e.chain.as_slice()).collect::<Vec<_>>());
+    let (mut kinds, mut ids, mut positions) = (Vec::new(), Vec::new(), Vec::new());
+    for placed in events {
+        for (kind, id) in placed.event.entities.iter().copied().map(entity) {
+            kinds.push(kind);
+            ids.push(id);
+            positions.push(signed(placed.position));
+        }
+    }
+    let (released, taken) = (columns_of(&changes.released), columns_of(&changes.taken));
+    let attachments = &changes.attachments;
+    let query = query
+        .bind(kinds)
+        .bind(ids)
+        .bind(positions)
+        .bind(released.0)
+        .bind(released.1)
+        .bind(taken.0)
+        .bind(taken.1)
+        .bind(attachments.iter().map(|a| a.sha256.as_str()).collect::<Vec<_>>())
+        .bind(attachments.iter().map(|a| a.bytes.as_slice()).collect::<Vec<_>>());
+    Ok(query.fetch_optional(connection).await?.is_some())
+}
+
+fn columns_of(places: &[Place]) -> (Vec<String>, Vec<String>) {
+    places.iter().map(|(scope, holder)| (scope.to_string(), holder.to_string())).unzip()
+}

@@ -1,0 +1,213 @@
+//! Reading the log: in order, without gaps, each event linked to the one before.
+
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use knit_domain::event::{Event, Metadata, Position, Recorded, Sequence, StreamId, UndecodableEvent};
+use knit_domain::id::EventId;
+use knit_domain::time::Timestamp;
+use tokio::time::Instant;
+
+use crate::backend::Backend;
+use crate::chain::{self, Hash, Leaf};
+use crate::error::{Fault, ReadError, Trouble};
+
+/// How long a read keeps trying while the database is away. Shorter than an append's patience:
+/// whoever reads can simply ask again.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The pause before the first further try; it doubles. Short, because the usual reason is a pooled
+/// connection that died long ago, and the next one may live.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+/// The longest pause between tries.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// An event as it is stored, text for text: what was hashed, what an export carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Place in the total order.
+    pub position: Position,
+    /// Identity.
+    pub event_id: EventId,
+    /// Stored name of the kind of stream.
+    pub stream_type: String,
+    /// Which stream.
+    pub stream_id: String,
+    /// Place in the stream.
+    pub sequence: Sequence,
+    /// Stored name of the event.
+    pub event_type: String,
+    /// Stored version of the event.
+    pub event_version: String,
+    /// JSON text.
+    pub payload: String,
+    /// JSON text.
+    pub metadata: String,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// Random bytes of the leaf.
+    pub salt: Vec<u8>,
+    /// Hash of the content.
+    pub leaf: Hash,
+    /// Hash of the log up to here.
+    pub chain: Hash,
+}
+
+impl StoredEvent {
+    /// The leaf that the stored content has now; another one than [`Self::leaf`] means that the
+    /// content was changed.
+    #[must_use]
+    pub fn leaf_of_content(&self) -> Hash {
+        Leaf {
+            salt: &self.salt,
+            event_id: self.event_id,
+            stream_type: &self.stream_type,
+            stream_id: &self.stream_id,
+            sequence: self.sequence,
+            event_type: &self.event_type,
+            event_version: &self.event_version,
+            payload: &self.payload,
+            metadata: &self.metadata,
+        }
+        .hash()
+    }
+
+    /// Reads the event.
+    ///
+    /// # Errors
+    /// [`ReadError::Undecodable`] when this program does not know the stream, event or version, or
+    /// the content is not what they promise.
+    pub fn decode(self) -> Result<Recorded, ReadError> {
+        let undecodable = |source| ReadError::Undecodable { position: self.position, source };
+        let kind = self.stream_type.parse().map_err(undecodable)?;
+        let event = Event::decode(kind, &self.event_type, &self.event_version, &self.payload).map_err(undecodable)?;
+        let metadata: Metadata = serde_json::from_str(&self.metadata).map_err(|error| {
+            undecodable(UndecodableEvent::BadPayload {
+                event_type: self.event_type.clone(),
+                reason: format!("metadata: {error}"),
+            })
+        })?;
+        Ok(Recorded {
+            position: self.position,
+            event_id: self.event_id,
+            stream: StreamId { kind, id: self.stream_id },
+            sequence: self.sequence,
+            recorded_at: self.recorded_at,
+            event,
+            metadata,
+            leaf: self.leaf,
+            chain: self.chain,
+        })
+    }
+}
+
+/// Up to `limit` events after `after`, each made into what `take` makes of it.
+///
+/// `known` is a position that the log is known to have reached before this look. What is wrong with
+/// the first event is an error; what is wrong with a later one ends the page before it, so that a
+/// follower gets up to it and then sees it.
+pub(crate) async fn read<T>(
+    backend: &Backend,
+    after: Position,
+    limit: usize,
+    known: Position,
+    take: fn(StoredEvent) -> Result<T, ReadError>,
+) -> Result<Vec<T>, ReadError> {
+    let (page, end) = patiently("reading events", || async {
+        let mut page = Page::after(after, take);
+        let end = page.fill(backend, limit).await;
+        // What has come is good, also when the connection broke after it.
+        if page.events.is_empty() { end.map(|end| (page, end)) } else { Ok((page, end.unwrap_or(Ok(())))) }
+    })
+    .await?;
+    if !page.events.is_empty() {
+        return Ok(page.events);
+    }
+    end?;
+    if page.position < known && limit > 0 {
+        return Err(ReadError::Missing { position: page.position + 1 });
+    }
+    Ok(page.events)
+}
+
+/// A part of the log, checked as it grows.
+struct Page<T> {
+    take: fn(StoredEvent) -> Result<T, ReadError>,
+    position: Position,
+    /// The chain at `position`, once known.
+    chain: Option<Hash>,
+    events: Vec<T>,
+}
+
+impl<T> Page<T> {
+    fn after(position: Position, take: fn(StoredEvent) -> Result<T, ReadError>) -> Self {
+        let chain = (position == 0).then_some(chain::GENESIS);
+        Self { take, position, chain, events: Vec::new() }
+    }
+
+    /// Takes rows while they come: each is decoded while the server works on those after it.
+    async fn fill(&mut self, backend: &Backend, limit: usize) -> Result<Result<(), ReadError>, sqlx::Error> {
+        // The event before the page tells the chain that its first event continues.
+        let (from, rows) = if self.chain.is_some() { (self.position + 1, limit) } else { (self.position, limit + 1) };
+        let mut stored = backend.events(from, i64::try_from(rows).unwrap_or(i64::MAX));
+        while let Some(event) = stored.try_next().await? {
+            if let Err(error) = self.push(event) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn push(&mut self, event: StoredEvent) -> Result<(), ReadError> {
+        let Some(before) = self.chain else {
+            if event.position != self.position {
+                return Err(ReadError::Missing { position: self.position });
+            }
+            self.chain = Some(event.chain);
+            return Ok(());
+        };
+        let position = self.position + 1;
+        if event.position != position {
+            return Err(ReadError::Missing { position });
+        }
+        if chain::link(&before, position, event.recorded_at, &event.leaf) != event.chain {
+            return Err(ReadError::BrokenChain { position });
+        }
+        let chain = event.chain;
+        self.events.push((self.take)(event)?);
+        self.position = position;
+        self.chain = Some(chain);
+        Ok(())
+    }
+}
+
+/// The events of one stream.
+pub(crate) async fn load(backend: &Backend, stream: &StreamId) -> Result<Vec<Recorded>, ReadError> {
+    let stored = patiently("reading a stream", || backend.stream(stream)).await?;
+    let mut events = Vec::with_capacity(stored.len());
+    for (event, sequence) in stored.into_iter().zip(1..) {
+        if event.sequence != sequence {
+            return Err(ReadError::MissingInStream { stream: stream.clone(), sequence });
+        }
+        events.push(event.decode()?);
+    }
+    Ok(events)
+}
+
+/// Asks again while the database is away, within bounds.
+pub(crate) async fn patiently<T, F: Future<Output = Result<T, sqlx::Error>>>(
+    doing: &'static str,
+    mut ask: impl FnMut() -> F,
+) -> Result<T, Fault> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = PAUSE_MIN;
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if Trouble::of(&error) == Trouble::Connection && Instant::now() + pause < deadline => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+            Err(error) => return Err(Fault::of(doing, error)),
+        }
+    }
+}

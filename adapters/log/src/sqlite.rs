@@ -1,0 +1,240 @@
+//! The log in an SQLite file, which belongs to one process.
+//!
+//! The file is in WAL mode with full synchronisation: an append that was acknowledged has reached the
+//! disk. One connection writes, whatever is written; a pool of others reads beside it. A lock on a
+//! file of its own keeps a second process out, which SQLite alone would let in to lose races and to
+//! miss the announcements of new events.
+
+mod sql;
+mod writer;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use knit_domain::event::{Entity, Position, StreamId};
+use knit_domain::id::EventId;
+use knit_domain::reservation::{Holder, Scope};
+use knit_domain::time::Timestamp;
+use knit_schemas::migrations::{self, Migration};
+use sqlite_es::SqliteEventRepository;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Connection, Row, SqliteConnection};
+use uuid::Uuid;
+
+use crate::columns::{entity, hash, holder, signed, unsigned};
+use crate::error::{Fault, OpenError};
+use crate::lease::Lease;
+use crate::reader::StoredEvent;
+use crate::snapshot::{Chunk, Listed};
+use crate::tail::Head;
+
+pub(crate) use writer::Writer;
+
+/// How long a connection waits for another to finish a write, which within one process is short.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A log on SQLite.
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    readers: SqlitePool,
+    pub(crate) writer: Writer,
+    /// Held until the log is closed; the system releases it when the process dies.
+    lock: File,
+}
+
+impl Sqlite {
+    pub(crate) async fn open(path: &Path, readers: u32) -> Result<Self, OpenError> {
+        let path = resolve(path)?;
+        let lock = lock(&path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT);
+        let mut connection = SqliteConnection::connect_with(&options).await.map_err(opening)?;
+        migrate(&mut connection).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(readers)
+            .test_before_acquire(false)
+            .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
+            .await
+            .map_err(opening)?;
+        Ok(Self { readers, writer: Writer::new(connection), lock })
+    }
+
+    pub(crate) async fn close(&self) {
+        // The writer goes last, so that it can fold the write-ahead log back into the file.
+        self.readers.close().await;
+        self.writer.close().await;
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(error = %error, "cannot give back the lock of the event log; it goes with this process");
+        }
+    }
+
+    pub(crate) fn stock(&self) -> SqliteEventRepository {
+        SqliteEventRepository::new(self.readers.clone())
+    }
+
+    pub(crate) async fn head(&self) -> Result<Head, sqlx::Error> {
+        let row = sqlx::query(sql::HEAD).fetch_one(&self.readers).await?;
+        Ok(Head {
+            position: unsigned(row.try_get(0)?)?,
+            chain: hash(row.try_get(1)?)?,
+            recorded_at: Timestamp(row.try_get(2)?),
+            log: row.try_get(3)?,
+        })
+    }
+
+    pub(crate) fn events(&self, from: Position, limit: i64) -> BoxStream<'_, Result<StoredEvent, sqlx::Error>> {
+        let rows = sqlx::query(sql::EVENTS).bind(signed(from)).bind(limit).fetch(&self.readers);
+        rows.map(|row| stored_event(&row?)).boxed()
+    }
+
+    pub(crate) async fn stream(&self, stream: &StreamId) -> Result<Vec<StoredEvent>, sqlx::Error> {
+        let query = sqlx::query(sql::STREAM).bind(stream.kind.as_str()).bind(&stream.id);
+        query.fetch_all(&self.readers).await?.iter().map(stored_event).collect()
+    }
+
+    pub(crate) async fn chain_at(&self, position: Position) -> Result<Option<Vec<u8>>, sqlx::Error> {
+        sqlx::query_scalar(sql::CHAIN_AT).bind(signed(position)).fetch_optional(&self.readers).await
+    }
+
+    pub(crate) async fn holders(&self, scope: Scope) -> Result<Vec<Holder>, sqlx::Error> {
+        let query = sqlx::query_scalar(sql::HOLDERS).bind(scope.to_string());
+        let texts: Vec<String> = query.fetch_all(&self.readers).await?;
+        texts.iter().map(|text| holder(text)).collect()
+    }
+
+    pub(crate) async fn positions_of(
+        &self,
+        of: Entity,
+        after: Position,
+        limit: i64,
+    ) -> Result<Vec<Position>, sqlx::Error> {
+        let (kind, id) = entity(of);
+        let query = sqlx::query_scalar(sql::POSITIONS).bind(kind).bind(id).bind(signed(after)).bind(limit);
+        let positions: Vec<i64> = query.fetch_all(&self.readers).await?;
+        positions.into_iter().map(unsigned).collect()
+    }
+
+    pub(crate) async fn attachment(&self, sha256: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
+        sqlx::query_scalar(sql::ATTACHMENT).bind(sha256).fetch_optional(&self.readers).await
+    }
+
+    pub(crate) async fn save_chunk(&self, chunk: &Chunk<'_>) -> Result<(), sqlx::Error> {
+        let query = sqlx::query(sql::SAVE_CHUNK).bind(chunk.id).bind(chunk.chunk).bind(&chunk.meta.name);
+        let query = query.bind(i64::from(chunk.meta.revision)).bind(signed(chunk.meta.position));
+        let query = query.bind(chunk.meta.chain.as_slice()).bind(chunk.chunks).bind(chunk.bytes);
+        self.writer.execute(query).await.map(drop)
+    }
+
+    /// Whole snapshots, the newest first.
+    pub(crate) async fn snapshots(&self, name: &str, revision: u32, limit: i64) -> Result<Vec<Listed>, sqlx::Error> {
+        let query = sqlx::query(sql::WHOLE_SNAPSHOTS).bind(name).bind(i64::from(revision)).bind(limit);
+        let rows = query.fetch_all(&self.readers).await?;
+        let listed =
+            |row: &SqliteRow| Ok(Listed { id: row.try_get(0)?, position: row.try_get(1)?, chain: row.try_get(2)? });
+        rows.iter().map(listed).collect()
+    }
+
+    pub(crate) async fn chunks(&self, id: Uuid) -> Result<Vec<Vec<u8>>, sqlx::Error> {
+        sqlx::query_scalar(sql::CHUNKS).bind(id).fetch_all(&self.readers).await
+    }
+
+    pub(crate) async fn prune(&self, name: &str, up_to: i64, keep: &[Uuid]) -> Result<(), sqlx::Error> {
+        let keep = writer::list(keep.iter().map(|id| hex::encode(id.as_bytes())));
+        let query = sqlx::query(sql::PRUNE_SNAPSHOTS).bind(name).bind(up_to).bind(keep);
+        self.writer.execute(query).await.map(drop)
+    }
+
+    pub(crate) async fn acquire_lease(
+        &self,
+        role: &str,
+        holder: &str,
+        ttl_ms: i64,
+    ) -> Result<Option<i64>, sqlx::Error> {
+        self.writer.fetch_optional(sqlx::query(sql::ACQUIRE_LEASE).bind(role).bind(holder).bind(ttl_ms)).await
+    }
+
+    pub(crate) async fn renew_lease(&self, lease: &Lease) -> Result<bool, sqlx::Error> {
+        let query = sqlx::query(sql::RENEW_LEASE).bind(&lease.role).bind(&lease.holder).bind(signed(lease.fence));
+        let rows = self.writer.execute(query.bind(Lease::ttl_ms(lease.ttl))).await?;
+        Ok(rows == 1)
+    }
+
+    pub(crate) async fn release_lease(&self, lease: &Lease) -> Result<(), sqlx::Error> {
+        let query = sqlx::query(sql::RELEASE_LEASE).bind(&lease.role).bind(&lease.holder).bind(signed(lease.fence));
+        self.writer.execute(query).await.map(drop)
+    }
+}
+
+fn stored_event(row: &SqliteRow) -> Result<StoredEvent, sqlx::Error> {
+    Ok(StoredEvent {
+        position: unsigned(row.try_get(0)?)?,
+        event_id: EventId(row.try_get(1)?),
+        stream_type: row.try_get(2)?,
+        stream_id: row.try_get(3)?,
+        sequence: unsigned(row.try_get(4)?)?,
+        event_type: row.try_get(5)?,
+        event_version: row.try_get(6)?,
+        payload: row.try_get(7)?,
+        metadata: row.try_get(8)?,
+        recorded_at: Timestamp(row.try_get(9)?),
+        salt: row.try_get(10)?,
+        leaf: hash(row.try_get(11)?)?,
+        chain: hash(row.try_get(12)?)?,
+    })
+}
+
+/// The path without links, so that two names of one file have one lock.
+fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
+    let unresolved = |source| OpenError::File { path: path.to_owned(), source };
+    if path.exists() {
+        return path.canonicalize().map_err(unresolved);
+    }
+    let name = path.file_name().ok_or_else(|| unresolved(std::io::ErrorKind::InvalidFilename.into()))?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(parent.canonicalize().map_err(unresolved)?.join(name))
+}
+
+/// Locks `<path>.lock`. The file stays when the log is closed: removing it would let two processes
+/// hold locks on two files of one name.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock_path = PathBuf::from(name);
+    let failed = |source| OpenError::File { path: lock_path.clone(), source };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Takes the tables to the newest version, in one transaction.
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    let mut transaction = connection.begin_with(sql::BEGIN).await.map_err(opening)?;
+    sqlx::query(sql::CREATE_SCHEMA_VERSION).execute(&mut *transaction).await.map_err(opening)?;
+    let found: i64 = sqlx::query_scalar(sql::SCHEMA_VERSION).fetch_one(&mut *transaction).await.map_err(opening)?;
+    for step in crate::migration::missing(migrations::SQLITE, found)? {
+        take(&mut transaction, step).await.map_err(opening)?;
+    }
+    transaction.commit().await.map_err(opening)
+}
+
+async fn take(connection: &mut SqliteConnection, step: &Migration) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(step.sql).execute(&mut *connection).await?;
+    sqlx::query(sql::RECORD_SCHEMA_VERSION).bind(step.version).bind(step.name).execute(connection).await?;
+    Ok(())
+}
+
+fn opening(error: sqlx::Error) -> OpenError {
+    Fault::of("opening the event log", error).into()
+}

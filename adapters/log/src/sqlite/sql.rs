@@ -1,0 +1,93 @@
+//! Every statement that is sent to SQLite, but for the migrations.
+//!
+//! Lists go in as one JSON text each, so that every statement is prepared once whatever the length;
+//! byte strings in them are hexadecimal.
+
+pub(super) const CREATE_SCHEMA_VERSION: &str = "CREATE TABLE IF NOT EXISTS schema_version \
+     (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL DEFAULT current_timestamp) STRICT";
+pub(super) const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM schema_version";
+pub(super) const RECORD_SCHEMA_VERSION: &str = "INSERT INTO schema_version (version, name) VALUES (?1, ?2)";
+
+/// Takes the write lock at once, so that nothing can come between the look and the write.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+pub(super) const HEAD: &str = "SELECT position, chain, recorded_at, log FROM head";
+
+/// The version of each stream asked for, in order.
+pub(super) const ASK_VERSIONS: &str = "
+SELECT coalesce((SELECT max(e.sequence) FROM events e
+                  WHERE e.aggregate_type = s.value ->> 0 AND e.aggregate_id = s.value ->> 1), 0)
+  FROM json_each(?1) AS s ORDER BY s.key";
+/// Whether each place asked for is taken, in order.
+pub(super) const ASK_TAKEN: &str = "
+SELECT EXISTS (SELECT 1 FROM reservations r WHERE r.scope = p.value ->> 0 AND r.holder = p.value ->> 1)
+  FROM json_each(?1) AS p ORDER BY p.key";
+/// Every place in the scopes asked for, with the place of the scope among those asked for.
+pub(super) const ASK_MEMBERS: &str = "
+SELECT s.key, r.holder FROM json_each(?1) AS s JOIN reservations r ON r.scope = s.value";
+/// The events asked for that exist.
+pub(super) const ASK_KNOWN: &str = "
+SELECT e.event_id, e.position, e.recorded_at FROM json_each(?1) AS i JOIN events e ON e.event_id = unhex(i.value)";
+
+pub(super) const MOVE_HEAD: &str = "UPDATE head SET position = ?1, chain = ?2, recorded_at = ?3";
+pub(super) const WRITE_EVENTS: &str = "
+INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                    position, event_id, recorded_at, salt, leaf, chain)
+SELECT e.value ->> 0, e.value ->> 1, e.value ->> 2, e.value ->> 3, e.value ->> 4, e.value ->> 5, e.value ->> 6,
+       e.value ->> 7, unhex(e.value ->> 8), ?2, unhex(e.value ->> 9), unhex(e.value ->> 10), unhex(e.value ->> 11)
+  FROM json_each(?1) AS e";
+pub(super) const WRITE_INDEX: &str = "
+INSERT INTO entity_events (kind, id, position)
+SELECT i.value ->> 0, unhex(i.value ->> 1), i.value ->> 2 FROM json_each(?1) AS i";
+pub(super) const RELEASE: &str = "
+DELETE FROM reservations WHERE (scope, holder) IN (SELECT p.value ->> 0, p.value ->> 1 FROM json_each(?1) AS p)";
+pub(super) const TAKE: &str = "
+INSERT INTO reservations (scope, holder) SELECT p.value ->> 0, p.value ->> 1 FROM json_each(?1) AS p";
+pub(super) const ATTACH: &str = "INSERT INTO attachments (sha256, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+
+pub(super) const EVENTS: &str = "
+SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+       payload, metadata, recorded_at, salt, leaf, chain
+  FROM events WHERE position >= ?1 ORDER BY position LIMIT ?2";
+pub(super) const STREAM: &str = "
+SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+       payload, metadata, recorded_at, salt, leaf, chain
+  FROM events WHERE aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence";
+
+pub(super) const CHAIN_AT: &str = "SELECT chain FROM events WHERE position = ?1";
+pub(super) const HOLDERS: &str = "SELECT holder FROM reservations WHERE scope = ?1 ORDER BY holder";
+pub(super) const POSITIONS: &str = "
+SELECT position FROM entity_events WHERE kind = ?1 AND id = ?2 AND position > ?3 ORDER BY position LIMIT ?4";
+pub(super) const ATTACHMENT: &str = "SELECT bytes FROM attachments WHERE sha256 = ?1";
+
+pub(super) const SAVE_CHUNK: &str = "
+INSERT INTO log_snapshots (id, chunk, name, revision, position, chain, chunks, bytes)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+pub(super) const WHOLE_SNAPSHOTS: &str = "
+SELECT id, position, chain FROM log_snapshots WHERE name = ?1 AND revision = ?2
+ GROUP BY id, position, chain, chunks HAVING count(*) = chunks ORDER BY position DESC, id LIMIT ?3";
+pub(super) const CHUNKS: &str = "SELECT bytes FROM log_snapshots WHERE id = ?1 ORDER BY chunk";
+/// Other revisions go too: they belong to programs that have been replaced, which fold again if they
+/// come back.
+pub(super) const PRUNE_SNAPSHOTS: &str = "
+DELETE FROM log_snapshots WHERE name = ?1 AND position <= ?2
+   AND id NOT IN (SELECT unhex(value) FROM json_each(?3))";
+
+/// The clock of the database, in milliseconds since 1970.
+macro_rules! now_ms {
+    () => {
+        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    };
+}
+pub(super) const ACQUIRE_LEASE: &str = concat!(
+    "INSERT INTO leases AS l (role, holder, fence, expires_at) VALUES (?1, ?2, 1, ",
+    now_ms!(),
+    " + ?3) ON CONFLICT (role) DO UPDATE SET holder = ?2, fence = l.fence + 1, expires_at = ",
+    now_ms!(),
+    " + ?3 WHERE l.expires_at <= ",
+    now_ms!(),
+    " RETURNING fence"
+);
+pub(super) const RENEW_LEASE: &str =
+    concat!("UPDATE leases SET expires_at = ", now_ms!(), " + ?4 WHERE role = ?1 AND holder = ?2 AND fence = ?3");
+pub(super) const RELEASE_LEASE: &str = "
+UPDATE leases SET expires_at = 0 WHERE role = ?1 AND holder = ?2 AND fence = ?3";

@@ -1,0 +1,168 @@
+//! Writing on SQLite: one connection, taken in turn by the appender and by whoever saves a snapshot
+//! or renews a lease. A snapshot gives the turn back after each chunk, so appends never wait for the
+//! whole of it.
+
+use knit_domain::event::Position;
+use knit_domain::id::EventId;
+use knit_domain::time::Timestamp;
+use serde_json::json;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Connection, Row, SqliteConnection};
+use tokio::sync::Mutex;
+
+use super::sql;
+use crate::appender::{Judge, Unwritten};
+use crate::batch::{Answers, Changes, End, Known, Place, Questions};
+use crate::columns::{entity, hash, holder, signed, unsigned};
+
+type Statement<'q> = Query<'q, sqlx::Sqlite, SqliteArguments<'q>>;
+
+/// The connection that writes; none after the log was closed.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    connection: Mutex<Option<SqliteConnection>>,
+}
+
+impl Writer {
+    pub(super) fn new(connection: SqliteConnection) -> Self {
+        Self { connection: Mutex::new(Some(connection)) }
+    }
+
+    pub(super) async fn close(&self) {
+        if let Some(connection) = self.connection.lock().await.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(error = %error, "the event log was not closed cleanly; nothing is lost, it recovers when opened");
+        }
+    }
+
+    /// Answers `questions`, lets `judge` decide on the answers, and writes what it decided.
+    pub(crate) async fn transact(&self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<(), Unwritten> {
+        let mut slot = self.connection.lock().await;
+        let connection = slot.as_mut().ok_or_else(|| Unwritten::certain(closed()))?;
+        let mut transaction = connection.begin_with(sql::BEGIN).await.map_err(Unwritten::certain)?;
+        let answers = ask(&mut transaction, questions).await.map_err(Unwritten::certain)?;
+        let changes = judge(answers);
+        if changes.events.is_empty() {
+            return transaction.rollback().await.map_err(Unwritten::certain);
+        }
+        write(&mut transaction, &changes).await.map_err(Unwritten::certain)?;
+        transaction.commit().await.map_err(Unwritten::open)
+    }
+
+    /// Runs one statement in its turn; how many rows it changed.
+    pub(super) async fn execute(&self, statement: Statement<'_>) -> Result<u64, sqlx::Error> {
+        let mut slot = self.connection.lock().await;
+        let connection = slot.as_mut().ok_or_else(closed)?;
+        Ok(statement.execute(connection).await?.rows_affected())
+    }
+
+    /// Runs one statement in its turn; the number it answers.
+    pub(super) async fn fetch_optional(&self, statement: Statement<'_>) -> Result<Option<i64>, sqlx::Error> {
+        let mut slot = self.connection.lock().await;
+        let connection = slot.as_mut().ok_or_else(closed)?;
+        statement.fetch_optional(connection).await?.map(|row| row.try_get(0)).transpose()
+    }
+}
+
+fn closed() -> sqlx::Error {
+    sqlx::Error::Configuration("the event log is closed".into())
+}
+
+async fn ask(connection: &mut SqliteConnection, questions: &Questions) -> Result<Answers, sqlx::Error> {
+    let head = sqlx::query(sql::HEAD).fetch_one(&mut *connection).await?;
+    let streams = list(questions.streams.iter().map(|stream| json!([stream.kind.as_str(), stream.id])));
+    let versions: Vec<i64> = sqlx::query_scalar(sql::ASK_VERSIONS).bind(streams).fetch_all(&mut *connection).await?;
+    let taken = if questions.places.is_empty() {
+        Vec::new()
+    } else {
+        let places = list(questions.places.iter().map(json_of));
+        sqlx::query_scalar(sql::ASK_TAKEN).bind(places).fetch_all(&mut *connection).await?
+    };
+    let ids = list(questions.event_ids.iter().map(|id| hex::encode(id.0.as_bytes())));
+    let known = sqlx::query(sql::ASK_KNOWN).bind(ids).fetch_all(&mut *connection).await?;
+    Ok(Answers {
+        end: End {
+            position: unsigned(head.try_get(0)?)?,
+            chain: hash(head.try_get(1)?)?,
+            recorded_at: Timestamp(head.try_get(2)?),
+        },
+        versions: versions.into_iter().map(unsigned).collect::<Result<_, _>>()?,
+        taken,
+        members: ask_members(connection, questions).await?,
+        known: known.iter().map(known_event).collect::<Result<_, _>>()?,
+    })
+}
+
+async fn ask_members(connection: &mut SqliteConnection, questions: &Questions) -> Result<Vec<Place>, sqlx::Error> {
+    if questions.scopes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let scopes = list(questions.scopes.iter().map(ToString::to_string));
+    let rows = sqlx::query(sql::ASK_MEMBERS).bind(scopes).fetch_all(connection).await?;
+    let place = |row: &SqliteRow| {
+        let key: i64 = row.try_get(0)?;
+        let scope = usize::try_from(key).ok().and_then(|key| questions.scopes.get(key));
+        let scope = *scope.ok_or_else(|| sqlx::Error::Decode("a scope that was not asked for".into()))?;
+        Ok((scope, holder(row.try_get(1)?)?))
+    };
+    rows.iter().map(place).collect()
+}
+
+fn known_event(row: &SqliteRow) -> Result<(EventId, Known), sqlx::Error> {
+    let position: Position = unsigned(row.try_get(1)?)?;
+    Ok((EventId(row.try_get(0)?), Known { position, recorded_at: Timestamp(row.try_get(2)?) }))
+}
+
+async fn write(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Result<(), sqlx::Error> {
+    let after = &changes.after;
+    let head = sqlx::query(sql::MOVE_HEAD).bind(signed(after.position)).bind(after.chain.as_slice());
+    head.bind(after.recorded_at.0).execute(&mut *connection).await?;
+    let events = sqlx::query(sql::WRITE_EVENTS).bind(events_of(changes)).bind(after.recorded_at.0);
+    events.execute(&mut *connection).await?;
+    let index = list(changes.events.iter().flat_map(|placed| {
+        let entities = placed.event.entities.iter().copied().map(entity);
+        entities.map(|(kind, id)| json!([kind, hex::encode(id.as_bytes()), placed.position]))
+    }));
+    sqlx::query(sql::WRITE_INDEX).bind(index).execute(&mut *connection).await?;
+    for (statement, places) in [(sql::RELEASE, &changes.released), (sql::TAKE, &changes.taken)] {
+        if !places.is_empty() {
+            sqlx::query(statement).bind(list(places.iter().map(json_of))).execute(&mut *connection).await?;
+        }
+    }
+    for attachment in &changes.attachments {
+        let attach = sqlx::query(sql::ATTACH).bind(&attachment.sha256).bind(&attachment.bytes);
+        attach.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+fn events_of(changes: &Changes<'_>) -> String {
+    list(changes.events.iter().map(|placed| {
+        let event = placed.event;
+        json!([
+            event.stream.kind.as_str(),
+            event.stream.id,
+            event.sequence,
+            event.event_type,
+            event.event_version,
+            event.payload,
+            event.metadata,
+            placed.position,
+            hex::encode(event.id.0.as_bytes()),
+            hex::encode(event.salt),
+            hex::encode(event.leaf),
+            hex::encode(placed.chain),
+        ])
+    }))
+}
+
+fn json_of((scope, holder): &Place) -> serde_json::Value {
+    json!([scope.to_string(), holder.to_string()])
+}
+
+/// A list as SQLite takes it.
+pub(super) fn list<T: Into<serde_json::Value>>(items: impl Iterator<Item = T>) -> String {
+    serde_json::Value::Array(items.map(Into::into).collect()).to_string()
+}
