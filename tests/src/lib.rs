@@ -1,1 +1,18 @@
-//! Under construction.
+//! The kit: both programs run from outside, as users, administrators and strangers run them.
+//!
+//! It knows the command lines, the wire and the signals, and nothing of the crates behind them. A test says
+//! what a person does in the words of [`workshop`]; what no honest client does it says in raw [`http`]. Every
+//! server has a directory, a port and an environment of its own, so that tests run side by side, and is gone
+//! with everything it made when its test ends.
+
+pub mod workshop;
+
+pub mod archive;
+pub mod cli;
+pub mod http;
+pub mod plans;
+pub mod server;
+
+pub mod processes;
+pub mod program;
+pub mod wait;

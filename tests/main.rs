@@ -1,0 +1,3 @@
+//! Promises that are kept by running both programs from outside, one module for each kind of promise.
+
+mod architecture;

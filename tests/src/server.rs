@@ -1,0 +1,282 @@
+//! `knitd` as an administrator starts it: on a directory of its own and a free port, with an environment that
+//! holds nothing of this machine.
+//!
+//! Whatever happens in a test, nothing stays behind: not the server, not its Workers, not its files. What the
+//! server wrote to its log is printed when the test fails, and a panic of the server fails the test.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::cli::Knit;
+use crate::http::Client;
+use crate::wait::{wait_for, wait_until};
+use crate::{processes, program};
+
+/// What a server says once it can be reached; the address follows.
+const ANNOUNCEMENT: &str = "listening on http://";
+/// What stands in a log after a panic.
+const PANIC: &str = "panicked at";
+
+/// How a server is to be started.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    arguments: Vec<OsString>,
+    state_dir: Option<PathBuf>,
+}
+
+impl Setup {
+    /// The embedded default: SQLite and the local runtime.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same, with the event log in another database.
+    #[must_use]
+    pub fn database(self, url: &str) -> Self {
+        self.option("--database", url)
+    }
+
+    /// The same, with an option.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: &str) -> Self {
+        self.arguments.extend([name.into(), value.into()]);
+        self
+    }
+
+    /// The same, on a directory that is there already; it is not removed at the end.
+    #[must_use]
+    pub fn on(self, state_dir: &Path) -> Self {
+        Self { state_dir: Some(state_dir.to_owned()), ..self }
+    }
+
+    /// Starts the server and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not get so far; the message shows its log.
+    #[must_use]
+    #[track_caller]
+    pub fn start(self) -> Server {
+        let mut server = self.place();
+        server.start();
+        server
+    }
+
+    /// Starts a server that must refuse to run, and answers what it said.
+    ///
+    /// # Panics
+    /// When it runs all the same, or ends as if all were well.
+    #[must_use]
+    #[track_caller]
+    pub fn refused(self) -> String {
+        let mut server = self.place();
+        server.spawn();
+        let status = wait_for("the server to refuse to run", || {
+            assert!(server.announced().is_none(), "the server runs although it should not");
+            server.child().try_wait().expect("a child can be waited for")
+        });
+        server.process = None;
+        assert!(!status.success(), "a server that refuses to run says so by its exit code");
+        server.log()
+    }
+
+    fn place(self) -> Server {
+        let home = tempfile::Builder::new().prefix("knit-outside-").tempdir().expect("a directory can be made");
+        let state_dir = self.state_dir.unwrap_or_else(|| home.path().join("state"));
+        Server { home, state_dir, arguments: self.arguments, process: None, log_read_from: 0 }
+    }
+}
+
+/// A server, running or stopped.
+#[derive(Debug)]
+pub struct Server {
+    home: TempDir,
+    state_dir: PathBuf,
+    arguments: Vec<OsString>,
+    process: Option<Process>,
+    /// Where in the log the present process began.
+    log_read_from: usize,
+}
+
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    address: Option<SocketAddr>,
+}
+
+impl Server {
+    /// Starts it again after it stopped or was killed, on the same state; its port may be another.
+    ///
+    /// # Panics
+    /// When it runs already, or does not become ready; the message shows its log.
+    #[track_caller]
+    pub fn start(&mut self) {
+        assert!(self.process.is_none(), "the server runs already");
+        self.spawn();
+        let address = wait_for("the server to say where it listens", || {
+            self.assert_lives();
+            self.announced()
+        });
+        self.process.as_mut().expect("it was just started").address = Some(address);
+        wait_until("the server to be ready", || {
+            self.assert_lives();
+            self.http().get("/readyz").status == 200
+        });
+    }
+
+    fn spawn(&mut self) {
+        self.log_read_from = self.log().len();
+        let log = File::options().append(true).create(true).open(self.log_path()).expect("the log can be written");
+        let mut command = Command::new(program::path("knitd"));
+        command.args(["--listen", "127.0.0.1:0", "--log", "info,knitd=debug,knit_runtime=debug"]);
+        command.arg("--state-dir").arg(&self.state_dir).args(&self.arguments);
+        command.env_clear().env("PATH", PATH).current_dir(self.home.path());
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
+        let child = command.spawn().expect("the server can be started");
+        self.process = Some(Process { child, address: None });
+    }
+
+    fn announced(&self) -> Option<SocketAddr> {
+        let log = self.log();
+        let said = log[self.log_read_from..].split_once(ANNOUNCEMENT)?.1;
+        said.split_once('/').and_then(|(address, _)| address.parse().ok())
+    }
+
+    #[track_caller]
+    fn assert_lives(&mut self) {
+        let ended = self.child().try_wait().expect("a child can be waited for");
+        assert!(ended.is_none(), "the server ended by itself ({ended:?}):\n{}", self.log());
+    }
+
+    fn child(&mut self) -> &mut Child {
+        &mut self.process.as_mut().expect("the server runs").child
+    }
+
+    /// Tells it to stop (SIGTERM) and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not, or does not run.
+    #[track_caller]
+    pub fn stop(&mut self) -> ExitStatus {
+        self.tell_to_stop();
+        self.wait_for_end()
+    }
+
+    /// Tells it to stop (SIGTERM) and does not wait.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn tell_to_stop(&mut self) {
+        self.signal(Signal::SIGTERM);
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it does not, or does not run.
+    #[track_caller]
+    pub fn wait_for_end(&mut self) -> ExitStatus {
+        let ended = wait_for("the server to end", || self.child().try_wait().expect("a child can be waited for"));
+        self.process = None;
+        ended
+    }
+
+    /// Kills it (SIGKILL): it has no chance to do anything more.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        self.signal(Signal::SIGKILL);
+        let ended = self.wait_for_end();
+        assert_eq!(ended.signal(), Some(Signal::SIGKILL as i32), "the server had ended before it was killed");
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        let pid = i32::try_from(self.child().id()).expect("process ids are small");
+        kill(Pid::from_raw(pid), signal).expect("a child can be signalled");
+    }
+
+    /// A user of this server, at home in a directory beside the state.
+    #[must_use]
+    pub fn knit(&self) -> Knit {
+        Knit::new(self.home.path(), format!("http://{}/api", self.address()))
+    }
+
+    /// A raw client of this server.
+    #[must_use]
+    pub fn http(&self) -> Client {
+        Client::new(self.address())
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.process.as_ref().and_then(|process| process.address).expect("the server runs")
+    }
+
+    /// Its state directory.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// A directory beside the state, for the files of the test; it goes with the server.
+    #[must_use]
+    pub fn desk(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Everything it and its predecessors logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read(self.log_path()).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.home.path().join("knitd.log")
+    }
+}
+
+/// What Workers and the server find programs in; the environment of the tests is not theirs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+impl Drop for Server {
+    #[expect(clippy::print_stderr, reason = "the harness captures it, and shows it when the test fails")]
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            let _ = process.child.kill();
+            let _ = process.child.wait();
+        }
+        processes::end_all_of(&self.state_dir);
+        let log = self.log();
+        open_up(self.home.path());
+        if std::thread::panicking() {
+            eprintln!("---- what the server logged ----\n{log}---- end of the server's log ----");
+        } else {
+            assert!(!log.contains(PANIC), "the server panicked:\n{log}");
+        }
+    }
+}
+
+/// Sealed volumes are read-only; whoever is not root must open them before they can be removed.
+fn open_up(directory: &Path) {
+    let _ = fs::set_permissions(directory, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_up(&entry.path());
+        }
+    }
+}
