@@ -13,4 +13,5 @@ pub mod projection;
 pub mod snapshot;
 
 pub mod matcher;
+pub mod store;
 pub mod worklists;

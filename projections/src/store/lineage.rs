@@ -1,0 +1,205 @@
+//! Lineage: what was made from what, walked from one Data in either direction.
+//!
+//! The walk is the one of the original client (knit-cli 2.7). Going up from a Data, the Run that made
+//! it is added with all its outputs and inputs, and the walk goes on from the inputs; going down, so
+//! is every Run that uses it, and the walk goes on from the outputs. The siblings met on the way are
+//! shown and not followed. One step of depth is one Run.
+
+use std::marker::PhantomData;
+
+use knit_domain::id::{KnitId, RunId};
+use knit_schemas::api;
+
+use super::column::{DataRow, Row, RunRow};
+use super::{At, Limit, Store};
+
+/// Which way and how far to walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Walk {
+    /// Towards the origins.
+    pub upstream: bool,
+    /// Towards the consumers. Neither direction means both.
+    pub downstream: bool,
+    /// Runs in a row in each direction; `None` for all there are.
+    pub depth: Option<u32>,
+}
+
+/// The Data and Runs met, in the order of discovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lineage {
+    /// Where the walk began.
+    pub start: KnitId,
+    /// Every Data, the start first.
+    pub data: Vec<KnitId>,
+    /// Every Run.
+    pub runs: Vec<RunId>,
+    /// Data at which the depth ended the walk although there is more.
+    pub cut: Vec<KnitId>,
+}
+
+impl Store {
+    /// Walks from the Data `start`; `None` if it did not exist then.
+    #[must_use]
+    pub fn lineage(&self, start: KnitId, walk: &Walk, at: At) -> Option<Lineage> {
+        let walked = self.walk(start, walk, at.limit())?;
+        Some(Lineage {
+            start,
+            data: walked.data.iter().map(|row| self.data.id(*row)).collect(),
+            runs: walked.runs.iter().map(|row| self.runs.id(*row)).collect(),
+            cut: walked.cut.iter().map(|row| self.data.id(*row)).collect(),
+        })
+    }
+
+    /// The same walk as the wire shows it.
+    #[must_use]
+    pub fn lineage_graph(&self, start: KnitId, walk: &Walk, at: At) -> Option<api::LineageGraph> {
+        let limit = at.limit();
+        let walked = self.walk(start, walk, limit)?;
+        let mut plans: Seen<super::column::PlanRow> = Seen::with_room_for(self.plans.len());
+        let plan_of = |run: &RunRow| self.runs.records[*run].plan;
+        let carried_out = walked.runs.iter().map(plan_of).filter(|plan| plans.insert(*plan));
+        Some(api::LineageGraph {
+            start: start.to_string(),
+            plans: carried_out.map(|plan| self.plan_summary(plan, limit)).collect(),
+            data: walked.data.iter().map(|row| self.lineage_data(*row, limit)).collect(),
+            runs: walked.runs.iter().filter_map(|row| self.lineage_run(*row, limit)).collect(),
+            cut: walked.cut.iter().map(|row| self.data.id(*row).to_string()).collect(),
+        })
+    }
+
+    fn walk(&self, start: KnitId, walk: &Walk, limit: Limit) -> Option<Walker<'_>> {
+        let start = self.data.row(start, limit, &self.runs.steps)?;
+        let mut walker = Walker::new(self, limit);
+        walker.meet_data(start);
+        let both = walk.upstream == walk.downstream;
+        let origins = if both || walk.upstream { walker.go(start, walk.depth, Walker::step_up) } else { Vec::new() };
+        let consumers =
+            if both || walk.downstream { walker.go(start, walk.depth, Walker::step_down) } else { Vec::new() };
+        walker.mark_cuts(&origins, &consumers);
+        Some(walker)
+    }
+}
+
+/// A walk under way.
+struct Walker<'store> {
+    store: &'store Store,
+    limit: Limit,
+    seen_data: Seen<DataRow>,
+    seen_runs: Seen<RunRow>,
+    data: Vec<DataRow>,
+    runs: Vec<RunRow>,
+    cut: Vec<DataRow>,
+}
+
+impl<'store> Walker<'store> {
+    fn new(store: &'store Store, limit: Limit) -> Self {
+        Self {
+            store,
+            limit,
+            seen_data: Seen::with_room_for(store.data.ids.len()),
+            seen_runs: Seen::with_room_for(store.runs.ids.len()),
+            data: Vec::new(),
+            runs: Vec::new(),
+            cut: Vec::new(),
+        }
+    }
+
+    /// Steps on from `start` until the depth is used up or nothing is left; answers where it stopped.
+    fn go(
+        &mut self,
+        start: DataRow,
+        depth: Option<u32>,
+        step: fn(&mut Self, DataRow, &mut Vec<DataRow>),
+    ) -> Vec<DataRow> {
+        let mut frontier = vec![start];
+        let mut left = depth;
+        while !frontier.is_empty() && left != Some(0) {
+            let mut next = Vec::new();
+            for data in frontier {
+                step(self, data, &mut next);
+            }
+            frontier = next;
+            left = left.map(|left| left - 1);
+        }
+        frontier
+    }
+
+    fn step_up(&mut self, data: DataRow, next: &mut Vec<DataRow>) {
+        let run = self.store.data.records[data].run;
+        if self.store.is_live(run, self.limit) && self.seen_runs.insert(run) {
+            self.runs.push(run);
+            self.meet_outputs(run);
+            next.extend(self.meet_inputs(run));
+        }
+    }
+
+    fn step_down(&mut self, data: DataRow, next: &mut Vec<DataRow>) {
+        for edge in self.store.live_uses(data, self.limit) {
+            if self.seen_runs.insert(edge.run) {
+                self.runs.push(edge.run);
+                self.meet_inputs(edge.run);
+                next.extend(self.meet_outputs(edge.run));
+            }
+        }
+    }
+
+    fn meet_inputs(&mut self, run: RunRow) -> Vec<DataRow> {
+        let inputs = self.store.runs.inputs(run).map(|(_, edge)| edge.data).collect();
+        self.meet_all(inputs)
+    }
+
+    /// Outputs first, then the log: so the event that reserved them has them.
+    fn meet_outputs(&mut self, run: RunRow) -> Vec<DataRow> {
+        let outputs = self.store.outputs(run, self.limit);
+        self.meet_all(outputs)
+    }
+
+    fn meet_all(&mut self, mut met: Vec<DataRow>) -> Vec<DataRow> {
+        met.retain(|data| self.store.data.exists(*data, self.limit, &self.store.runs.steps));
+        for data in &met {
+            self.meet_data(*data);
+        }
+        met
+    }
+
+    fn meet_data(&mut self, data: DataRow) {
+        if self.seen_data.insert(data) {
+            self.data.push(data);
+        }
+    }
+
+    fn mark_cuts(&mut self, origins: &[DataRow], consumers: &[DataRow]) {
+        let mut marked = Seen::with_room_for(self.store.data.ids.len());
+        let unseen = |run: RunRow| self.store.is_live(run, self.limit) && !self.seen_runs.contains(run);
+        let more_above = |data: &DataRow| unseen(self.store.data.records[*data].run);
+        let more_below = |data: &DataRow| self.store.live_uses(*data, self.limit).any(|edge| unseen(edge.run));
+        let above = origins.iter().filter(|data| more_above(data));
+        let below = consumers.iter().filter(|data| more_below(data));
+        let cut = above.chain(below).copied().filter(|data| marked.insert(*data)).collect();
+        self.cut = cut;
+    }
+}
+
+/// A set of rows, a bit for each there could be.
+struct Seen<R> {
+    bits: Vec<u64>,
+    rows: PhantomData<R>,
+}
+
+impl<R: Row> Seen<R> {
+    fn with_room_for(rows: usize) -> Self {
+        Self { bits: vec![0; rows.div_ceil(64)], rows: PhantomData }
+    }
+
+    /// Whether the row is new.
+    fn insert(&mut self, row: R) -> bool {
+        let (word, bit) = (row.index() / 64, 1 << (row.index() % 64));
+        let new = self.bits[word] & bit == 0;
+        self.bits[word] |= bit;
+        new
+    }
+
+    fn contains(&self, row: R) -> bool {
+        self.bits[row.index() / 64] & (1 << (row.index() % 64)) != 0
+    }
+}

@@ -1,0 +1,298 @@
+//! Steps: what happened to each Run, when and at which position. A Run's status, the time of its
+//! last change, its exit and its attempts are read off its steps, up to any position.
+
+use knit_domain::event::Position;
+use knit_domain::run::{Cause, Status};
+use knit_domain::time::Timestamp;
+
+use super::Limit;
+use super::column::{Column, StepRow, TextRow};
+
+/// Every step of every Run, in the order of the log.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Steps {
+    pub(super) steps: Column<StepRow, Step>,
+    /// How ends were decided.
+    pub(super) decisions: Beside<Decided>,
+    /// Workers that were made.
+    pub(super) workers: Beside<Spawned>,
+    /// What was kept of logs when their Runs were retried.
+    pub(super) log_tails: Beside<KeptLog>,
+}
+
+/// One step of a Run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step {
+    pub(super) position: Position,
+    pub(super) recorded_at: Timestamp,
+    /// The step of the same Run before this one.
+    pub(super) previous: Option<StepRow>,
+    pub(super) kind: StepKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StepKind {
+    Projected,
+    UploadStarted,
+    ImportStarted,
+    VolumesPrepared,
+    WorkerRequested,
+    WorkerSpawned,
+    Started,
+    SuccessDecided,
+    FailureDecided,
+    Succeeded,
+    Failed,
+    Retried,
+    Invalidated,
+    Erased,
+}
+
+/// How the end of an attempt was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Decided {
+    /// Code and message; absent for uploads and imports that nobody stopped.
+    pub(super) exit: Option<(u8, TextRow)>,
+    pub(super) cause: Cause,
+}
+
+/// A Worker, when it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spawned {
+    pub(super) uid: TextRow,
+    pub(super) image_digest: Option<TextRow>,
+    pub(super) notes: Box<[TextRow]>,
+}
+
+/// The kept end of an attempt's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KeptLog {
+    pub(super) sha256: TextRow,
+    pub(super) bytes: u64,
+    pub(super) total_bytes: u64,
+}
+
+/// Where a Run stands at some position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Without regard to the activity of its Plan.
+    pub(super) status: Status,
+    /// When that status was reached; repeating a status does not move it.
+    pub(super) updated_at: Timestamp,
+    /// The newest decision of the present attempt.
+    pub(super) decided: Option<Decided>,
+}
+
+impl StepKind {
+    pub(super) const ALL: [Self; 14] = [
+        Self::Projected,
+        Self::UploadStarted,
+        Self::ImportStarted,
+        Self::VolumesPrepared,
+        Self::WorkerRequested,
+        Self::WorkerSpawned,
+        Self::Started,
+        Self::SuccessDecided,
+        Self::FailureDecided,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Retried,
+        Self::Invalidated,
+        Self::Erased,
+    ];
+
+    /// The status it leads to; `None` if it changes none or ends the Run's existence.
+    pub(super) const fn status(self) -> Option<Status> {
+        match self {
+            Self::Projected | Self::Retried => Some(Status::Waiting),
+            Self::VolumesPrepared => Some(Status::Ready),
+            Self::WorkerRequested => Some(Status::Starting),
+            Self::UploadStarted | Self::ImportStarted | Self::Started => Some(Status::Running),
+            Self::SuccessDecided => Some(Status::Completing),
+            Self::FailureDecided => Some(Status::Aborting),
+            Self::Succeeded => Some(Status::Done),
+            Self::Failed => Some(Status::Failed),
+            Self::Invalidated => Some(Status::Invalidated),
+            Self::WorkerSpawned | Self::Erased => None,
+        }
+    }
+
+    /// Whether an attempt begins with it.
+    pub(super) const fn begins_attempt(self) -> bool {
+        match self {
+            Self::Projected | Self::UploadStarted | Self::ImportStarted | Self::Retried => true,
+            Self::VolumesPrepared
+            | Self::WorkerRequested
+            | Self::WorkerSpawned
+            | Self::Started
+            | Self::SuccessDecided
+            | Self::FailureDecided
+            | Self::Succeeded
+            | Self::Failed
+            | Self::Invalidated
+            | Self::Erased => false,
+        }
+    }
+
+    /// Whether an attempt ends with it, so that its Data get their timestamp.
+    pub(super) const fn ends_attempt(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed)
+    }
+}
+
+impl Steps {
+    /// `newest` and the steps of the same Run before it, as far as they had happened by then.
+    pub(super) fn back_from(&self, newest: StepRow, limit: Limit) -> impl Iterator<Item = (StepRow, Step)> {
+        let mut next = Some(newest);
+        let all = std::iter::from_fn(move || {
+            let row = next?;
+            let step = self.steps[row];
+            next = step.previous;
+            Some((row, step))
+        });
+        all.skip_while(move |(_, step)| !limit.covers(step.position))
+    }
+
+    /// The status, without regard to the Plan; `None` if the Run did not exist then.
+    pub(super) fn status(&self, newest: StepRow, limit: Limit) -> Option<Status> {
+        let mut past = self.back_from(newest, limit).take_while(|(_, step)| step.kind != StepKind::Erased);
+        past.find_map(|(_, step)| step.kind.status())
+    }
+
+    /// Where the Run stood; `None` if it did not exist then.
+    pub(super) fn standing(&self, newest: StepRow, limit: Limit) -> Option<Standing> {
+        let mut standing: Option<Standing> = None;
+        let mut settled = false;
+        for (row, step) in self.back_from(newest, limit) {
+            if step.kind == StepKind::Erased {
+                return None;
+            }
+            let Some(status) = step.kind.status() else { continue };
+            let now = standing.get_or_insert(Standing { status, updated_at: step.recorded_at, decided: None });
+            settled |= now.status != status;
+            if !settled {
+                now.updated_at = step.recorded_at;
+            }
+            if now.decided.is_none() {
+                now.decided = self.decisions.get(row).copied();
+            }
+            if step.kind.begins_attempt() {
+                break;
+            }
+        }
+        standing.map(|standing| match standing.status {
+            Status::Invalidated => Standing { decided: None, ..standing },
+            Status::Deactivated
+            | Status::Waiting
+            | Status::Ready
+            | Status::Starting
+            | Status::Running
+            | Status::Completing
+            | Status::Aborting
+            | Status::Done
+            | Status::Failed => standing,
+        })
+    }
+
+    /// When the attempt that began with `born` had ended by then.
+    pub(super) fn ended_at(&self, newest: StepRow, born: StepRow, limit: Limit) -> Option<Timestamp> {
+        let attempt = self.back_from(newest, limit).take_while(|(row, _)| *row != born);
+        attempt.filter(|(_, step)| step.kind.ends_attempt()).last().map(|(_, step)| step.recorded_at)
+    }
+
+    /// The longest of the lists in here.
+    pub(super) fn rows_used(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Bytes of heap held.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let beside = self.decisions.heap_bytes() + self.workers.heap_bytes() + self.log_tails.heap_bytes();
+        let notes: usize = self.workers.all().iter().map(|(_, worker)| size_of_val(&*worker.notes)).sum();
+        self.steps.heap_bytes() + beside + notes
+    }
+}
+
+/// What only some steps have, beside them and sorted by step.
+#[derive(Debug, Clone)]
+pub(super) struct Beside<T>(Vec<(StepRow, T)>);
+
+impl<T> Default for Beside<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Beside<T> {
+    /// Adds what belongs to a step later than all that have something.
+    pub(super) fn add(&mut self, step: StepRow, value: T) {
+        debug_assert!(self.last().is_none_or(|last| last < step), "kept sorted: steps only ever grow");
+        self.0.push((step, value));
+    }
+
+    /// What a step has.
+    pub(super) fn get(&self, step: StepRow) -> Option<&T> {
+        self.0.binary_search_by_key(&step, |(step, _)| *step).ok().map(|at| &self.0[at].1)
+    }
+
+    /// The last step that has something.
+    pub(super) fn last(&self) -> Option<StepRow> {
+        self.0.last().map(|(step, _)| *step)
+    }
+
+    /// All of it, sorted by step.
+    pub(super) fn all(&self) -> &[(StepRow, T)] {
+        &self.0
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<(StepRow, T)>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn life(kinds: &[StepKind]) -> (Steps, StepRow) {
+        let mut steps = Steps::default();
+        let mut newest = None;
+        for (position, kind) in (1..).zip(kinds) {
+            let recorded_at = Timestamp(i64::try_from(position).unwrap() * 1_000);
+            newest = Some(steps.steps.push(Step { position, recorded_at, previous: newest, kind: *kind }));
+        }
+        (steps, newest.unwrap())
+    }
+
+    #[test]
+    fn a_step_costs_twenty_four_bytes() {
+        assert_eq!(size_of::<Step>(), 24);
+    }
+
+    #[test]
+    fn a_worker_that_was_made_does_not_change_status_or_time() {
+        use StepKind::{Projected, VolumesPrepared, WorkerRequested, WorkerSpawned};
+        let (steps, newest) = life(&[Projected, VolumesPrepared, WorkerRequested, WorkerSpawned]);
+        let standing = steps.standing(newest, Limit::NOW).unwrap();
+        assert_eq!((standing.status, standing.updated_at), (Status::Starting, Timestamp(3_000)));
+    }
+
+    #[test]
+    fn deciding_the_same_again_does_not_move_the_time() {
+        use StepKind::{FailureDecided, Projected};
+        let (steps, newest) = life(&[Projected, FailureDecided, FailureDecided]);
+        assert_eq!(steps.standing(newest, Limit::NOW).unwrap().updated_at, Timestamp(2_000));
+    }
+
+    #[test]
+    fn an_erased_run_existed_before_it_was_erased() {
+        use StepKind::{Erased, Succeeded, SuccessDecided, UploadStarted};
+        let (steps, newest) = life(&[UploadStarted, SuccessDecided, Succeeded, Erased]);
+        assert_eq!(steps.standing(newest, Limit::NOW), None);
+        assert_eq!(steps.status(newest, Limit::NOW), None);
+        assert_eq!(steps.status(newest, Limit(3)), Some(Status::Done));
+        assert_eq!(steps.status(newest, Limit(1)), Some(Status::Running));
+        assert_eq!(steps.status(newest, Limit(0)), None);
+    }
+}
