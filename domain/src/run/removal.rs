@@ -186,9 +186,14 @@ fn is_living(data: &Versioned<Data>, output: &OutputData) -> bool {
 
 fn discard(decision: Decision, output: &OutputData, read: &OutputUse, reason: DiscardReason) -> Decision {
     let discarded = DataEvent::DataDiscarded { reason, volume_ref: output.volume_ref.clone() };
-    decision
+    let decision = decision
         .and_write(StreamId::data(output.knit_id), read.data.version, [discarded])
-        .given(Condition::ScopeEmpty { scope: Scope::DataUse(output.knit_id) })
+        .given(Condition::ScopeEmpty { scope: Scope::DataUse(output.knit_id) });
+    if read.tombstones.is_empty() {
+        // A Run that came and went since it was read would otherwise be remembered for ever.
+        return decision.given(Condition::ScopeEmpty { scope: Scope::DataTombstones(output.knit_id) });
+    }
+    decision
 }
 
 /// Erases every tombstone once, though it may have had several of the discarded Data as inputs.

@@ -1,0 +1,153 @@
+//! A log in memory that keeps the promises on which decisions rest (design D2 and D5): one order,
+//! versions, conditions, and reservations that follow from the events; all of a decision or nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use knit_domain::agent::Agent;
+use knit_domain::catalog::Catalog;
+use knit_domain::data::Data;
+use knit_domain::decision::{Condition, Decision, Versioned};
+use knit_domain::event::{Event, Sequence, StreamId};
+use knit_domain::id::{AgentName, KnitId, PlanId, RunId};
+use knit_domain::plan::Plan;
+use knit_domain::reservation::{Change, Holder, Scope, changes};
+use knit_domain::run::Run;
+
+/// Why a decision was not appended: something has moved since it was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Conflict {
+    /// A stream that is written is not at the expected version.
+    Version(StreamId),
+    /// A condition does not hold.
+    Unmet(Condition),
+    /// A place that an event takes is taken.
+    Taken(Scope, Holder),
+}
+
+/// An appended event; its position is its index plus one.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) stream: StreamId,
+    pub(crate) event: Event,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MemoryLog {
+    pub(crate) entries: Vec<Entry>,
+    versions: BTreeMap<StreamId, Sequence>,
+    reservations: BTreeMap<Scope, BTreeSet<Holder>>,
+}
+
+impl MemoryLog {
+    pub(crate) fn append(&mut self, decision: &Decision) -> Result<(), Conflict> {
+        self.check_versions(decision)?;
+        if let Some(unmet) = decision.conditions.iter().find(|condition| !self.holds(condition)) {
+            return Err(Conflict::Unmet(unmet.clone()));
+        }
+        let mut reservations = self.reservations.clone();
+        for write in &decision.writes {
+            write
+                .events
+                .iter()
+                .flat_map(|event| changes(&write.stream, event))
+                .try_for_each(|change| reserve(&mut reservations, change))?;
+        }
+        self.reservations = reservations;
+        for write in &decision.writes {
+            *self.versions.entry(write.stream.clone()).or_default() += write.events.len() as Sequence;
+            let entry = |event: &Event| Entry { stream: write.stream.clone(), event: event.clone() };
+            self.entries.extend(write.events.iter().map(entry));
+        }
+        Ok(())
+    }
+
+    fn check_versions(&self, decision: &Decision) -> Result<(), Conflict> {
+        let mut written = BTreeSet::new();
+        for write in &decision.writes {
+            assert!(written.insert(&write.stream), "{} is written twice in one decision", write.stream);
+            assert!(!write.events.is_empty(), "a write without events to {}", write.stream);
+            if self.version(&write.stream) != write.expected {
+                return Err(Conflict::Version(write.stream.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn holds(&self, condition: &Condition) -> bool {
+        match condition {
+            Condition::StreamAt { stream, version } => self.version(stream) == *version,
+            Condition::Free { scope, holder } => !self.holders(*scope).contains(holder),
+            Condition::Taken { scope, holder } => self.holders(*scope).contains(holder),
+            Condition::ScopeEmpty { scope } => self.holders(*scope).is_empty(),
+        }
+    }
+
+    pub(crate) fn version(&self, stream: &StreamId) -> Sequence {
+        self.versions.get(stream).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn holders(&self, scope: Scope) -> Vec<Holder> {
+        self.reservations.get(&scope).into_iter().flatten().cloned().collect()
+    }
+
+    /// The events of one stream, oldest first, each with its position.
+    pub(crate) fn stream<'a>(&'a self, stream: &'a StreamId) -> impl Iterator<Item = (usize, &'a Event)> {
+        let entries = self.entries.iter().enumerate();
+        entries.filter(move |(_, entry)| entry.stream == *stream).map(|(index, entry)| (index + 1, &entry.event))
+    }
+
+    fn load<T: Default>(&self, stream: &StreamId, apply: impl Fn(&mut T, &Event)) -> Versioned<T> {
+        Versioned::fold(self.stream(stream).map(|(_, event)| event), apply)
+    }
+
+    pub(crate) fn run(&self, id: RunId) -> Versioned<Run> {
+        self.load(&StreamId::run(id), |run: &mut Run, event| {
+            let Event::Run(event) = event else { panic!("{event:?} in the stream of a Run") };
+            run.apply(event);
+        })
+    }
+
+    pub(crate) fn data(&self, id: KnitId) -> Versioned<Data> {
+        self.load(&StreamId::data(id), |data: &mut Data, event| {
+            let Event::Data(event) = event else { panic!("{event:?} in the stream of a Data") };
+            data.apply(event);
+        })
+    }
+
+    pub(crate) fn agent(&self, name: &AgentName) -> Versioned<Agent> {
+        self.load(&StreamId::agent(name), |agent: &mut Agent, event| {
+            let Event::Agent(event) = event else { panic!("{event:?} in the stream of an agent") };
+            agent.apply(event);
+        })
+    }
+
+    pub(crate) fn plan(&self, id: PlanId) -> Versioned<Plan> {
+        self.load(&StreamId::plan(id), |plan: &mut Plan, event| {
+            let Event::Plan(event) = event else { panic!("{event:?} in the stream of a Plan") };
+            plan.apply(event);
+        })
+    }
+
+    pub(crate) fn catalog(&self) -> Versioned<Catalog> {
+        self.load(&StreamId::catalog(), |catalog: &mut Catalog, event| {
+            let Event::Catalog(event) = event else { panic!("{event:?} in the stream of the catalog") };
+            catalog.apply(event);
+        })
+    }
+}
+
+fn reserve(reservations: &mut BTreeMap<Scope, BTreeSet<Holder>>, change: Change) -> Result<(), Conflict> {
+    match change {
+        Change::Take(scope, holder) => {
+            if reservations.entry(scope).or_default().insert(holder.clone()) {
+                Ok(())
+            } else {
+                Err(Conflict::Taken(scope, holder))
+            }
+        }
+        Change::Release(scope, holder) => {
+            reservations.entry(scope).or_default().remove(&holder);
+            Ok(())
+        }
+    }
+}
