@@ -135,3 +135,38 @@ impl cqrs_es::Aggregate for Agent {
         Self::apply(self, &event);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cqrs_es::test::TestFramework;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn name() -> AgentName {
+        AgentName::of(KnitId(Uuid::nil()), AgentMode::Read, 7)
+    }
+
+    fn opened() -> AgentEvent {
+        let (knit_id, mode) = (KnitId(Uuid::nil()), AgentMode::Read);
+        AgentEvent::AgentOpened { name: name(), knit_id, mode, server: "server".to_owned() }
+    }
+
+    fn closed(cause: AgentClosure) -> AgentEvent {
+        AgentEvent::AgentClosed { name: name(), knit_id: KnitId(Uuid::nil()), mode: AgentMode::Read, cause }
+    }
+
+    #[test]
+    fn hsk_09_an_agent_is_closed_once_and_its_first_cause_stands() {
+        let open = || TestFramework::<Agent>::with(()).given(vec![opened()]);
+        let (finished, swept) = (AgentClosure::Finished, AgentClosure::Housekeeping);
+        open().when(AgentCommand::Close(swept)).then_expect_events(vec![closed(swept)]);
+        open().and(vec![closed(finished)]).when(AgentCommand::Close(swept)).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn an_unknown_agent_cannot_be_closed() {
+        let nothing = TestFramework::<Agent>::with(()).given_no_previous_events();
+        nothing.when(AgentCommand::Close(AgentClosure::Finished)).then_expect_error(AgentRefused::Missing);
+    }
+}

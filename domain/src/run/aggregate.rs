@@ -107,3 +107,6 @@ impl cqrs_es::Aggregate for Run {
         Self::apply(self, &event);
     }
 }
+
+#[cfg(test)]
+mod tests;

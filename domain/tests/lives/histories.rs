@@ -5,10 +5,12 @@ use knit_domain::agent;
 use knit_domain::data::{self, TagChange};
 use knit_domain::decision::{Decision, Versioned};
 use knit_domain::event::agent::AgentClosure;
+use knit_domain::event::data::DataEvent;
 use knit_domain::event::run::Exit;
-use knit_domain::event::{StreamId, StreamType};
+use knit_domain::event::{Event, StreamId, StreamType};
 use knit_domain::id::{AgentMode, AgentName, KnitId, PlanId, RunId};
 use knit_domain::plan::{self, Builtin, PlanChange};
+use knit_domain::reservation::Scope;
 use knit_domain::run::ending::{Failure, Success, UploadOutcome};
 use knit_domain::run::{self, Run, RunKind, RunRecord, RunRefused, Status};
 use knit_domain::tag::Tag;
@@ -139,6 +141,7 @@ impl Play {
                     let appended = self.world.commit(&decision);
                     let unchanged = self.world.log.entries.len() == before;
                     assert!(appended.is_ok() || unchanged, "a conflict has left something behind");
+                    self.no_tombstone_outlives_its_input(&decision);
                 }
             }
             Step::Decide(wish) => {
@@ -151,6 +154,16 @@ impl Play {
                 drop(self.world.commit(&decision));
             }
             Step::Append(_) => {}
+        }
+    }
+
+    /// What is decided on the present state erases every tombstone of what it discards.
+    fn no_tombstone_outlives_its_input(&self, decision: &Decision) {
+        for write in &decision.writes {
+            if matches!(write.events[..], [Event::Data(DataEvent::DataDiscarded { .. })]) {
+                let scope = Scope::DataTombstones(write.stream.id.parse().unwrap());
+                assert!(self.world.log.holders(scope).is_empty(), "{scope} is remembered");
+            }
         }
     }
 

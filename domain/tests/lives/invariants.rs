@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use knit_domain::data::{DataRecord, Standing};
 use knit_domain::event::agent::AgentEvent;
 use knit_domain::event::data::DataEvent;
+use knit_domain::event::plan::PlanEvent;
 use knit_domain::event::run::RunEvent;
 use knit_domain::event::{Event, StreamId, StreamType};
-use knit_domain::id::{AgentMode, KnitId, RunId};
+use knit_domain::id::{AgentMode, KnitId, PlanId, RunId};
 use knit_domain::reservation::{Holder, Scope};
 use knit_domain::run::status::{Change, change};
 use knit_domain::run::{Run, RunKind, RunRecord, Status};
 
-use crate::memory_log::MemoryLog;
+use crate::memory_log::{Entry, MemoryLog};
 
 /// Everything there is, folded once.
 struct Picture<'log> {
@@ -36,6 +37,7 @@ pub(crate) fn check(log: &MemoryLog) {
     picture.every_data_has_its_maker();
     picture.combinations_are_unique();
     picture.inputs_were_usable_when_claimed();
+    picture.held_runs_do_not_start();
     picture.reservations_follow_from_the_states();
 }
 
@@ -165,8 +167,7 @@ impl<'log> Picture<'log> {
         let outputs: usize = self.existing().map(|run| run.outputs.len()).sum();
         let living = self.data.values().filter(|data| data.standing == Standing::Living).count();
         assert_eq!(outputs, living, "I11");
-        let reserved =
-            |entry: &&crate::memory_log::Entry| matches!(entry.event, Event::Data(DataEvent::DataReserved { .. }));
+        let reserved = |entry: &&Entry| matches!(entry.event, Event::Data(DataEvent::DataReserved { .. }));
         assert_eq!(self.log.entries.iter().filter(reserved).count(), self.data.len(), "X12: an id was used again");
     }
 
@@ -202,6 +203,34 @@ impl<'log> Picture<'log> {
                 | Event::Journal(_) => {}
             }
         }
+    }
+
+    /// X9: volumes were prepared only while the Plan was active.
+    fn held_runs_do_not_start(&self) {
+        let mut inactive = BTreeSet::new();
+        for Entry { stream, event } in &self.log.entries {
+            match event {
+                Event::Plan(PlanEvent::PlanActivated {}) => drop(inactive.remove(&stream.id)),
+                Event::Plan(PlanEvent::PlanDeactivated {}) => drop(inactive.insert(&stream.id)),
+                Event::Run(RunEvent::RunVolumesPrepared { .. }) => {
+                    let plan = self.plan_of(stream).to_string();
+                    assert!(!inactive.contains(&plan), "X9: {stream} started under the inactive Plan {plan}");
+                }
+                Event::Run(_)
+                | Event::Data(_)
+                | Event::Catalog(_)
+                | Event::Plan(_)
+                | Event::Agent(_)
+                | Event::Journal(_) => {}
+            }
+        }
+    }
+
+    fn plan_of(&self, run: &StreamId) -> PlanId {
+        let born = self.log.stream(run).find_map(|(_, event)| {
+            if let Event::Run(RunEvent::RunProjected { plan_id, .. }) = event { Some(*plan_id) } else { None }
+        });
+        born.unwrap()
     }
 
     /// The places that are taken are exactly those of live Runs, tombstones and open agents; and whoever
