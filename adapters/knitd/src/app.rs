@@ -1,0 +1,118 @@
+//! The application: every command there is, and access to everything that can be asked.
+//!
+//! HTTP handlers and reactors meet the rest of the server here and nowhere else. A command loads the
+//! streams it needs, lets the domain decide, appends, and waits until this process's projections show
+//! what was done, so that whoever is answered reads what they wrote (D13).
+
+mod data;
+mod plans;
+mod runs;
+mod transfers;
+
+pub use transfers::{OpenTransfer, Upload};
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use knit_domain::decision::Decision;
+use knit_domain::event::Position;
+use knit_log::Log;
+use knit_runtime::Runtime;
+
+use crate::command::{Cause, CommandError, Done};
+use crate::views::Views;
+
+/// How long a reply waits for the projections (D13); then it says which position they have reached.
+pub const FRESHNESS_WAIT: Duration = Duration::from_secs(2);
+
+/// A handle on the running server; clones are the same one.
+#[derive(Clone)]
+pub struct App {
+    parts: Arc<Parts>,
+}
+
+struct Parts {
+    log: Log,
+    views: Arc<Views>,
+    runtime: Arc<dyn Runtime>,
+    server: String,
+    alone: bool,
+}
+
+impl App {
+    /// Joins log, projections and runtime. `server` names this process among its replicas; it is `alone`
+    /// when its database lets no other process in.
+    #[must_use]
+    pub fn new(log: Log, views: Arc<Views>, runtime: Arc<dyn Runtime>, server: String, alone: bool) -> Self {
+        Self { parts: Arc::new(Parts { log, views, runtime, server, alone }) }
+    }
+
+    /// The event log.
+    #[must_use]
+    pub fn log(&self) -> &Log {
+        &self.parts.log
+    }
+
+    /// The projections of this process.
+    #[must_use]
+    pub fn views(&self) -> &Views {
+        &self.parts.views
+    }
+
+    /// Where Data and Workers live.
+    #[must_use]
+    pub fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.parts.runtime
+    }
+
+    /// The name of this process among its replicas.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.parts.server
+    }
+
+    /// Whether no other process can use the same log.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.parts.alone
+    }
+
+    /// Waits until the projections show everything that was committed before now, at most
+    /// [`FRESHNESS_WAIT`]; answers the position they have reached.
+    ///
+    /// # Errors
+    /// [`CommandError::Fault`] when the log cannot be asked for its head.
+    pub async fn fresh(&self) -> Result<Position, CommandError> {
+        let head = self.log().head().await?;
+        Ok(self.shown(head.position).await)
+    }
+
+    /// Waits until the projections show `position`, at most [`FRESHNESS_WAIT`]; answers the position
+    /// they have reached.
+    pub async fn shown(&self, position: Position) -> Position {
+        let views = self.views();
+        let all = async {
+            views.store.reaches(position, FRESHNESS_WAIT).await;
+            views.matcher.reaches(position, FRESHNESS_WAIT).await;
+            views.worklists.reaches(position, FRESHNESS_WAIT).await;
+        };
+        // The three wait for the same thing; together they may not take longer than one.
+        let _ = tokio::time::timeout(FRESHNESS_WAIT, all).await;
+        views.position()
+    }
+
+    /// Decides and appends as [`crate::command::execute`] does, then waits until the projections show it.
+    ///
+    /// # Errors
+    /// The refusal of `decide`, a conflict that does not end, or a fault.
+    pub(crate) async fn execute<F: Future<Output = Result<Decision, CommandError>> + Send>(
+        &self,
+        cause: &Cause,
+        decide: impl Fn() -> F + Send + Sync,
+    ) -> Result<Done, CommandError> {
+        let done = crate::command::execute(self.log(), cause, decide).await?;
+        self.shown(done.position).await;
+        Ok(done)
+    }
+}

@@ -1,0 +1,112 @@
+//! Commands around transfers: every upload and every download is a Data Agent, opened before and
+//! closed after, so that nobody discards a Data under a reader, and a server that died leaves a trace.
+
+use knit_domain::agent::{close, open_reader};
+use knit_domain::event::agent::AgentClosure;
+use knit_domain::id::{AgentMode, AgentName, KnitId, RunId, VolumeRef};
+use knit_domain::plan::Builtin;
+use knit_domain::run::creation::NewUpload;
+use knit_domain::run::ending::UploadOutcome;
+use knit_domain::run::{conclude_upload, start_upload};
+use uuid::Uuid;
+
+use super::App;
+use crate::command::{Cause, CommandError, Done};
+use crate::streams;
+
+/// An upload in progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Its Run.
+    pub run_id: RunId,
+    /// The Data to be.
+    pub knit_id: KnitId,
+    /// Where its content goes.
+    pub volume: VolumeRef,
+    /// Its writing Data Agent.
+    pub agent: AgentName,
+}
+
+/// A download in progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenTransfer {
+    /// Its reading Data Agent.
+    pub agent: AgentName,
+    /// What is read.
+    pub volume: VolumeRef,
+}
+
+impl App {
+    /// Begins an upload: its Run is `running`, its Data and its writing Data Agent exist.
+    ///
+    /// # Errors
+    /// A fault; nothing has begun then.
+    pub async fn begin_upload(&self, cause: &Cause) -> Result<Upload, CommandError> {
+        let knit_id = KnitId(Uuid::new_v4());
+        let agent = AgentName::of(knit_id, AgentMode::Write, rand::random());
+        let upload = NewUpload {
+            run_id: RunId(Uuid::new_v4()),
+            knit_id,
+            agent: agent.clone(),
+            server: self.server().to_owned(),
+        };
+        self.execute(cause, || async {
+            let plan = streams::plan(self.log(), Builtin::Uploaded.id()).await?;
+            Ok(start_upload(&plan, &upload)?)
+        })
+        .await?;
+        Ok(Upload { run_id: upload.run_id, knit_id, volume: VolumeRef::of(knit_id), agent })
+    }
+
+    /// Ends an upload.
+    ///
+    /// # Errors
+    /// Refused when the Run was ended by somebody else meanwhile; the Data Agent is closed all the same.
+    pub async fn end_upload(
+        &self,
+        cause: &Cause,
+        upload: &Upload,
+        outcome: UploadOutcome,
+    ) -> Result<Done, CommandError> {
+        let concluded = self
+            .execute(cause, || async {
+                let run = streams::run(self.log(), upload.run_id).await?;
+                let agent = streams::agent(self.log(), &upload.agent).await?;
+                Ok(conclude_upload(&run, &agent, outcome)?)
+            })
+            .await;
+        if let Err(CommandError::Refused(_)) = &concluded {
+            self.close_agent(cause, &upload.agent, AgentClosure::Finished).await?;
+        }
+        concluded
+    }
+
+    /// Opens a reading Data Agent.
+    ///
+    /// # Errors
+    /// Refused when there is no such Data.
+    pub async fn open_reader(&self, cause: &Cause, id: KnitId) -> Result<OpenTransfer, CommandError> {
+        let agent = AgentName::of(id, AgentMode::Read, rand::random());
+        self.execute(cause, || async {
+            let data = streams::data(self.log(), id).await?;
+            Ok(open_reader(&data, &agent, self.server())?)
+        })
+        .await?;
+        // While the agent is open nobody discards the Data, so what is read now is what was decided on.
+        let data = streams::data(self.log(), id).await?;
+        let volume = data.state.living()?.volume_ref.clone();
+        Ok(OpenTransfer { agent, volume })
+    }
+
+    /// Closes a Data Agent; closing a closed one changes nothing.
+    ///
+    /// # Errors
+    /// Refused when there is no such agent.
+    pub async fn close_agent(&self, cause: &Cause, name: &AgentName, why: AgentClosure) -> Result<Done, CommandError> {
+        self.execute(cause, || async {
+            let agent = streams::agent(self.log(), name).await?;
+            Ok(close(&agent, why)?)
+        })
+        .await
+    }
+}

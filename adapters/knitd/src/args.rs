@@ -1,0 +1,139 @@
+//! The configuration of `knitd`: its command line, with the environment beside it, and nothing else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+
+/// Run the Knitfab server.
+///
+/// Without options it keeps everything under ~/.local/share/knitfab (SQLite, and Workers as sandboxed
+/// processes of this machine) and listens on 127.0.0.1:30803.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "knitd", version, max_term_width = 100)]
+pub struct Args {
+    /// Keep Data, Workers and the default database here [default: ~/.local/share/knitfab]
+    #[arg(long, env = "KNITD_STATE_DIR", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Keep the event log here: postgres://…, or the path of an SQLite file [default: <state-dir>/knitfab.db]
+    #[arg(long, env = "KNITD_DATABASE", value_name = "URL", hide_env_values = true)]
+    pub database: Option<String>,
+
+    /// Listen on this address; anything but loopback opens the API to the network, which has no login
+    #[arg(long, env = "KNITD_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:30803")]
+    pub listen: SocketAddr,
+
+    /// Accept requests for this host name too, beside loopback and the address listened on (repeatable)
+    #[arg(long = "host", env = "KNITD_HOSTS", value_name = "NAME", value_delimiter = ',')]
+    pub hosts: Vec<String>,
+
+    /// Take on these roles (repeatable) [default: all]
+    #[arg(long = "role", env = "KNITD_ROLES", value_name = "ROLE", value_delimiter = ',')]
+    pub roles: Vec<Role>,
+
+    /// Run Workers and keep Data with this runtime
+    #[arg(long, env = "KNITD_RUNTIME", value_name = "RUNTIME", default_value = "local")]
+    pub runtime: RuntimeKind,
+
+    /// Refuse an upload that unpacks to more than this many bytes
+    #[arg(long, env = "KNITD_UPLOAD_BYTES_MAX", value_name = "BYTES", default_value_t = UPLOAD_BYTES_MAX)]
+    pub upload_bytes_max: u64,
+
+    /// Refuse an upload of more than this many files
+    #[arg(long, env = "KNITD_UPLOAD_ENTRIES_MAX", value_name = "COUNT", default_value_t = UPLOAD_ENTRIES_MAX)]
+    pub upload_entries_max: u64,
+
+    /// What to log: error, warn, info, debug, trace, or a filter such as `info,knitd=debug`
+    #[arg(long = "log", env = "KNITD_LOG", value_name = "FILTER", default_value = "info")]
+    pub log_filter: String,
+
+    /// How to write log lines
+    #[arg(long, env = "KNITD_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// Unpacked bytes of one upload: a tebibyte, beyond any Data seen, yet short of filling a large disk by a bomb.
+pub const UPLOAD_BYTES_MAX: u64 = 1 << 40;
+/// Files of one upload: ten million, beyond which listing a directory is itself the trouble.
+pub const UPLOAD_ENTRIES_MAX: u64 = 10_000_000;
+
+/// A part of the server; one process may take several, and a cluster runs them as separate Deployments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
+pub enum Role {
+    /// The HTTP API.
+    Api,
+    /// Transfers and logs; served together with the API.
+    Backend,
+    /// Makes Runs from matching Data.
+    Projection,
+    /// Makes the volumes of Runs.
+    Initialize,
+    /// Starts and observes Workers.
+    RunManagement,
+    /// Removes Workers and ends Runs.
+    Finishing,
+    /// Destroys volumes that are garbage.
+    GarbageCollection,
+    /// Closes Data Agents of servers that died.
+    Housekeeping,
+}
+
+/// Which runtime holds Data and Workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RuntimeKind {
+    /// Directories and sandboxed processes of this machine.
+    Local,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Args {
+    /// Where everything is kept when nothing is said.
+    ///
+    /// # Errors
+    /// When neither `--state-dir`, `XDG_DATA_HOME` nor `HOME` says where.
+    pub fn state_dir(&self) -> anyhow::Result<PathBuf> {
+        if let Some(dir) = &self.state_dir {
+            return std::path::absolute(dir).with_context(|| format!("cannot make {} absolute", dir.display()));
+        }
+        let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        absolute("XDG_DATA_HOME")
+            .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+            .map(|data| data.join("knitfab"))
+            .context("there is no home directory to keep Data in: name a directory with --state-dir")
+    }
+
+    /// Whether this process takes on `role`.
+    #[must_use]
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.is_empty() || self.roles.contains(&role)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn without_roles_a_process_has_all() {
+        let all = Args::parse_from(["knitd"]);
+        assert!(Role::value_variants().iter().all(|role| all.has(*role)));
+        let some = Args::parse_from(["knitd", "--role", "api,finishing"]);
+        assert!(some.has(Role::Api) && some.has(Role::Finishing) && !some.has(Role::Projection));
+    }
+}

@@ -1,0 +1,170 @@
+//! How a command travels: load, decide, append; somebody was faster: load and decide again.
+//!
+//! A refusal is an answer, not a failure. A conflict is only reported when it does not end within a
+//! bounded number of tries. Everything else is the world's fault, and the caller may try again later.
+
+use std::future::Future;
+use std::time::Duration;
+
+use knit_domain::agent::AgentRefused;
+use knit_domain::catalog::RegistrationRefused;
+use knit_domain::data::DataRefused;
+use knit_domain::decision::Decision;
+use knit_domain::event::{Metadata, Position};
+use knit_domain::id::EventId;
+use knit_domain::plan::PlanRefused;
+use knit_domain::run::RunRefused;
+use knit_domain::run::creation::{ProjectionRefused, TransferRefused};
+use knit_log::{AppendError, Log, Request};
+use rand::Rng as _;
+
+/// Tries of one command before its conflict is reported. Eight hurried rivals in a row do not happen to
+/// people; a reactor that gives up simply looks again.
+const TRIES_MAX: u32 = 8;
+/// Longest pause before the next try: long enough for a rival's append to be over.
+const PAUSE_MS_MAX: u64 = 20;
+
+/// Who wants something, and what it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// A user, or a reactor such as `reactor:finishing`.
+    pub actor: String,
+    /// Shared by everything that one outside request set in motion.
+    pub correlation: Option<EventId>,
+    /// The event that was reacted to.
+    pub causation: Option<EventId>,
+}
+
+impl Cause {
+    /// A request from outside, which begins a correlation of its own.
+    #[must_use]
+    pub fn request(actor: impl Into<String>) -> Self {
+        Self { actor: actor.into(), correlation: Some(EventId(uuid::Uuid::new_v4())), causation: None }
+    }
+
+    /// The doing of the reactor `name`.
+    #[must_use]
+    pub fn reactor(name: &str) -> Self {
+        Self { actor: format!("reactor:{name}"), correlation: None, causation: None }
+    }
+
+    fn metadata(&self) -> Metadata {
+        Metadata { actor: self.actor.clone(), correlation: self.correlation, causation: self.causation }
+    }
+}
+
+/// What came of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Done {
+    /// Position of its last event; 0 when there was nothing to do.
+    pub position: Position,
+}
+
+/// Why a command came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// A rule says no; nothing has changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Others were faster, again and again; nothing has changed.
+    #[error("others changed the same things {tries} times in a row; try again")]
+    Conflict {
+        /// How often it was tried.
+        tries: u32,
+    },
+    /// The world broke; the cause says whether anything may have changed.
+    #[error("{0}")]
+    Fault(String),
+}
+
+/// The rules that refuse commands.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// A Plan may not be registered.
+    #[error(transparent)]
+    Registration(#[from] RegistrationRefused),
+    /// A Plan may not be changed so.
+    #[error(transparent)]
+    Plan(#[from] PlanRefused),
+    /// A Run may not be changed so.
+    #[error(transparent)]
+    Run(#[from] RunRefused),
+    /// A Data may not be changed so.
+    #[error(transparent)]
+    Data(#[from] DataRefused),
+    /// A combination of Data makes no Run.
+    #[error(transparent)]
+    Projection(#[from] ProjectionRefused),
+    /// An upload or import may not begin.
+    #[error(transparent)]
+    Transfer(#[from] TransferRefused),
+    /// A Data Agent may not be opened or closed.
+    #[error(transparent)]
+    Agent(#[from] AgentRefused),
+}
+
+macro_rules! refusals {
+    ($($refusal:ident),*) => {$(
+        impl From<$refusal> for CommandError {
+            fn from(refusal: $refusal) -> Self {
+                Self::Refused(refusal.into())
+            }
+        }
+    )*};
+}
+refusals!(RegistrationRefused, PlanRefused, RunRefused, DataRefused, ProjectionRefused, TransferRefused, AgentRefused);
+
+macro_rules! faults {
+    ($($fault:ty),*) => {$(
+        impl From<$fault> for CommandError {
+            fn from(fault: $fault) -> Self {
+                Self::Fault(with_causes(&fault))
+            }
+        }
+    )*};
+}
+faults!(knit_log::Fault, knit_log::ReadError, knit_runtime::port::Fault);
+
+/// The whole chain in one line: what failed, and every reason below it.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Decides and appends until it succeeds, is refused, or has been tried often enough.
+///
+/// `decide` loads afresh at every try.
+///
+/// # Errors
+/// The refusal of `decide`, a conflict that does not end, or a fault.
+pub async fn execute<F: Future<Output = Result<Decision, CommandError>> + Send>(
+    log: &Log,
+    cause: &Cause,
+    decide: impl Fn() -> F + Send + Sync,
+) -> Result<Done, CommandError> {
+    for tries in 1..=TRIES_MAX {
+        let decision = decide().await?;
+        if decision.is_nothing() {
+            return Ok(Done { position: 0 });
+        }
+        match log.append(Request::new(decision, cause.metadata())).await {
+            Ok(appended) => return Ok(Done { position: appended.position }),
+            Err(AppendError::Conflict(conflicts)) => {
+                tracing::debug!(tries, ?conflicts, "somebody was faster");
+                pause().await;
+            }
+            Err(other) => return Err(CommandError::Fault(with_causes(&other))),
+        }
+    }
+    Err(CommandError::Conflict { tries: TRIES_MAX })
+}
+
+async fn pause() {
+    let ms = rand::rng().random_range(0..=PAUSE_MS_MAX);
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}

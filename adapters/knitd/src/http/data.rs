@@ -1,0 +1,77 @@
+//! Data: finding, and changing tags. Their content travels in [`super::upload`] and [`super::download`].
+
+use ::http::HeaderMap;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use knit_domain::data::TagChange;
+use knit_domain::id::KnitId;
+use knit_domain::tag::{KEY_TIMESTAMP, Tag};
+use knit_domain::time::Timestamp;
+use knit_projections::projection::Projection as _;
+use knit_projections::store::{At, DataFilter};
+use knit_schemas::api;
+
+use super::body::{self, Accepts};
+use super::front::Api;
+use super::problem::Problem;
+use super::query::Query;
+use super::request::{Asked, Named};
+use super::{reply, request};
+
+/// `GET /api/data`: every Data that meets the query, by timestamp, those without one last.
+#[utoipa::path(get, path = "/api/data",
+    params(
+        ("tag" = Option<Vec<String>>, Query, description = "KEY:VALUE; the Data must have all of them"),
+        ("since" = Option<String>, Query, description = "RFC 3339: made then or later"),
+        ("duration" = Option<String>, Query, description = "Like 1h30m: and earlier than so long after `since`"),
+    ),
+    responses((status = 200, body = Vec<api::DataDetail>), Problem))]
+pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
+    let filter = filter_of(&query)?;
+    let (position, ids) = {
+        let store = api.app.views().store.read();
+        (store.position(), store.find_data(&filter, At::Now))
+    };
+    let list = reply::list(ids, move |ids, piece| {
+        let store = api.app.views().store.read();
+        piece.fill(ids, |id| store.data(id, At::Position(position)));
+    });
+    Ok(reply::at(position, list))
+}
+
+/// `PUT /api/data/{id}`.
+#[utoipa::path(put, path = "/api/data/{id}", params(("id" = String, Path, description = "Id of a Data")), request_body = api::TagChange, responses((status = 200, body = api::DataDetail), Problem))]
+pub(super) async fn change_tags(
+    State(api): State<Api>,
+    named: Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let wanted: api::TagChange = body::json(&headers, body, Accepts::Anything, "format error").await?;
+    let id = named.id("Data").map_err(|_| Problem::untaggable())?;
+    let tags = |tags: Vec<api::Tag>| tags.into_iter().map(|tag| Tag::new(tag.key, tag.value)).collect();
+    let wanted = TagChange {
+        add: tags(wanted.add),
+        remove: tags(wanted.remove),
+        remove_key: wanted.remove_key.into_iter().collect(),
+    };
+    api.app.change_tags(&request::cause(), id, &wanted).await.map_err(Problem::of_tagging)?;
+    detail(&api, id)
+}
+
+/// 200 with a Data as it is now.
+pub(super) fn detail(api: &Api, id: KnitId) -> Result<Response, Problem> {
+    let store = api.app.views().store.read();
+    let data = store.data(id, At::Now).ok_or_else(Problem::not_shown_yet)?;
+    Ok(reply::at(store.position(), reply::json(&data)))
+}
+
+fn filter_of(query: &Query) -> Result<DataFilter, Problem> {
+    let tags = query.tags("tag")?;
+    for tag in tags.iter().filter(|tag| tag.key == KEY_TIMESTAMP) {
+        Timestamp::parse(&tag.value).map_err(|error| Problem::bad_request(error.to_string()))?;
+    }
+    let range = query.range()?;
+    Ok(DataFilter { tags, since: range.since, until: range.until })
+}

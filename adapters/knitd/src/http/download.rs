@@ -1,0 +1,94 @@
+//! `GET /api/data/{id}`: a Data goes out as an archive, its checksum behind it in a trailer.
+//!
+//! A Data Agent is open while bytes flow, so that nobody discards the Data meanwhile; it is closed when the
+//! client has everything or went away. When something breaks in the middle, the body breaks too: it is not
+//! ended as if it were whole, because the original's client accepts a missing checksum.
+
+use ::http::header::TRAILER;
+use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _, stream};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use knit_domain::id::KnitId;
+use knit_runtime::port::{ArchivePart, ArchiveStream};
+use knit_schemas::api::{CHECKSUM_TRAILER, TAR_GZIP};
+
+use super::front::Api;
+use super::problem::Problem;
+use super::request::Named;
+use super::{reply, request};
+
+type Broken = Box<dyn std::error::Error + Send + Sync>;
+
+/// `GET /api/data/{id}`.
+#[utoipa::path(get, path = "/api/data/{id}", params(("id" = String, Path, description = "Id of a Data")),
+    responses((status = 200, description = "tar in gzip; MD5 in the trailer x-checksum-md5", body = Vec<u8>, content_type = "application/tar+gzip"), Problem))]
+pub(super) async fn send(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    let id: KnitId = named.id("Data")?;
+    let place = api.transfers.begin()?;
+    let reader = api.transfers.open_reader(&api.app, &request::cause(), id).await?;
+    let archive = api.app.runtime().send(reader.volume()).await?;
+    let body = Body::new(StreamBody::new(frames(archive, (reader, place))));
+    let mut response = reply::with_type(StatusCode::OK, TAR_GZIP, body);
+    response.headers_mut().insert(TRAILER, HeaderValue::from_static("X-Checksum-Md5"));
+    Ok(response)
+}
+
+/// The frames of a body: the archive, then its checksum. `held` is kept until the last, or until the
+/// client is gone and the body is dropped.
+fn frames<H: Send>(archive: ArchiveStream, held: H) -> impl Stream<Item = Result<Frame<Bytes>, Broken>> + Send {
+    stream::unfold(Some((archive, held)), |state| async move {
+        let (mut archive, held) = state?;
+        let (frame, more) = match archive.next().await {
+            Some(Ok(ArchivePart::Bytes(bytes))) => (Ok(Frame::data(bytes)), true),
+            Some(Ok(ArchivePart::End { md5 })) => (checksum(&md5), false),
+            Some(Err(fault)) => {
+                tracing::error!("a download breaks off: {fault}");
+                (Err(fault.into()), false)
+            }
+            None => (Err("the archive ended without its checksum".into()), false),
+        };
+        Some((frame, more.then_some((archive, held))))
+    })
+}
+
+fn checksum(md5: &str) -> Result<Frame<Bytes>, Broken> {
+    let trailer = (HeaderName::from_static(CHECKSUM_TRAILER), HeaderValue::from_str(md5)?);
+    Ok(Frame::trailers(HeaderMap::from_iter([trailer])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use knit_runtime::port::Fault;
+
+    async fn sent(parts: Vec<Result<ArchivePart, Fault>>) -> Vec<Result<Frame<Bytes>, Broken>> {
+        frames(Box::pin(stream::iter(parts)), ()).collect().await
+    }
+
+    #[tokio::test]
+    async fn the_checksum_follows_the_bytes() {
+        let bytes = Bytes::from_static(b"archive");
+        let sent = sent(vec![
+            Ok(ArchivePart::Bytes(bytes.clone())),
+            Ok(ArchivePart::End { md5: "0123456789abcdef0123456789abcdef".to_owned() }),
+        ])
+        .await;
+        assert_eq!(sent[0].as_ref().unwrap().data_ref(), Some(&bytes));
+        let trailers = sent[1].as_ref().unwrap().trailers_ref().unwrap();
+        assert_eq!(trailers["x-checksum-md5"], "0123456789abcdef0123456789abcdef");
+        assert_eq!(sent.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_download_that_breaks_is_never_ended_as_if_it_were_whole() {
+        let broken = sent(vec![Err(Fault::new("read a file", "the disk is gone"))]).await;
+        assert!(broken.last().unwrap().is_err());
+        let short = sent(vec![Ok(ArchivePart::Bytes(Bytes::from_static(b"x")))]).await;
+        assert!(short.last().unwrap().is_err());
+    }
+}

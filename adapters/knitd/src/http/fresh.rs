@@ -1,0 +1,32 @@
+//! Freshness: a read sees what was committed before it arrived, and every answer says what it saw (D13).
+
+use ::http::{HeaderName, Method};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use knit_schemas::api;
+
+use super::front::Api;
+use super::problem::Problem;
+use super::reply;
+
+/// Before a read, waits until the projections show what the log holds; behind any request, tells the
+/// position unless the handler told a later one.
+///
+/// The position told is taken before the handler looks, so it never promises more than was seen.
+pub(super) async fn wait_and_tell(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let reads = request.method() == Method::GET && request.uri().path().starts_with("/api/");
+    let position = if reads {
+        match api.app.fresh().await {
+            Ok(position) => position,
+            Err(error) => return Problem::unavailable(error.to_string()).into_response(),
+        }
+    } else {
+        api.app.views().position()
+    };
+    let response = next.run(request).await;
+    if response.headers().contains_key(HeaderName::from_static(api::POSITION_HEADER)) {
+        return response;
+    }
+    reply::at(position, response)
+}

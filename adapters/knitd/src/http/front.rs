@@ -1,0 +1,119 @@
+//! What stands before the routes: the guard, the net for panics, and paths without a last slash.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use ::http::header::{ALLOW, CONNECTION, TRANSFER_ENCODING};
+use ::http::uri::PathAndQuery;
+use ::http::{HeaderValue, Request, StatusCode, Uri};
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use futures::FutureExt as _;
+use tower::ServiceExt as _;
+
+use super::guard::Hosts;
+use super::problem::Problem;
+use super::transfers::Transfers;
+use crate::app::App;
+
+/// What every handler is given.
+#[derive(Clone)]
+pub struct Api {
+    /// Commands and projections.
+    pub(super) app: App,
+    /// Uploads and downloads under way.
+    pub(super) transfers: Transfers,
+    /// Whether the projections have caught up since the log was opened or swapped.
+    pub(super) caught_up: Arc<AtomicBool>,
+}
+
+/// The whole API behind one function: a request in, a response out, never a panic.
+#[derive(Clone)]
+pub struct Front {
+    router: Router,
+    hosts: Arc<Hosts>,
+    transfers: Transfers,
+}
+
+impl Front {
+    /// The API of `app`, answering to `hosts`; `caught_up` tells whether the projections follow the log.
+    #[must_use]
+    pub fn new(app: App, hosts: Hosts, caught_up: Arc<AtomicBool>) -> Self {
+        let transfers = Transfers::default();
+        let router = super::routes(Api { app, transfers: transfers.clone(), caught_up });
+        Self { router, hosts: Arc::new(hosts), transfers }
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, mut request: Request<Body>) -> Response {
+        if let Err(stranger) = self.hosts.admit(request.uri(), request.headers()) {
+            return Problem::forbidden(&stranger).into_response();
+        }
+        *request.uri_mut() = without_last_slash(request.uri());
+        let method = request.method().clone();
+        let path = request.uri().path().to_owned();
+        // A chunked body is the last of its connection: trailers are not promised behind it.
+        let last = request.headers().contains_key(TRANSFER_ENCODING);
+        let answering = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
+        let mut response = match answering.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => Problem::bug().into_response(),
+        };
+        if last {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        tracing::debug!(http.method = %method, http.path = path, http.status = response.status().as_u16(), "answered");
+        response
+    }
+
+    /// Waits until every transfer under way has recorded its end, at most `limit`.
+    pub(super) async fn transfers_ended(&self, limit: Duration) {
+        self.transfers.ended(limit).await;
+    }
+}
+
+/// The answer to `OPTIONS`.
+pub(super) fn options(allow: &'static str) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// The same target without one slash at the end of its path; a redirect would break clients (web-api 1.1).
+fn without_last_slash(target: &Uri) -> Uri {
+    let path = target.path();
+    let Some(shorter) = path.strip_suffix('/').filter(|shorter| !shorter.is_empty()) else {
+        return target.clone();
+    };
+    let shorter = match target.query() {
+        Some(query) => format!("{shorter}?{query}"),
+        None => shorter.to_owned(),
+    };
+    let mut parts = target.clone().into_parts();
+    parts.path_and_query = PathAndQuery::from_maybe_shared(shorter).ok();
+    Uri::from_parts(parts).unwrap_or_else(|_| target.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_last_slash_makes_no_difference() {
+        for (given, routed) in [
+            ("/api/data/", "/api/data"),
+            ("/api/data/?", "/api/data?"),
+            ("/api/data/?tag=a%3Ab/", "/api/data?tag=a%3Ab/"),
+            ("/api/data", "/api/data"),
+            ("/api/data//", "/api/data/"),
+            ("/", "/"),
+            ("http://localhost/api/runs/", "http://localhost/api/runs"),
+        ] {
+            assert_eq!(without_last_slash(&given.parse().unwrap()).to_string(), routed);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Whether the process lives, and whether it should be sent requests.
+
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use knit_domain::event::Position;
+use serde::Serialize;
+
+use super::front::Api;
+use super::problem::Problem;
+use super::reply;
+
+/// What a healthy server says of itself.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Health {
+    /// `ok`.
+    status: &'static str,
+    /// The position that the projections have reached.
+    position: Position,
+}
+
+/// `GET /healthz`: the process lives and answers.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health)))]
+pub(super) async fn alive(State(api): State<Api>) -> Response {
+    reply::json(&Health { status: "ok", position: api.app.views().position() })
+}
+
+/// `GET /readyz`: the log can be reached and the projections show all of it; 503 says what is missing.
+#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Health), Problem))]
+pub(super) async fn ready(State(api): State<Api>) -> Response {
+    let views = api.app.views();
+    if let Some(stopped) = views.stopped() {
+        return Problem::unavailable(format!("a projection has stopped: {stopped}")).into_response();
+    }
+    if !api.caught_up.load(Ordering::Acquire) {
+        return Problem::unavailable("the projections are being folded from the log").into_response();
+    }
+    match api.app.log().head().await {
+        Err(fault) => Problem::unavailable(format!("the log cannot be reached: {fault}")).into_response(),
+        Ok(head) => match api.app.shown(head.position).await {
+            shown if shown >= head.position => reply::json(&Health { status: "ok", position: shown }),
+            shown => {
+                let cause = format!("the projections have reached position {shown} of {}", head.position);
+                Problem::unavailable(cause).into_response()
+            }
+        },
+    }
+}

@@ -1,0 +1,103 @@
+//! Logs of Runs: stored ones, live ones, and what is kept of earlier attempts (web-api 2.4.8).
+
+use ::http::StatusCode;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use futures::StreamExt as _;
+use knit_domain::event::run::OutputData;
+use knit_domain::id::{RunId, WorkerName};
+use knit_domain::run::{RunRecord, Status};
+use knit_runtime::port::{LogStream, ReadError};
+use knit_schemas::api::OCTET_STREAM;
+
+use super::front::Api;
+use super::problem::Problem;
+use super::request::{Asked, Named, NamedAttempt};
+use super::{reply, request};
+use crate::streams;
+
+/// `GET /api/runs/{id}/log`, with `?follow`.
+#[utoipa::path(get, path = "/api/runs/{id}/log",
+    params(
+        ("id" = String, Path, description = "Id of a Run"),
+        ("follow" = Option<String>, Query, description = "Whatever its value: go on until the Worker ends"),
+    ),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Problem))]
+pub(super) async fn log(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
+    let run = existing(&api, named.id("Run")?).await?;
+    let log = run.log().ok_or_else(|| Problem::absent("the Plan of this Run keeps no log"))?;
+    match run.status {
+        Status::Deactivated | Status::Waiting | Status::Ready => {
+            Err(Problem::unavailable(format!("the Run is {} and has no log yet", run.status)))
+        }
+        Status::Starting | Status::Running if query.has("follow") => live(&api, &run, log).await,
+        Status::Starting
+        | Status::Running
+        | Status::Completing
+        | Status::Aborting
+        | Status::Done
+        | Status::Failed
+        | Status::Invalidated => stored(&api, log).await,
+    }
+}
+
+/// `GET /api/runs/{id}/attempts/{attempt}/log` (ours): the kept end of an earlier attempt's log; of the
+/// present attempt the whole log, as far as it goes.
+#[utoipa::path(get, path = "/api/runs/{id}/attempts/{attempt}/log",
+    params(
+        ("id" = String, Path, description = "Id of a Run"),
+        ("attempt" = u32, Path, description = "1, 2, …"),
+    ),
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Problem))]
+pub(super) async fn of_attempt(State(api): State<Api>, named: NamedAttempt) -> Result<Response, Problem> {
+    let run = existing(&api, named.run_id()?).await?;
+    let attempt = named.attempt().filter(|attempt| *attempt <= run.attempt);
+    let attempt = attempt.ok_or_else(|| Problem::absent(format!("the Run has attempts 1 to {}", run.attempt)))?;
+    if attempt == run.attempt {
+        let log = run.log().ok_or_else(|| Problem::absent("the Plan of this Run keeps no log"))?;
+        return stored(&api, log).await;
+    }
+    let past = run.earlier.iter().find(|past| past.attempt == attempt);
+    let tail = past.and_then(|past| past.log_tail.as_ref());
+    let tail = tail.ok_or_else(|| Problem::absent(format!("no log of attempt {attempt} was kept")))?;
+    let kept = api.app.log().attachment(&tail.sha256).await.map_err(|fault| Problem::unexpected(fault.to_string()))?;
+    let kept = kept.ok_or_else(|| Problem::absent(format!("the log of attempt {attempt} was removed")))?;
+    Ok(reply::with_type(StatusCode::OK, OCTET_STREAM, Body::from(kept)))
+}
+
+/// The Run, unless it was deleted.
+async fn existing(api: &Api, id: RunId) -> Result<RunRecord, Problem> {
+    let run = streams::run(api.app.log(), id).await.map_err(|error| Problem::unexpected(error.to_string()))?;
+    let living = run.state.record.filter(|run| run.status != Status::Invalidated);
+    living.ok_or_else(|| Problem::not_found("Run", &id.to_string()))
+}
+
+/// What the Worker writes, from the beginning until it ends.
+async fn live(api: &Api, run: &RunRecord, log: &OutputData) -> Result<Response, Problem> {
+    let worker = run.worker_name.clone().unwrap_or_else(|| WorkerName::of(run.id, run.attempt));
+    match api.app.runtime().follow_log(&worker, &log.volume_ref).await {
+        Ok(text) => Ok(stream(text, ())),
+        Err(ReadError::Missing { .. }) => Err(Problem::unavailable("the Worker has not begun its log yet")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What is in the log's Data. A Run that ended before it started has no volume; its log is empty.
+async fn stored(api: &Api, log: &OutputData) -> Result<Response, Problem> {
+    let reader = api.transfers.open_reader(&api.app, &request::cause(), log.knit_id).await?;
+    match api.app.runtime().read_log(reader.volume()).await {
+        Ok(text) => Ok(stream(text, reader)),
+        Err(ReadError::Missing { .. }) => Ok(reply::with_type(StatusCode::OK, OCTET_STREAM, Body::empty())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Sends each piece as soon as it is there; `held` is kept until the last.
+fn stream<H: Send + 'static>(text: LogStream, held: H) -> Response {
+    let text = text.map(move |piece| {
+        let _ = &held;
+        piece.inspect_err(|fault| tracing::error!("a log breaks off: {fault}"))
+    });
+    reply::with_type(StatusCode::OK, OCTET_STREAM, Body::from_stream(text))
+}

@@ -1,0 +1,281 @@
+//! Plans: finding, reading, registering, and changing what may change.
+
+use std::collections::BTreeSet;
+
+use ::http::HeaderMap;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use knit_domain::event::plan as stored;
+use knit_domain::event::plan::NodeMode;
+use knit_domain::id::PlanId;
+use knit_domain::plan::{AnnotationChange, PlanChange, PlanDraft, ResourceChange};
+use knit_domain::tag::{Tag, TagSet};
+use knit_projections::matcher;
+use knit_projections::projection::Projection as _;
+use knit_projections::store::{At, PlanFilter};
+use knit_schemas::api;
+use knit_schemas::image::ImageReference;
+
+use super::body::{self, Accepts};
+use super::front::Api;
+use super::problem::Problem;
+use super::query::Query;
+use super::request::{Asked, Named};
+use super::{reply, request};
+
+/// Reason of every 400 about a Plan.
+const BAD_REQUEST: &str = "bad request";
+
+/// `GET /api/plans`: every Plan that meets the query, ordered by id.
+#[utoipa::path(get, path = "/api/plans",
+    params(
+        ("active" = Option<bool>, Query, description = "Only Plans that are active, or not"),
+        ("image" = Option<String>, Query, description = "NAME or NAME:TAG, exactly as stored"),
+        ("in_tag" = Option<Vec<String>>, Query, description = "KEY:VALUE; one input must ask for all of them"),
+        ("out_tag" = Option<Vec<String>>, Query, description = "KEY:VALUE; one output or the log must give all of them"),
+    ),
+    responses((status = 200, body = Vec<api::PlanDetail>), Problem))]
+pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
+    let filter = filter_of(&query)?;
+    let (position, ids) = {
+        let store = api.app.views().store.read();
+        (store.position(), store.find_plans(&filter, At::Now))
+    };
+    let app = api.app.clone();
+    let list = reply::list(ids, move |ids, piece| {
+        let store = app.views().store.read();
+        piece.fill(ids, |id| store.plan(id, At::Position(position)));
+    });
+    Ok(reply::at(position, list))
+}
+
+/// `GET /api/plans/{id}`.
+#[utoipa::path(get, path = "/api/plans/{id}", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
+pub(super) async fn show(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    detail(&api, named.id("Plan")?)
+}
+
+/// `GET /api/plans/{id}/matches`: what the Plan finds for its inputs, and why it makes no Runs (ours).
+#[utoipa::path(get, path = "/api/plans/{id}/matches", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanMatches), Problem))]
+pub(super) async fn matches(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    let id: PlanId = named.id("Plan")?;
+    let plan = api.app.views().store.read().plan(id, At::Now);
+    let plan = plan.ok_or_else(|| Problem::not_found("Plan", &id.to_string()))?;
+    let found = api.app.views().matcher.read().explain(id);
+    // Built-in Plans have no inputs, and the matcher does not know them.
+    let none = || matcher::PlanMatches { plan_id: id, inputs: Vec::new(), runs: 0, pending: 0, held: None };
+    Ok(reply::json(&told(found.unwrap_or_else(none), &plan)))
+}
+
+/// `POST /api/plans`.
+#[utoipa::path(post, path = "/api/plans", request_body = api::PlanSpec, responses((status = 200, body = api::PlanDetail), Problem))]
+pub(super) async fn register(State(api): State<Api>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let spec: api::PlanSpec = body::json(&headers, body, Accepts::Json, BAD_REQUEST).await?;
+    let draft = draft_of(spec)?;
+    let (id, _) = api.app.register_plan(&request::cause(), &draft).await?;
+    detail(&api, id)
+}
+
+/// `PUT /api/plans/{id}/active`.
+#[utoipa::path(put, path = "/api/plans/{id}/active", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
+pub(super) async fn activate(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    change(&api, &named, &PlanChange::SetActive(true)).await
+}
+
+/// `DELETE /api/plans/{id}/active`.
+#[utoipa::path(delete, path = "/api/plans/{id}/active", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
+pub(super) async fn deactivate(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    change(&api, &named, &PlanChange::SetActive(false)).await
+}
+
+/// `PUT /api/plans/{id}/resources`.
+#[utoipa::path(put, path = "/api/plans/{id}/resources", params(("id" = String, Path, description = "Id of a Plan")), request_body = api::ResourceChange, responses((status = 200, body = api::PlanDetail), Problem))]
+pub(super) async fn change_resources(
+    State(api): State<Api>,
+    named: Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let wanted: api::ResourceChange = body::json(&headers, body, Accepts::JsonOrNothing, BAD_REQUEST).await?;
+    let set = wanted.set.into_iter().map(|(name, quantity)| (name, quantity.to_string())).collect();
+    let wanted = ResourceChange { set, unset: wanted.unset.into_iter().collect() };
+    change(&api, &named, &PlanChange::Resources(wanted)).await
+}
+
+/// `PUT /api/plans/{id}/annotations`.
+#[utoipa::path(put, path = "/api/plans/{id}/annotations", params(("id" = String, Path, description = "Id of a Plan")), request_body = api::AnnotationChange, responses((status = 200, body = api::PlanDetail), Problem))]
+pub(super) async fn change_annotations(
+    State(api): State<Api>,
+    named: Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let wanted: api::AnnotationChange = body::json(&headers, body, Accepts::JsonOrNothing, BAD_REQUEST).await?;
+    let wanted = AnnotationChange {
+        add: pairs(wanted.add),
+        remove: pairs(wanted.remove),
+        remove_key: wanted.remove_key.into_iter().collect(),
+    };
+    change(&api, &named, &PlanChange::Annotations(wanted)).await
+}
+
+/// `PUT /api/plans/{id}/serviceaccount`.
+#[utoipa::path(put, path = "/api/plans/{id}/serviceaccount", params(("id" = String, Path, description = "Id of a Plan")), request_body = api::ServiceAccount, responses((status = 200, body = api::PlanDetail), Problem))]
+pub(super) async fn set_service_account(
+    State(api): State<Api>,
+    named: Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let wanted: api::ServiceAccount = body::json(&headers, body, Accepts::JsonOrNothing, BAD_REQUEST).await?;
+    change(&api, &named, &PlanChange::SetServiceAccount(wanted.service_account)).await
+}
+
+/// `DELETE /api/plans/{id}/serviceaccount`.
+#[utoipa::path(delete, path = "/api/plans/{id}/serviceaccount", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
+pub(super) async fn clear_service_account(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    change(&api, &named, &PlanChange::ClearServiceAccount).await
+}
+
+async fn change(api: &Api, named: &Named, wanted: &PlanChange) -> Result<Response, Problem> {
+    let id = named.id("Plan")?;
+    api.app.change_plan(&request::cause(), id, wanted).await?;
+    detail(api, id)
+}
+
+fn detail(api: &Api, id: PlanId) -> Result<Response, Problem> {
+    let store = api.app.views().store.read();
+    let plan = store.plan(id, At::Now).ok_or_else(|| Problem::not_found("Plan", &id.to_string()))?;
+    Ok(reply::at(store.position(), reply::json(&plan)))
+}
+
+fn filter_of(query: &Query) -> Result<PlanFilter, Problem> {
+    let incorrect = |cause: String| Problem::bad_request("query specification is incorrect").because(cause);
+    let active = match query.scalar("active") {
+        None => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(other) => return Err(incorrect(format!("`active` should be true or false, not `{other}`"))),
+    };
+    let image = query.scalar("image").map(|text| name_and_tag(text).ok_or_else(|| incorrect(nameless(text))));
+    let (image, image_tag) = image.transpose()?.unzip();
+    Ok(PlanFilter {
+        active,
+        image,
+        image_tag: image_tag.flatten(),
+        in_tags: query.tags("in_tag")?,
+        out_tags: query.tags("out_tag")?,
+    })
+}
+
+/// Cuts at the first colon behind the last slash; an empty tag means any. `None` if there is no name.
+fn name_and_tag(image: &str) -> Option<(String, Option<String>)> {
+    let name_starts = image.rfind('/').map_or(0, |slash| slash + 1);
+    let colon = image[name_starts..].find(':').map(|colon| name_starts + colon);
+    let (name, tag) = colon.map_or((image, ""), |colon| (&image[..colon], &image[colon + 1..]));
+    let tag = Some(tag.to_owned()).filter(|tag| !tag.is_empty());
+    (name.len() > name_starts).then(|| (name.to_owned(), tag))
+}
+
+fn nameless(image: &str) -> String {
+    format!("`{image}` names no image: write NAME, NAME: or NAME:TAG")
+}
+
+/// What the matcher found, as the wire says it.
+fn told(found: matcher::PlanMatches, plan: &api::PlanDetail) -> api::PlanMatches {
+    let producible = |path: &str| plan.inputs.iter().any(|input| input.path == path && !input.upstreams.is_empty());
+    let inputs = found.inputs.into_iter().map(|input| {
+        let (nearest, missing) = input.nearest.map(|near| (near.knit_id, near.missing)).unwrap_or_default();
+        api::InputMatches {
+            tags: wire_tags(input.tags),
+            candidates: input.candidates as u64,
+            nearest: nearest.map(|id| id.to_string()),
+            missing: wire_tags(missing),
+            producible: input.candidates == 0 && producible(&input.path),
+            path: input.path,
+        }
+    });
+    api::PlanMatches {
+        plan_id: found.plan_id.to_string(),
+        inputs: inputs.collect(),
+        pending: found.pending.into(),
+        held: found.held.map(|held| held.to_string()),
+    }
+}
+
+fn wire_tags(tags: Vec<Tag>) -> Vec<api::Tag> {
+    tags.into_iter().map(|tag| api::Tag::new(tag.key, tag.value)).collect()
+}
+
+/// What a user wrote, without judging it.
+fn draft_of(spec: api::PlanSpec) -> Result<PlanDraft, Problem> {
+    let image = ImageReference::parse(&spec.image).map_err(|error| Problem::bad_request(error.to_string()))?;
+    let image = stored::Image { repository: image.repository, tag: image.tag };
+    let resources = spec.resources.into_iter().map(|(name, quantity)| (name, quantity.to_string())).collect();
+    Ok(PlanDraft {
+        entrypoint: spec.entrypoint,
+        args: spec.args,
+        outputs: mountpoints(spec.outputs),
+        log: spec.log.map(|log| stored::LogPoint { tags: tags(log.tags) }),
+        on_node: spec.on_node.map(on_node).unwrap_or_default(),
+        active: spec.active,
+        resources,
+        service_account: spec.service_account,
+        annotations: pairs(spec.annotations),
+        ..PlanDraft::new(image, mountpoints(spec.inputs))
+    })
+}
+
+fn mountpoints(given: Vec<api::Mountpoint>) -> Vec<stored::Mountpoint> {
+    given.into_iter().map(|at| stored::Mountpoint { path: at.path, tags: tags(at.tags) }).collect()
+}
+
+fn tags(given: Vec<api::Tag>) -> TagSet {
+    TagSet::new(given.into_iter().map(|tag| Tag { key: tag.key, value: tag.value }))
+}
+
+fn on_node(given: api::OnNode) -> Vec<stored::OnNode> {
+    let of = |mode, wishes: Vec<api::Pair>| {
+        wishes.into_iter().map(move |wish| stored::OnNode { mode, key: wish.key, value: wish.value })
+    };
+    let wishes = of(NodeMode::May, given.may);
+    wishes.chain(of(NodeMode::Prefer, given.prefer)).chain(of(NodeMode::Must, given.must)).collect()
+}
+
+fn pairs(given: Vec<api::Pair>) -> BTreeSet<(String, String)> {
+    given.into_iter().map(|pair| (pair.key, pair.value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(query: &str) -> Result<PlanFilter, Problem> {
+        filter_of(&Query::parse(Some(query)))
+    }
+
+    #[test]
+    fn an_image_is_cut_at_the_first_colon_behind_the_last_slash() {
+        for (image, name, tag) in [
+            ("repo:5000/a/b:", "repo:5000/a/b", None),
+            ("repo:5000/a/b", "repo:5000/a/b", None),
+            ("repo:5000/a/b:v1", "repo:5000/a/b", Some("v1")),
+            ("ubuntu:22.04", "ubuntu", Some("22.04")),
+        ] {
+            assert_eq!(name_and_tag(image), Some((name.to_owned(), tag.map(str::to_owned))), "{image}");
+        }
+    }
+
+    #[test]
+    fn fnd_07_bad_queries_for_plans_are_refused() {
+        for bad in ["active=maybe", "in_tag=x", "out_tag=x", "image=:v1.0", "image=repo/:v1.0"] {
+            assert_eq!(filter(bad).unwrap_err().status(), ::http::StatusCode::BAD_REQUEST, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_empty_query_is_no_condition() {
+        assert_eq!(filter("active=&image=&unknown=x"), Ok(PlanFilter::default()));
+    }
+}

@@ -1,0 +1,154 @@
+//! Runs: finding, reading, stopping, retrying, deleting, and their attempts.
+
+use std::str::FromStr;
+
+use ::http::StatusCode;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use knit_domain::id::RunId;
+use knit_domain::run::Status;
+use knit_projections::projection::Projection as _;
+use knit_projections::store::{At, AttemptView, RunFilter};
+use knit_schemas::api;
+
+use super::front::Api;
+use super::problem::{Problem, RunOperation};
+use super::query::Query;
+use super::request::{Asked, Named};
+use super::{reply, request};
+
+/// `GET /api/runs`: every Run that meets the query, by `updatedAt`, then id.
+#[utoipa::path(get, path = "/api/runs",
+    params(
+        ("plan" = Option<String>, Query, description = "Ids of Plans, joined by commas"),
+        ("knitIdInput" = Option<String>, Query, description = "Ids of Data that an input takes, joined by commas"),
+        ("knitIdOutput" = Option<String>, Query, description = "Ids of Data that an output or the log makes, joined by commas"),
+        ("status" = Option<String>, Query, description = "Statuses, joined by commas"),
+        ("since" = Option<String>, Query, description = "RFC 3339: changed its status then or later"),
+        ("duration" = Option<String>, Query, description = "Like 1h30m: and earlier than so long after `since`"),
+    ),
+    responses((status = 200, body = Vec<api::RunDetail>), Problem))]
+pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
+    let filter = filter_of(&query)?;
+    let (position, ids) = {
+        let store = api.app.views().store.read();
+        (store.position(), store.find_runs(&filter, At::Now))
+    };
+    let list = reply::list(ids, move |ids, piece| {
+        let store = api.app.views().store.read();
+        piece.fill(ids, |id| store.run(id, At::Position(position)));
+    });
+    Ok(reply::at(position, list))
+}
+
+/// `GET /api/runs/{id}`; tombstones included.
+#[utoipa::path(get, path = "/api/runs/{id}", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
+pub(super) async fn show(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    detail(&api, named.id("Run")?)
+}
+
+/// `GET /api/runs/{id}/attempts` (ours): how each attempt went, oldest first.
+#[utoipa::path(get, path = "/api/runs/{id}/attempts", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = Vec<api::Attempt>), Problem))]
+pub(super) async fn attempts(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    let id: RunId = named.id("Run")?;
+    let store = api.app.views().store.read();
+    let attempts = store.attempts(id).ok_or_else(|| Problem::not_found("Run", &id.to_string()))?;
+    let attempts: Vec<api::Attempt> = attempts.iter().map(AttemptView::render).collect();
+    Ok(reply::at(store.position(), reply::json(&attempts)))
+}
+
+/// `PUT /api/runs/{id}/abort`: stop it as failed.
+#[utoipa::path(put, path = "/api/runs/{id}/abort", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
+pub(super) async fn abort(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    let id = named.id("Run")?;
+    let aborted = api.app.abort(&request::cause(), id).await;
+    aborted.map_err(|error| Problem::of_run(RunOperation::Abort, error))?;
+    detail(&api, id)
+}
+
+/// `PUT /api/runs/{id}/tearoff`: stop it as succeeded.
+#[utoipa::path(put, path = "/api/runs/{id}/tearoff", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
+pub(super) async fn tear_off(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    let id = named.id("Run")?;
+    let torn_off = api.app.tear_off(&request::cause(), id).await;
+    torn_off.map_err(|error| Problem::of_run(RunOperation::TearOff, error))?;
+    detail(&api, id)
+}
+
+/// `PUT /api/runs/{id}/retry`: 200 without a body or a content type.
+#[utoipa::path(put, path = "/api/runs/{id}/retry", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, description = "The next attempt waits; no body"), Problem))]
+pub(super) async fn retry(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    let retried = api.app.retry(&request::cause(), named.id("Run")?).await;
+    retried.map_err(|error| Problem::of_run(RunOperation::Retry, error))?;
+    Ok(reply::at(api.app.views().position(), StatusCode::OK.into_response()))
+}
+
+/// `DELETE /api/runs/{id}`: 204.
+#[utoipa::path(delete, path = "/api/runs/{id}", params(("id" = String, Path, description = "Id of a Run")), responses((status = 204, description = "Deleted"), Problem))]
+pub(super) async fn delete(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    let deleted = api.app.delete(&request::cause(), named.id("Run")?).await;
+    deleted.map_err(|error| Problem::of_run(RunOperation::Delete, error))?;
+    Ok(reply::at(api.app.views().position(), StatusCode::NO_CONTENT.into_response()))
+}
+
+fn detail(api: &Api, id: RunId) -> Result<Response, Problem> {
+    let store = api.app.views().store.read();
+    let run = store.run(id, At::Now).ok_or_else(|| Problem::not_found("Run", &id.to_string()))?;
+    Ok(reply::at(store.position(), reply::json(&run)))
+}
+
+fn filter_of(query: &Query) -> Result<RunFilter, Problem> {
+    let range = query.range()?;
+    let statuses = query.list("status").map(|words| words.into_iter().map(status).collect()).transpose()?;
+    Ok(RunFilter {
+        plans: ids(query, "plan"),
+        inputs: ids(query, "knitIdInput"),
+        outputs: ids(query, "knitIdOutput"),
+        statuses,
+        since: range.since,
+        until: range.until,
+    })
+}
+
+/// The ids in a list; what is no id matches nothing, so it is left out.
+fn ids<T: FromStr>(query: &Query, name: &str) -> Option<Vec<T>> {
+    let given = query.list(name)?;
+    Some(given.into_iter().filter_map(|text| text.parse().ok()).collect())
+}
+
+/// A status that can be asked for; `invalidated` cannot, though such Runs are listed.
+fn status(word: &str) -> Result<Status, Problem> {
+    let asked: Option<Status> = word.parse().ok();
+    asked.filter(|status| *status != Status::Invalidated).ok_or_else(|| {
+        let words = Status::ALL.into_iter().filter(|status| *status != Status::Invalidated);
+        let words: Vec<String> = words.map(|status| status.to_string()).collect();
+        Problem::bad_request(format!("`status` should be one or more of {}, joined by commas", words.join(", ")))
+            .because(format!("`{word}` is not one of them"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(query: &str) -> Result<RunFilter, Problem> {
+        filter_of(&Query::parse(Some(query)))
+    }
+
+    #[test]
+    fn fnd_20_only_the_nine_statuses_can_be_asked_for() {
+        let all = "deactivated,waiting,ready,starting,running,completing,aborting,done,failed";
+        assert_eq!(filter(&format!("status={all}")).unwrap().statuses.unwrap().len(), 9);
+        for bad in ["invalidated", "", "done,", "Done", "finished"] {
+            let problem = filter(&format!("status={bad}")).unwrap_err();
+            assert_eq!(problem.status(), StatusCode::BAD_REQUEST, "{bad}");
+            assert!(problem.message().contains("completing"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_id_matches_nothing() {
+        let filter = filter("plan=x,&knitIdInput=").unwrap();
+        assert_eq!((filter.plans, filter.inputs, filter.outputs), (Some(Vec::new()), Some(Vec::new()), None));
+    }
+}

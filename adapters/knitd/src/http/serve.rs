@@ -1,0 +1,116 @@
+//! The connection loop: accepting, how many at once, how long to wait, and stopping gracefully.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::Request;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::Front;
+use super::trailers::Willing;
+
+/// Connections at once; further ones wait in the kernel's queue. Half of the 1,024 descriptors that a
+/// process has by default, so that volumes, Workers and the database have theirs.
+const CONNECTIONS_MAX: usize = 512;
+/// How long a connection may take to send a request head, counted from the answer before. Longer than
+/// the 90 s after which the original's client drops an idle connection, so that it does so first.
+const HEAD_WAIT: Duration = Duration::from_secs(120);
+/// Grace for running requests when the server stops (web-api 1.2).
+const STOP_GRACE: Duration = Duration::from_secs(5);
+/// After the grace, how long the transfers that were cut off may take to record their end.
+const TRANSFER_END_WAIT: Duration = Duration::from_secs(5);
+/// Pause after a failed accept: descriptors ran out, and asking again at once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A peer that has been silent this long is asked whether it still lives; transfers have no other limit.
+const PEER_IDLE: Duration = Duration::from_secs(60);
+/// Pause between questions to a silent peer.
+const PEER_PROBE: Duration = Duration::from_secs(15);
+/// Unanswered questions after which a peer is gone.
+const PEER_PROBES_MAX: u32 = 4;
+
+/// Serves until `stop` resolves, then lets running requests end, for a bounded time.
+pub async fn serve(listener: TcpListener, front: Front, stop: impl Future<Output = ()>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let stopping = watch::Sender::new(false);
+    let mut connections = JoinSet::new();
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Ok((socket, place)) => {
+                connections.spawn(converse(socket, place, front.clone(), stopping.subscribe()));
+            }
+            Err(error) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    stopping.send_replace(true);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_GRACE, ended).await.is_err() {
+        tracing::warn!(connections = connections.len(), "stopping: cutting off requests that did not end");
+    }
+    connections.shutdown().await;
+    front.transfers_ended(TRANSFER_END_WAIT).await;
+}
+
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
+    let (socket, _) = listener.accept().await?;
+    if let Err(error) = prepare(&socket) {
+        tracing::debug!("cannot set the options of a connection: {error}");
+    }
+    Ok((socket, place))
+}
+
+/// Answers must not wait for more bytes, and peers that are gone without a word must be noticed.
+fn prepare(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, PEER_IDLE)?;
+    sockopt::set_tcp_keepintvl(socket, PEER_PROBE)?;
+    sockopt::set_tcp_keepcnt(socket, PEER_PROBES_MAX)?;
+    Ok(())
+}
+
+async fn converse(socket: TcpStream, place: OwnedSemaphorePermit, front: Front, mut stopping: watch::Receiver<bool>) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let front = front.clone();
+        async move { Ok::<_, Infallible>(front.answer(request.map(Body::new)).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WAIT)
+        .serve_connection(TokioIo::new(Willing::new(socket)), service);
+    let mut connection = pin!(connection);
+    let told_to_stop = async { drop(stopping.wait_for(|stopping| *stopping).await) };
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = told_to_stop => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!("connection ended early: {error}");
+    }
+    drop(place);
+}

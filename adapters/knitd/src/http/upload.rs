@@ -1,0 +1,144 @@
+//! `POST /api/data`: an archive comes in and becomes a Data.
+//!
+//! The body is read frame by frame, because the checksum comes behind it in a trailer that HTTP/1.1
+//! clients do not announce. The order is: the Run and its Data are recorded, the archive is unpacked where
+//! nobody sees it, the checksum is compared, the volume becomes visible, the Run ends `done`. Whatever goes
+//! wrong on the way, the Run ends `failed` and no file stays.
+
+use std::error::Error;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::FutureExt as _;
+use http_body_util::BodyExt as _;
+use knit_domain::run::ending::UploadOutcome;
+use knit_runtime::port::{ArchiveBody, Incoming};
+use knit_schemas::api::{CHECKSUM_TRAILER, DataDetail};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::front::Api;
+use super::problem::Problem;
+use super::{data, request, transfers};
+use crate::app::Upload;
+use crate::command::{Cause, CommandError};
+
+/// Frames between the connection and the unpacking: enough to keep both busy, few enough to be forgotten.
+const FRAMES_WAITING_MAX: usize = 8;
+/// A refused archive is read on for this long. A client that is still sending would have its connection
+/// reset by unread bytes, and would never read why it was refused.
+const DRAIN_WAIT: Duration = Duration::from_secs(30);
+
+type Frames = mpsc::Sender<Result<Bytes, Box<dyn Error + Send + Sync>>>;
+
+/// `POST /api/data`.
+#[utoipa::path(post, path = "/api/data",
+    request_body(content = Vec<u8>, content_type = "application/tar+gzip", description = "tar in gzip; MD5 in the trailer x-checksum-md5"),
+    responses((status = 200, body = DataDetail), Problem))]
+pub(super) async fn receive(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
+    let place = api.transfers.begin()?;
+    let task = api.clone();
+    // The client may vanish, and this future with it; the task goes on and ends the Run.
+    let uploading = api.transfers.spawn(async move {
+        let _place = place;
+        upload(&task, body).await
+    });
+    uploading.await.map_err(|error| Problem::unexpected(error.to_string()))?
+}
+
+async fn upload(api: &Api, body: Body) -> Result<Response, Problem> {
+    let cause = request::cause();
+    let upload = api.app.begin_upload(&cause).await?;
+    tracing::debug!(run = %upload.run_id, data = %upload.knit_id, "upload begins");
+    let storing = AssertUnwindSafe(store(api, &upload, body)).catch_unwind();
+    match storing.await.unwrap_or_else(|_| Err(Problem::bug())) {
+        Ok(()) => {
+            conclude(api, &cause, &upload, UploadOutcome::Stored).await?;
+            data::detail(api, upload.knit_id)
+        }
+        Err(problem) => {
+            tracing::info!(run = %upload.run_id, data = %upload.knit_id, "upload failed: {}", problem.message());
+            // What the client did wrong matters more to it than that the end is not recorded yet.
+            let _ = conclude(api, &cause, &upload, UploadOutcome::Failed).await;
+            Err(problem)
+        }
+    }
+}
+
+/// Fills the volume of `upload` and makes it visible, or leaves nothing.
+async fn store(api: &Api, upload: &Upload, body: Body) -> Result<(), Problem> {
+    let (frames, archive) = mpsc::channel(FRAMES_WAITING_MAX);
+    let archive: ArchiveBody = Box::pin(ReceiverStream::new(archive));
+    let reading = api.transfers.spawn(read(body, frames));
+    let incoming = api.app.runtime().receive(&upload.volume, archive).await?;
+    let announced = reading.await.map_err(|error| Problem::unexpected(error.to_string()))?;
+    if let Some(announced) = announced.filter(|announced| *announced != incoming.received().md5) {
+        let problem = Problem::wrong_checksum(&incoming.received().md5, &announced);
+        discard(incoming).await;
+        return Err(problem);
+    }
+    Ok(incoming.commit().await?)
+}
+
+async fn discard(incoming: Box<dyn Incoming>) {
+    if let Err(fault) = incoming.discard().await {
+        tracing::warn!("a refused upload is not removed yet: {fault}");
+    }
+}
+
+/// Passes the body on to the unpacking; answers the checksum that came behind it, if one did.
+async fn read(mut body: Body, frames: Frames) -> Option<String> {
+    let mut checksum = None;
+    while let Some(frame) = body.frame().await {
+        match frame.map(http_body::Frame::into_data) {
+            Ok(Ok(bytes)) => {
+                if frames.send(Ok(bytes)).await.is_err() {
+                    drain(body).await;
+                    return None;
+                }
+            }
+            Ok(Err(frame)) => {
+                let trailers = frame.into_trailers().unwrap_or_default();
+                checksum =
+                    trailers.get(CHECKSUM_TRAILER).map(|md5| String::from_utf8_lossy(md5.as_bytes()).into_owned());
+            }
+            Err(error) => {
+                // The unpacking may have refused the archive already; then nobody listens.
+                let _ = frames.send(Err(error.into())).await;
+                return None;
+            }
+        }
+    }
+    checksum
+}
+
+async fn drain(mut body: Body) {
+    let to_the_end = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _ = tokio::time::timeout(DRAIN_WAIT, to_the_end).await;
+}
+
+/// Records how the upload ended. If the log cannot be reached, that is tried on beside the answer, for as
+/// long as this process lives: an upload that nobody ends would stay `running`.
+async fn conclude(api: &Api, cause: &Cause, upload: &Upload, outcome: UploadOutcome) -> Result<(), Problem> {
+    match api.app.end_upload(cause, upload, outcome).await {
+        Ok(_) => Ok(()),
+        Err(CommandError::Refused(refusal)) => {
+            // Somebody aborted the Run meanwhile: what was stored belongs to nobody.
+            if let Err(fault) = api.app.runtime().destroy_volume(&upload.volume).await {
+                tracing::warn!(volume = %upload.volume, "the volume of an aborted upload is not removed: {fault}");
+            }
+            Err(CommandError::Refused(refusal).into())
+        }
+        Err(error) => {
+            let (api, cause, upload) = (api.clone(), cause.clone(), upload.clone());
+            api.clone().transfers.spawn(async move {
+                transfers::until_recorded(|| api.app.end_upload(&cause, &upload, outcome)).await;
+            });
+            Err(error.into())
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The server of Knitfab: it lets the network in, and joins log, projections, reactors and runtime.
+//!
+//! What happens is decided in `knit-domain` and remembered in the log. This crate loads what a decision
+//! needs, appends what was decided, folds it into the projections, and acts on what is due. It holds no
+//! truth of its own: killed at any instruction, it looks again and goes on.
+//!
+//! The modules, in reading order.
+
+pub mod args;
+pub mod server;
+
+pub mod app;
+pub mod command;
+pub mod follower;
+pub mod servers;
+pub mod streams;
+pub mod views;
+
+pub mod http;
+pub mod reactors;

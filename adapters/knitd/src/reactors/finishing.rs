@@ -1,0 +1,90 @@
+//! Ends Runs whose end is decided: the Worker is removed, the outputs are sealed, then the Run is `done`
+//! or `failed`.
+
+use std::sync::Arc;
+
+use knit_domain::decision::Versioned;
+use knit_domain::id::{RunId, VolumeRef};
+use knit_domain::run::{Run, Status, finish};
+use knit_projections::worklists::{RunWork, Stage};
+use knit_runtime::port::ReadError;
+
+use super::{Due, Reactor, gate};
+use crate::app::App;
+use crate::command::{Cause, CommandError};
+
+/// See the head of the module.
+pub struct Finishing {
+    app: App,
+}
+
+impl Finishing {
+    /// The reactor of the role `finishing`.
+    #[must_use]
+    pub fn new(app: App) -> Arc<Self> {
+        Arc::new(Self { app })
+    }
+
+    /// Nothing may write any more when a volume is sealed, so the Worker goes first.
+    async fn clear_away(&self, work: &RunWork) -> Result<Option<String>, CommandError> {
+        if let Some(worker) = &work.worker_name {
+            self.app.runtime().remove_worker(worker).await?;
+        }
+        for output in work.outputs.iter().chain(&work.log) {
+            self.seal(&output.volume_ref).await?;
+        }
+        match &work.log {
+            Some(log) => self.log_sha256(&log.volume_ref).await,
+            None => Ok(None),
+        }
+    }
+
+    /// A Run that was aborted early never had volumes; there is nothing to seal then.
+    async fn seal(&self, volume: &VolumeRef) -> Result<(), CommandError> {
+        match self.app.runtime().seal_volume(volume).await {
+            Ok(()) | Err(ReadError::Missing { .. }) => Ok(()),
+            Err(ReadError::Fault(fault)) => Err(fault.into()),
+        }
+    }
+
+    async fn log_sha256(&self, volume: &VolumeRef) -> Result<Option<String>, CommandError> {
+        match self.app.runtime().log_sha256(volume).await {
+            Ok(sha256) => Ok(Some(sha256)),
+            Err(ReadError::Missing { .. }) => Ok(None),
+            Err(ReadError::Fault(fault)) => Err(fault.into()),
+        }
+    }
+}
+
+impl Reactor for Finishing {
+    type Item = RunId;
+
+    fn name(&self) -> &'static str {
+        "finishing"
+    }
+
+    fn due(&self, after: u64) -> Due<RunId> {
+        super::runs_due(&self.app, &[Stage::Completing, Stage::Aborting], after)
+    }
+
+    async fn act(&self, id: RunId) -> Result<(), CommandError> {
+        let Some(work) = self.app.views().worklists.read().run(id) else { return Ok(()) };
+        let end = match work.stage {
+            Stage::Completing => Status::Done,
+            Stage::Aborting => Status::Failed,
+            Stage::Waiting
+            | Stage::Held
+            | Stage::Ready
+            | Stage::Requested
+            | Stage::Spawned
+            | Stage::Running
+            | Stage::Uploading
+            | Stage::Importing => return Ok(()),
+        };
+        gate::pass(id, end).await?;
+        let log_sha256 = self.clear_away(&work).await?;
+        let cause = Cause::reactor(self.name());
+        let decide = |run: &Versioned<Run>| Ok(finish(run, work.attempt, log_sha256.clone())?);
+        self.app.decide_on_run(&cause, id, decide).await.map(|_| ())
+    }
+}

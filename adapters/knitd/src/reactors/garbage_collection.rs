@@ -1,0 +1,61 @@
+//! Destroys the volumes of discarded Data, and records that they are gone.
+
+use std::fmt;
+use std::sync::Arc;
+
+use knit_domain::data::reclaim_volume;
+use knit_domain::id::{KnitId, VolumeRef};
+
+use super::{Due, Reactor};
+use crate::app::App;
+use crate::command::{Cause, CommandError};
+use crate::streams;
+
+/// See the head of the module.
+pub struct GarbageCollection {
+    app: App,
+}
+
+impl GarbageCollection {
+    /// The reactor of the role `garbage-collection`.
+    #[must_use]
+    pub fn new(app: App) -> Arc<Self> {
+        Arc::new(Self { app })
+    }
+}
+
+/// A volume that nobody may use any more.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Waste {
+    knit_id: KnitId,
+    volume: VolumeRef,
+}
+
+impl fmt::Display for Waste {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.volume.fmt(f)
+    }
+}
+
+impl Reactor for GarbageCollection {
+    type Item = Waste;
+
+    fn name(&self) -> &'static str {
+        "garbage-collection"
+    }
+
+    fn due(&self, after: u64) -> Due<Waste> {
+        let worklists = self.app.views().worklists.read();
+        let waste = worklists.garbage(after);
+        let items =
+            waste.map(|garbage| Waste { knit_id: garbage.knit_id, volume: garbage.volume_ref.clone() }).collect();
+        Due { items, seen: super::position(&worklists) }
+    }
+
+    async fn act(&self, waste: Waste) -> Result<(), CommandError> {
+        self.app.runtime().destroy_volume(&waste.volume).await?;
+        let cause = Cause::reactor(self.name());
+        let decide = || async { Ok(reclaim_volume(&streams::data(self.app.log(), waste.knit_id).await?)?) };
+        self.app.execute(&cause, decide).await.map(|_| ())
+    }
+}

@@ -1,0 +1,50 @@
+//! Closes the Data Agents of servers that died, so that their Data can be discarded again and their
+//! uploads come to an end.
+
+use std::sync::Arc;
+
+use knit_domain::event::agent::AgentClosure;
+use knit_domain::id::AgentName;
+
+use super::{Due, Reactor};
+use crate::app::App;
+use crate::command::{Cause, CommandError};
+use crate::servers;
+
+/// See the head of the module.
+pub struct Housekeeping {
+    app: App,
+}
+
+impl Housekeeping {
+    /// The reactor of the role `housekeeping`.
+    #[must_use]
+    pub fn new(app: App) -> Arc<Self> {
+        Arc::new(Self { app })
+    }
+}
+
+impl Reactor for Housekeeping {
+    type Item = AgentName;
+
+    fn name(&self) -> &'static str {
+        "housekeeping"
+    }
+
+    fn due(&self, after: u64) -> Due<AgentName> {
+        let worklists = self.app.views().worklists.read();
+        // An agent of this very process is closed by the request that opened it.
+        let foreign = worklists.agents(after).filter(|agent| agent.server != self.app.server());
+        Due { items: foreign.map(|agent| agent.name.clone()).collect(), seen: super::position(&worklists) }
+    }
+
+    async fn act(&self, name: AgentName) -> Result<(), CommandError> {
+        let agent = crate::streams::agent(self.app.log(), &name).await?;
+        let Some(record) = agent.state.record.filter(|record| record.closed.is_none()) else { return Ok(()) };
+        if servers::lives(&self.app, &record.server).await? {
+            return Ok(());
+        }
+        tracing::info!(agent = %name, server = record.server, "closing a Data Agent whose server is gone");
+        self.app.close_agent(&Cause::reactor(self.name()), &name, AgentClosure::Housekeeping).await.map(|_| ())
+    }
+}

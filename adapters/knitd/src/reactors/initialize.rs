@@ -1,0 +1,53 @@
+//! Makes the volumes of waiting Runs: the Run becomes `ready` once each of its outputs has a place.
+
+use std::sync::Arc;
+
+use knit_domain::id::RunId;
+use knit_domain::run::{Status, prepare_volumes};
+use knit_projections::worklists::Stage;
+
+use super::{Due, Reactor, gate};
+use crate::app::App;
+use crate::command::{Cause, CommandError};
+use crate::streams;
+
+/// See the head of the module.
+pub struct Initialize {
+    app: App,
+}
+
+impl Initialize {
+    /// The reactor of the role `initialize`.
+    #[must_use]
+    pub fn new(app: App) -> Arc<Self> {
+        Arc::new(Self { app })
+    }
+}
+
+impl Reactor for Initialize {
+    type Item = RunId;
+
+    fn name(&self) -> &'static str {
+        "initialize"
+    }
+
+    fn due(&self, after: u64) -> Due<RunId> {
+        super::runs_due(&self.app, &[Stage::Waiting], after)
+    }
+
+    async fn act(&self, id: RunId) -> Result<(), CommandError> {
+        let work = self.app.views().worklists.read().run(id);
+        let Some(work) = work.filter(|work| work.stage == Stage::Waiting) else { return Ok(()) };
+        gate::pass(id, Status::Ready).await?;
+        for output in work.outputs.iter().chain(&work.log) {
+            self.app.runtime().prepare_volume(&output.volume_ref, output.knit_id).await?;
+        }
+        let cause = Cause::reactor(self.name());
+        let decide = || async {
+            let run = streams::run(self.app.log(), id).await?;
+            let plan = streams::plan(self.app.log(), work.plan_id).await?;
+            Ok(prepare_volumes(&run, &plan, work.attempt)?)
+        };
+        self.app.execute(&cause, decide).await.map(|_| ())
+    }
+}

@@ -1,0 +1,260 @@
+//! Starts Workers and observes them; ends uploads whose server died and imports that take too long.
+//!
+//! A start is intent first: `WorkerRequested` with everything the Worker is made from, then the Worker,
+//! then `WorkerSpawned`. Whoever comes after a crash finds the intent and asks for the same Worker by the
+//! same name, which exists already or not; so a Worker is started once per attempt.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use knit_domain::decision::{Decision, Versioned};
+use knit_domain::event::run::{RunEvent, WorkerOrder};
+use knit_domain::event::{Event, StreamId};
+use knit_domain::id::RunId;
+use knit_domain::run::ending::{Failure, Success};
+use knit_domain::run::progress::Spawned;
+use knit_domain::run::{Run, Status, decide_failure, decide_success, record_spawn, record_started, request_worker};
+use knit_domain::time::Timestamp;
+use knit_projections::worklists::{Kind, Mount, RunWork, Stage};
+use knit_runtime::port::{CreateError, Observation, WorkerSpec, WorkerState};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::{Due, Reactor, Wake, gate};
+use crate::app::App;
+use crate::command::{Cause, CommandError};
+use crate::streams;
+
+/// Stages of one Run passed in one look: from `ready` to seen running there are three, and a Worker that
+/// ended at once makes a fourth. What remains is looked at again.
+const STEPS_MAX: u32 = 6;
+
+/// See the head of the module.
+pub struct RunManagement {
+    app: App,
+}
+
+/// What came of one step.
+enum Step {
+    /// The Run may have come to another stage: look on.
+    Moved,
+    /// Nothing to do until something changes.
+    Settled,
+}
+
+impl RunManagement {
+    /// The reactor of the role `run-management`.
+    #[must_use]
+    pub fn new(app: App) -> Arc<Self> {
+        Arc::new(Self { app })
+    }
+
+    async fn step(&self, work: &RunWork) -> Result<Step, CommandError> {
+        match work.stage {
+            Stage::Ready => self.request(work).await,
+            Stage::Requested => self.create(work).await,
+            Stage::Spawned | Stage::Running => self.observe(work).await,
+            Stage::Uploading => self.police_upload(work).await,
+            Stage::Importing => self.police_import(work).await,
+            Stage::Waiting | Stage::Held | Stage::Completing | Stage::Aborting => Ok(Step::Settled),
+        }
+    }
+
+    async fn request(&self, work: &RunWork) -> Result<Step, CommandError> {
+        let passed = gate::pass(work.run_id, Status::Starting).await?;
+        let decide = || async {
+            let run = streams::run(self.app.log(), work.run_id).await?;
+            let plan = streams::plan(self.app.log(), work.plan_id).await?;
+            Ok(request_worker(&run, &plan, work.attempt, passed.env.clone())?)
+        };
+        self.app.execute(&self.cause(), decide).await?;
+        Ok(Step::Moved)
+    }
+
+    async fn create(&self, work: &RunWork) -> Result<Step, CommandError> {
+        let Some(order) = self.order(work).await? else { return Ok(Step::Settled) };
+        let name = order.name.clone();
+        let created = match self.app.runtime().create_worker(&spec(work, order)).await {
+            Ok(created) => created,
+            Err(CreateError::Impossible { reason }) => {
+                return self
+                    .decide(work, Status::Aborting, |run| {
+                        Ok(decide_failure(run, work.attempt, &Failure::WorkerStuck { message: reason.clone() })?)
+                    })
+                    .await;
+            }
+            Err(CreateError::Fault(fault)) => return Err(fault.into()),
+        };
+        let spawned = Spawned { uid: created.uid, image_digest: created.image_digest, notes: created.notes };
+        let decide = |run: &Versioned<Run>| Ok(record_spawn(run, work.attempt, spawned.clone())?);
+        match self.app.decide_on_run(&self.cause(), work.run_id, decide).await {
+            Ok(_) => Ok(Step::Moved),
+            // The Run moved on while the Worker was made, so nobody else will ever remove it.
+            Err(CommandError::Refused(_)) => {
+                self.app.runtime().remove_worker(&name).await?;
+                Ok(Step::Settled)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// What the Worker of this attempt is made from, as it was recorded.
+    async fn order(&self, work: &RunWork) -> Result<Option<WorkerOrder>, CommandError> {
+        let events = self.app.log().load(&StreamId::run(work.run_id)).await?;
+        Ok(events.into_iter().rev().find_map(|recorded| match recorded.event {
+            Event::Run(RunEvent::WorkerRequested { attempt, worker }) if attempt == work.attempt => Some(worker),
+            Event::Run(_)
+            | Event::Catalog(_)
+            | Event::Plan(_)
+            | Event::Data(_)
+            | Event::Agent(_)
+            | Event::Journal(_) => None,
+        }))
+    }
+
+    async fn observe(&self, work: &RunWork) -> Result<Step, CommandError> {
+        let Some(name) = &work.worker_name else { return Ok(Step::Settled) };
+        let observation = self.app.runtime().observe_worker(name).await?;
+        let ours = observation.filter(|seen| work.worker_uid.as_ref() == Some(&seen.uid));
+        let attempt = work.attempt;
+        match ours.map(|seen| seen.state) {
+            Some(WorkerState::Pending { .. }) => Ok(Step::Settled),
+            Some(WorkerState::Running) if work.stage == Stage::Running => Ok(Step::Settled),
+            Some(WorkerState::Running) => {
+                self.decide(work, Status::Running, |run| Ok(record_started(run, attempt)?)).await
+            }
+            Some(WorkerState::Succeeded) => {
+                self.decide(work, Status::Completing, |run| Ok(decide_success(run, attempt, Success::Worker)?)).await
+            }
+            Some(WorkerState::Failed(exit)) => self.fail(work, &Failure::WorkerFailed(exit)).await,
+            Some(WorkerState::Stuck(exit)) => self.fail(work, &Failure::WorkerStuck { message: exit.message }).await,
+            Some(WorkerState::Lost) | None => self.fail(work, &Failure::WorkerLost).await,
+        }
+    }
+
+    async fn fail(&self, work: &RunWork, failure: &Failure) -> Result<Step, CommandError> {
+        self.decide(work, Status::Aborting, |run| Ok(decide_failure(run, work.attempt, failure)?)).await
+    }
+
+    /// An upload whose Data Agent is closed, or was closed by housekeeping, will never end by itself.
+    async fn police_upload(&self, work: &RunWork) -> Result<Step, CommandError> {
+        match work.kind {
+            Kind::Upload { writer_open: false } => self.fail(work, &Failure::UploadOrphaned).await,
+            Kind::Upload { writer_open: true } | Kind::Image | Kind::Import { .. } => Ok(Step::Settled),
+        }
+    }
+
+    async fn police_import(&self, work: &RunWork) -> Result<Step, CommandError> {
+        match work.kind {
+            Kind::Import { deadline } if now() >= deadline => self.fail(work, &Failure::ImportOverdue).await,
+            Kind::Import { .. } | Kind::Upload { .. } | Kind::Image => Ok(Step::Settled),
+        }
+    }
+
+    async fn decide(
+        &self,
+        work: &RunWork,
+        to: Status,
+        decide: impl Fn(&Versioned<Run>) -> Result<Decision, CommandError> + Send + Sync,
+    ) -> Result<Step, CommandError> {
+        gate::pass(work.run_id, to).await?;
+        self.app.decide_on_run(&self.cause(), work.run_id, decide).await?;
+        Ok(Step::Moved)
+    }
+
+    /// Whether the log says that this Worker may exist. The stream is asked, not the worklist, which may
+    /// be behind: a Worker that was just requested must not be removed.
+    async fn is_wanted(&self, seen: &Observation) -> Result<bool, CommandError> {
+        let run = streams::run(self.app.log(), seen.run).await?;
+        let Some(record) = &run.state.record else { return Ok(false) };
+        let alive = match record.status {
+            // The finishing reactor removes the Workers of Runs whose end is decided.
+            Status::Starting | Status::Running | Status::Completing | Status::Aborting => true,
+            Status::Deactivated
+            | Status::Waiting
+            | Status::Ready
+            | Status::Done
+            | Status::Failed
+            | Status::Invalidated => false,
+        };
+        Ok(alive && record.attempt == seen.attempt)
+    }
+
+    fn cause(&self) -> Cause {
+        Cause::reactor(self.name())
+    }
+}
+
+impl Reactor for RunManagement {
+    type Item = RunId;
+
+    fn name(&self) -> &'static str {
+        "run-management"
+    }
+
+    fn due(&self, after: u64) -> Due<RunId> {
+        let stages =
+            [Stage::Ready, Stage::Requested, Stage::Spawned, Stage::Running, Stage::Uploading, Stage::Importing];
+        super::runs_due(&self.app, &stages, after)
+    }
+
+    async fn act(&self, id: RunId) -> Result<(), CommandError> {
+        for _ in 0..STEPS_MAX {
+            let work = self.app.views().worklists.read().run(id);
+            let Some(work) = work else { return Ok(()) };
+            match self.step(&work).await? {
+                Step::Moved => {}
+                Step::Settled => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn relist(&self) -> Result<(), CommandError> {
+        for seen in self.app.runtime().list_workers().await? {
+            if !self.is_wanted(&seen).await? {
+                tracing::warn!(worker = %seen.name, "removing a Worker that no Run asks for");
+                self.app.runtime().remove_worker(&seen.name).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Wakes the reactor whenever a Worker starts, ends or is lost, until the process ends.
+pub async fn watch_workers(app: App, wake: Arc<Wake<RunId>>) {
+    let mut changes = app.runtime().changes();
+    loop {
+        match changes.recv().await {
+            Ok(name) => match name.run() {
+                Some(run) => wake.item(run),
+                None => tracing::warn!(worker = %name, "a Worker that is not named for a Run"),
+            },
+            Err(RecvError::Lagged(_)) => match app.runtime().list_workers().await {
+                Ok(all) => all.into_iter().for_each(|seen| wake.item(seen.run)),
+                Err(fault) => tracing::warn!("cannot list Workers; the next relist will: {fault}"),
+            },
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+fn spec(work: &RunWork, order: WorkerOrder) -> WorkerSpec {
+    let mounts = |mounts: &[Mount]| {
+        let mount =
+            |mount: &Mount| knit_runtime::port::Mount { path: mount.path.clone(), volume: mount.volume_ref.clone() };
+        mounts.iter().map(mount).collect()
+    };
+    WorkerSpec {
+        order,
+        run: work.run_id,
+        attempt: work.attempt,
+        inputs: mounts(&work.inputs),
+        outputs: mounts(&work.outputs),
+        log: work.log.as_ref().map(|log| log.volume_ref.clone()),
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,195 @@
+//! The composition: from a command line to a running server, read top to bottom as the list of what runs.
+
+use std::future::Future;
+use std::io::IsTerminal as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use knit_log::{Database, Log, Options};
+use knit_runtime::Runtime;
+use knit_runtime::local::{self, LocalRuntime, shim};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::args::{Args, LogFormat, Role, RuntimeKind};
+use crate::follower::Follower;
+use crate::http::{self, Front, Hosts};
+use crate::reactors::finishing::Finishing;
+use crate::reactors::garbage_collection::GarbageCollection;
+use crate::reactors::housekeeping::Housekeeping;
+use crate::reactors::initialize::Initialize;
+use crate::reactors::run_management::{RunManagement, watch_workers};
+use crate::reactors::{self, Reactor, Wake};
+use crate::servers;
+use crate::views::Views;
+
+/// The program: a stage of a Worker when it is started as one, else the server.
+#[must_use]
+pub fn main() -> ExitCode {
+    if let Some(ended) = shim::dispatch() {
+        return ended;
+    }
+    let args = Args::parse();
+    write_log_lines(&args);
+    match tokio::runtime::Runtime::new().context("cannot start threads").and_then(|threads| threads.block_on(run(args)))
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write_log_lines(args: &Args) {
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&args.log_filter))
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match args.log_format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}
+
+/// Runs the server until it is told to stop.
+///
+/// # Errors
+/// Whatever keeps it from starting, with what to do about it.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let state_dir = make_state_dir(args.state_dir()?)?;
+    let database = database(&args, &state_dir)?;
+    // The log comes first: its lock keeps a second server from touching the volumes of the first.
+    let log = Log::open(&database, Options::default()).await?;
+    let runtime = open_runtime(&args, &state_dir).await?;
+    let views = Arc::new(Views::default());
+    let app = App::new(
+        log.clone(),
+        Arc::clone(&views),
+        runtime,
+        name_of_this_server(),
+        matches!(database, Database::Sqlite(_)),
+    );
+    app.define_builtin_plans().await.context("cannot define the built-in Plans")?;
+
+    let ready = Arc::new(AtomicBool::new(false));
+    tokio::spawn(Follower::new(log.clone(), views, Arc::clone(&ready)).run());
+    tokio::spawn(servers::stay_alive(app.clone()));
+    start_reactors(&app, &args);
+    if args.has(Role::Api) || args.has(Role::Backend) {
+        serve(&app, &args, ready).await?;
+    } else {
+        told_to_stop()?.await;
+    }
+    log.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Only its owner may look into it: it holds everybody's Data.
+fn make_state_dir(dir: PathBuf) -> anyhow::Result<PathBuf> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
+    made.with_context(|| format!("cannot make the state directory {}: name another with --state-dir", dir.display()))?;
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot close {} to others: it must belong to this user", dir.display()))?;
+    Ok(dir)
+}
+
+fn database(args: &Args, state_dir: &Path) -> anyhow::Result<Database> {
+    Ok(match &args.database {
+        Some(text) => Database::parse(text)?,
+        None => Database::Sqlite(state_dir.join("knitfab.db")),
+    })
+}
+
+async fn open_runtime(args: &Args, state_dir: &Path) -> anyhow::Result<Arc<dyn Runtime>> {
+    match args.runtime {
+        RuntimeKind::Local => {
+            let archive_limits = knit_runtime::archive::Limits {
+                unpacked_bytes_max: args.upload_bytes_max,
+                entries_max: args.upload_entries_max,
+                ..Default::default()
+            };
+            let options = local::Options { archive_limits, ..local::Options::new(state_dir) };
+            let runtime = LocalRuntime::open(options).await?;
+            runtime.describe().iter().for_each(|line| tracing::info!("local runtime: {line}"));
+            Ok(Arc::new(runtime))
+        }
+    }
+}
+
+/// Unique among all servers that ever were, so that nobody takes this one for one that died.
+fn name_of_this_server() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{host}-{}-{}", std::process::id(), Uuid::new_v4().simple())
+}
+
+fn start_reactors(app: &App, args: &Args) {
+    start(app, args, Role::Initialize, Initialize::new);
+    start(app, args, Role::Finishing, Finishing::new);
+    start(app, args, Role::GarbageCollection, GarbageCollection::new);
+    start(app, args, Role::Housekeeping, Housekeeping::new);
+    if let Some(wake) = start(app, args, Role::RunManagement, RunManagement::new) {
+        tokio::spawn(watch_workers(app.clone(), wake));
+    }
+    if args.has(Role::Projection) {
+        let app = app.clone();
+        tokio::spawn(async move {
+            servers::while_active(&app, "projection", || reactors::projection::run(app.clone())).await;
+        });
+    }
+}
+
+/// Starts a reactor if this process has its role.
+fn start<R: Reactor>(
+    app: &App,
+    args: &Args,
+    role: Role,
+    new: impl FnOnce(App) -> Arc<R>,
+) -> Option<Arc<Wake<R::Item>>> {
+    if !args.has(role) {
+        return None;
+    }
+    let (app, reactor, wake) = (app.clone(), new(app.clone()), Arc::new(Wake::default()));
+    let woken = Arc::clone(&wake);
+    tokio::spawn(async move {
+        let name = reactor.name();
+        servers::while_active(&app, name, || reactors::run(app.clone(), Arc::clone(&reactor), Arc::clone(&woken)))
+            .await;
+    });
+    Some(wake)
+}
+
+async fn serve(app: &App, args: &Args, ready: Arc<AtomicBool>) -> anyhow::Result<()> {
+    let stop = told_to_stop()?;
+    let listener = TcpListener::bind(args.listen).await.with_context(|| {
+        format!("cannot listen on {}: is another knitd running? name another address with --listen", args.listen)
+    })?;
+    let bound = listener.local_addr().context("cannot tell which address is listened on")?;
+    if !bound.ip().is_loopback() {
+        tracing::warn!("the API has no login and is open to whoever reaches {bound}");
+    }
+    tracing::info!("listening on http://{bound}/api");
+    http::serve(listener, Front::new(app.clone(), Hosts::new(bound, &args.hosts), ready), stop).await;
+    Ok(())
+}
+
+fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
+}

@@ -1,0 +1,155 @@
+//! The projections of this process: one live instance of each, how far each has come, and who waits for it.
+//!
+//! Readers share a lock with one writer, the follower, which holds it for one bounded batch at a time.
+//! Whoever needs an answer that is at least as fresh as some position waits for that position, never for
+//! longer than a bound: a projection that stopped must not hang the API.
+
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use knit_domain::event::{Position, Recorded};
+use knit_projections::matcher::Matcher;
+use knit_projections::projection::{Projection, Unapplicable};
+use knit_projections::store::Store;
+use knit_projections::worklists::Worklists;
+use tokio::sync::watch;
+
+/// Every projection this process keeps.
+#[derive(Debug, Default)]
+pub struct Views {
+    /// What may be asked: catalog and lineage.
+    pub store: View<Store>,
+    /// Which Data fit which inputs, and which combinations have no Run yet.
+    pub matcher: View<Matcher>,
+    /// What is due for each reactor.
+    pub worklists: View<Worklists>,
+}
+
+/// One projection, shared by its readers and the follower.
+#[derive(Debug)]
+pub struct View<P> {
+    live: RwLock<P>,
+    reached: watch::Sender<Reached>,
+}
+
+/// How far a projection has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reached {
+    /// The last position applied.
+    pub position: Position,
+    /// Why it goes no further, if it does not (D8).
+    pub stopped: Option<String>,
+}
+
+impl<P: Projection> Default for View<P> {
+    fn default() -> Self {
+        Self { live: RwLock::new(P::default()), reached: watch::Sender::new(Reached::default()) }
+    }
+}
+
+impl<P: Projection> View<P> {
+    /// Looks at the projection. Keep the guard short: the follower waits for it.
+    pub fn read(&self) -> RwLockReadGuard<'_, P> {
+        self.live.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, P> {
+        self.live.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// How far it has come, and a wake-up whenever it comes further.
+    pub fn watch(&self) -> watch::Receiver<Reached> {
+        self.reached.subscribe()
+    }
+
+    /// How far it has come.
+    pub fn reached(&self) -> Reached {
+        self.reached.borrow().clone()
+    }
+
+    /// The last position applied.
+    pub fn position(&self) -> Position {
+        self.reached.borrow().position
+    }
+
+    /// Waits until `position` is applied, at most `limit`; answers whether it is.
+    pub async fn reaches(&self, position: Position, limit: Duration) -> bool {
+        let mut reached = self.watch();
+        let there = reached.wait_for(|reached| reached.position >= position || reached.stopped.is_some());
+        match tokio::time::timeout(limit, there).await {
+            Ok(Ok(reached)) => reached.position >= position,
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
+    /// Replaces the live instance, at start or when the log turned out to be another one.
+    pub(crate) fn replace(&self, projection: P) {
+        let position = projection.position();
+        *self.write() = projection;
+        self.reached.send_replace(Reached { position, stopped: None });
+    }
+
+    /// Forgets everything, to be folded again from the beginning.
+    pub(crate) fn reset(&self) {
+        self.replace(P::default());
+    }
+
+    /// Applies one batch of events; those already applied are passed over.
+    pub(crate) fn apply(&self, events: &[Recorded]) {
+        if self.reached.borrow().stopped.is_some() {
+            return;
+        }
+        let outcome = self.apply_until_stopped(events);
+        self.reached.send_if_modified(|reached| {
+            let (position, stopped) = match &outcome {
+                Ok(position) => (*position, None),
+                Err((position, why)) => (*position, Some(why.to_string())),
+            };
+            let changed = reached.position != position || reached.stopped != stopped;
+            *reached = Reached { position, stopped };
+            changed
+        });
+        if let Err((position, why)) = outcome {
+            tracing::error!(projection = P::NAME, log.position = position, "projection stopped: {why}");
+        }
+    }
+
+    fn apply_until_stopped(&self, events: &[Recorded]) -> Result<Position, (Position, Unapplicable)> {
+        let mut live = self.write();
+        for event in events {
+            if event.position > live.position() {
+                live.apply(event).map_err(|why| (event.position.saturating_sub(1), why))?;
+            }
+        }
+        Ok(live.position())
+    }
+}
+
+impl Views {
+    /// Applies one batch to every projection.
+    pub(crate) fn apply(&self, events: &[Recorded]) {
+        self.worklists.apply(events);
+        self.matcher.apply(events);
+        self.store.apply(events);
+    }
+
+    /// The position up to which every projection has come.
+    pub fn position(&self) -> Position {
+        self.store.position().min(self.matcher.position()).min(self.worklists.position())
+    }
+
+    /// The position from which the follower has to read on: that of the slowest projection that still
+    /// goes on. A stopped one holds nobody up; none when all have stopped.
+    pub(crate) fn slowest(&self) -> Option<Position> {
+        let all = [self.store.reached(), self.matcher.reached(), self.worklists.reached()];
+        all.iter().filter(|reached| reached.stopped.is_none()).map(|reached| reached.position).min()
+    }
+
+    /// Why a projection goes no further, if one does not.
+    pub fn stopped(&self) -> Option<String> {
+        let why = |name: &str, reached: Reached| reached.stopped.map(|why| format!("{name}: {why}"));
+        why(Store::NAME, self.store.reached())
+            .or_else(|| why(Matcher::NAME, self.matcher.reached()))
+            .or_else(|| why(Worklists::NAME, self.worklists.reached()))
+    }
+}

@@ -1,0 +1,15 @@
+//! The HTTP API from outside: a real server on SQLite in a scratch directory, asked byte by byte.
+//!
+//! Only the runtime is a stand-in ([`shelf::Shelf`]), so that a disk can be full and a download can break
+//! when a test says so. Nothing here starts Workers: Runs are moved by the domain's own decisions.
+
+mod client;
+mod kit;
+mod shelf;
+
+mod data;
+mod freshness;
+mod plans;
+mod routes;
+mod runs;
+mod transfers;

@@ -1,0 +1,250 @@
+//! Plans through the API (web-api 2.3, 4.4, 4.5).
+
+use serde_json::{Value, json};
+
+use crate::client::ask;
+use crate::kit::{World, spec};
+
+const UNKNOWN: &str = "/api/plans/3b0f5a52-6c1e-4d0e-9a53-0d1f6f6b7c11";
+
+#[tokio::test]
+async fn a_plan_detail_has_the_shape_of_the_wire() {
+    let world = World::new().await;
+    let made = world
+        .send(
+            "POST",
+            "/api/plans",
+            &json!({
+                "image": "registry.example.com:5000/nlp/train:v3",
+                "args": ["--epochs", "10"],
+                "inputs": [{"path": "/in/corpus/", "tags": ["type:corpus", "project: sentiment"]}],
+                "outputs": [{"path": "/out/model", "tags": ["type:model", {"key": "project", "value": "sentiment"}]}],
+                "log": {"tags": ["type:log"]},
+                "on_node": {"prefer": ["vram=large"], "must": ["accelerator=gpu"]},
+                "resources": {"memory": "4096Mi", "nvidia.com/gpu": 1},
+                "annotations": ["owner = alice"],
+                "active": null,
+            }),
+        )
+        .await
+        .expect(200)
+        .json();
+    let expected = json!({
+        "planId": made["planId"],
+        "image": "registry.example.com:5000/nlp/train:v3",
+        "args": ["--epochs", "10"],
+        "annotations": ["owner=alice"],
+        "inputs": [{"path": "/in/corpus", "tags": ["project:sentiment", "type:corpus"], "upstreams": []}],
+        "outputs": [{"path": "/out/model", "tags": ["project:sentiment", "type:model"], "downstreams": []}],
+        "log": {"tags": ["type:log"], "downstreams": []},
+        "active": true,
+        "on_node": {"may": [], "prefer": ["vram=large"], "must": ["accelerator=gpu"]},
+        "resources": {"cpu": "1", "memory": "4Gi", "nvidia.com/gpu": "1"},
+    });
+    assert_eq!(made, expected);
+    let read = world.get(&format!("/api/plans/{}", made["planId"].as_str().unwrap())).await.expect(200).json();
+    assert_eq!(read, expected);
+}
+
+#[tokio::test]
+async fn plans_that_feed_each_other_name_each_other() {
+    let world = World::new().await;
+    let first = world.plan(&spec("type:corpus")).await;
+    let second = world
+        .plan(&json!({"image": "host", "inputs": [{"path": "/m", "tags": ["type:model"]}], "outputs": null}))
+        .await;
+    let first = world.get(&format!("/api/plans/{first}")).await.json();
+    let fed = &first["outputs"][0]["downstreams"];
+    let summary = json!({"planId": second, "image": "host:latest"});
+    assert_eq!(fed, &json!([{"plan": summary, "mountpoint": {"path": "/m", "tags": ["type:model"]}}]));
+    let second = world.get(&format!("/api/plans/{second}")).await.json();
+    assert_eq!(second["inputs"][0]["upstreams"][0]["mountpoint"], json!({"path": "/out", "tags": ["type:model"]}));
+    assert_eq!(second["outputs"], json!([]));
+    assert_eq!((second.get("on_node"), second.get("log"), second.get("args")), (None, None, None));
+}
+
+#[tokio::test]
+async fn fnd_01_and_02_built_in_plans_are_listed_and_active() {
+    let world = World::new().await;
+    let plan = world.plan(&spec("type:corpus")).await;
+    world.call("DELETE", &format!("/api/plans/{plan}/active")).await.expect(200);
+    let all = world.get("/api/plans/?").await.expect(200).json();
+    let ids: Vec<&str> = all.as_array().unwrap().iter().map(|plan| plan["planId"].as_str().unwrap()).collect();
+    assert!(ids.is_sorted() && ids.len() == 3, "{ids:?}");
+    let active = world.get("/api/plans?active=true").await.json();
+    let builtin = active.as_array().unwrap().iter().find(|plan| plan["name"] == "knit#uploaded").unwrap();
+    assert_eq!(
+        builtin,
+        &json!({
+            "planId": builtin["planId"], "name": "knit#uploaded", "inputs": [],
+            "outputs": [{"path": "/upload", "tags": [], "downstreams": []}], "active": true,
+        })
+    );
+    let inactive = world.get("/api/plans?active=false").await.json();
+    assert_eq!(inactive.as_array().unwrap().len(), 1);
+    assert_eq!(world.get("/api/plans?image=host%3A").await.json().as_array().unwrap().len(), 1);
+    assert_eq!(world.get("/api/plans?image=host%3Av2").await.json(), json!([]));
+}
+
+#[tokio::test]
+async fn fnd_04_06_and_08_tags_must_be_together_and_unknown_ones_find_nothing() {
+    let world = World::new().await;
+    let apart = json!({"image": "host", "inputs": [
+        {"path": "/a", "tags": ["key1:val2"]}, {"path": "/b", "tags": ["key2:val1"]},
+    ], "outputs": [{"path": "/o", "tags": ["x:1", "y:2"]}]});
+    let together = json!({"image": "host", "inputs": [{"path": "/a", "tags": ["key1:val2", "key2:val1"]}],
+        "log": {"tags": ["x:1", "y:3"]}});
+    let (apart, together) = (world.plan(&apart).await, world.plan(&together).await);
+    for (query, found) in [
+        ("in_tag=key1:val2&in_tag=key2:val1", vec![&together]),
+        ("out_tag=x:1&out_tag=y:2", vec![&apart]),
+        ("out_tag=x:1&out_tag=y:3", vec![&together]),
+        ("in_tag=nosuch:tag", vec![]),
+        ("out_tag=knit%23id:x", vec![]),
+    ] {
+        let plans = world.get(&format!("/api/plans?{query}")).await.expect(200).json();
+        let ids: Vec<&str> = plans.as_array().unwrap().iter().map(|plan| plan["planId"].as_str().unwrap()).collect();
+        assert_eq!(ids, found, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn fnd_07_bad_queries_for_plans_are_refused() {
+    let world = World::new().await;
+    for query in ["active=maybe", "in_tag=x", "out_tag=x", "image=:v1.0"] {
+        let refused = world.get(&format!("/api/plans?{query}")).await.expect(400);
+        assert!(refused.message().starts_with("bad request\n"), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn an_equivalent_plan_is_refused_and_the_existing_one_named() {
+    let world = World::new().await;
+    let existing = world.plan(&spec("type:corpus")).await;
+    let mut twin = spec("type:corpus");
+    twin["resources"] = json!({"cpu": 2});
+    twin["annotations"] = json!(["a=b"]);
+    let refused = world.send("POST", "/api/plans", &twin).await.expect(409);
+    assert_eq!(refused.header("x-knit-see"), Some(existing.as_str()));
+    let message = refused.message();
+    assert!(message.starts_with("there are equiverent plan\n") && message.contains(&existing), "{message}");
+}
+
+#[tokio::test]
+async fn a_plan_that_would_feed_itself_is_refused() {
+    let world = World::new().await;
+    world.plan(&spec("type:corpus")).await;
+    let back = json!({"image": "host", "inputs": [{"path": "/in", "tags": ["type:model"]}],
+        "outputs": [{"path": "/out", "tags": ["type:corpus"]}]});
+    let refused = world.send("POST", "/api/plans", &back).await.expect(409);
+    assert!(refused.message().starts_with("plan spec conflics with others\n"));
+    assert_eq!(refused.header("x-knit-see"), None);
+}
+
+#[tokio::test]
+async fn malformed_plans_are_refused_with_the_offending_part() {
+    let world = World::new().await;
+    let with = |change: fn(&mut Value)| {
+        let mut plan = spec("type:corpus");
+        change(&mut plan);
+        plan
+    };
+    let bad: [(fn(&mut Value), &str); 12] = [
+        (|plan| plan["image"] = json!(""), "image"),
+        (|plan| plan["image"] = json!("x@sha256:0"), "x@sha256:0"),
+        (|plan| plan["inputs"] = json!([]), "input"),
+        (|plan| plan["inputs"][0]["path"] = json!("relative"), "relative"),
+        (|plan| plan["inputs"][0]["path"] = json!("/a/../b"), "/a/../b"),
+        (|plan| plan["inputs"][0]["tags"] = json!([]), "/in"),
+        (|plan| plan["inputs"][0]["tags"] = json!(["nocolon"]), "nocolon"),
+        (|plan| plan["inputs"][0]["tags"] = json!(["knit#transient:failed"]), "knit#transient"),
+        (|plan| plan["outputs"][0]["tags"] = json!(["knit#id:x"]), "knit#id"),
+        (|plan| plan["outputs"][0]["path"] = json!("/in/below"), "/in/below"),
+        (|plan| plan["resources"] = json!({"cpu": "much"}), "much"),
+        (|plan| plan["on_node"] = json!({"must": ["a.b=c"]}), "a.b"),
+    ];
+    for (change, part) in bad {
+        let plan = with(change);
+        let refused = world.send("POST", "/api/plans", &plan).await.expect(400);
+        let message = refused.message();
+        assert!(message.starts_with("bad request\n") && message.contains(part), "{plan}: {message}");
+    }
+    let all = world.get("/api/plans").await.json();
+    assert_eq!(all.as_array().unwrap().len(), 2, "only the built-in Plans are there");
+}
+
+#[tokio::test]
+async fn a_plan_must_be_json_and_say_so() {
+    let world = World::new().await;
+    let plan = spec("type:corpus").to_string();
+    let send = async |content_type: &str, body: &str| {
+        ask(world.server, "POST", "/api/plans", &[("Content-Type", content_type)], body.as_bytes()).await
+    };
+    send("text/yaml", &plan).await.expect(400);
+    send("application/json", "").await.expect(400);
+    send("application/json", "{").await.expect(400);
+    send("application/json; charset=utf-8", &plan).await.expect(200);
+}
+
+#[tokio::test]
+async fn activity_is_changed_and_unknown_or_built_in_plans_are_not_found() {
+    let world = World::new().await;
+    let plan = format!("/api/plans/{}/active", world.plan(&spec("type:corpus")).await);
+    for (method, active) in [("DELETE", false), ("DELETE", false), ("PUT", true), ("PUT", true)] {
+        assert_eq!(world.call(method, &plan).await.expect(200).json()["active"], active);
+    }
+    let builtin = world.get("/api/plans").await.json()[0]["planId"].as_str().unwrap().to_owned();
+    for target in
+        [format!("{UNKNOWN}/active"), "/api/plans/x/active".to_owned(), format!("/api/plans/{builtin}/active")]
+    {
+        if target != plan {
+            world.call("PUT", &target).await.expect(404);
+        }
+    }
+}
+
+#[tokio::test]
+async fn pid_17_18_19_and_22_what_may_change_of_a_plan() {
+    let world = World::new().await;
+    let plan = format!("/api/plans/{}", world.plan(&spec("type:corpus")).await);
+    let change =
+        async |what: &str, body: &Value| world.send("PUT", &format!("{plan}/{what}"), body).await.expect(200).json();
+
+    let changed = change("resources", &json!({"set": {"cpu": "2000m", "gpu": 1}, "unset": ["memory", "gpu"]})).await;
+    assert_eq!(changed["resources"], json!({"cpu": "2"}));
+    let changed = change("annotations", &json!({"add": ["owner=alice", "owner = bob"]})).await;
+    assert_eq!(changed["annotations"], json!(["owner=alice", "owner=bob"]));
+    let changed =
+        change("annotations", &json!({"add": ["owner=bob"], "remove": ["owner=alice", "x=y"], "remove_key": null}))
+            .await;
+    assert_eq!(changed["annotations"], json!(["owner=bob"]));
+    let changed = change("serviceaccount", &json!({"service_account": "trainer"})).await;
+    assert_eq!(changed["service_account"], "trainer");
+    for _ in 0..2 {
+        let cleared = world.call("DELETE", &format!("{plan}/serviceaccount")).await.expect(200).json();
+        assert_eq!(cleared.get("service_account"), None);
+    }
+    for what in ["resources", "annotations", "serviceaccount"] {
+        world.send("PUT", &format!("{UNKNOWN}/{what}"), &json!({})).await.expect(404);
+        world.call("PUT", &format!("{plan}/{what}")).await.expect(200);
+        let foreign = [("Content-Type", "text/plain")];
+        ask(world.server, "PUT", &format!("{plan}/{what}"), &foreign, b"x").await.expect(400);
+        ask(world.server, "PUT", &format!("{plan}/{what}"), &[("Content-Type", "application/json")], b"{")
+            .await
+            .expect(400);
+    }
+}
+
+#[tokio::test]
+async fn a_plan_tells_why_it_makes_no_runs() {
+    let world = World::new().await;
+    let near = world.push(&["type:corpus"]).await;
+    let mut wanted = spec("type:corpus");
+    wanted["inputs"][0]["tags"] = json!(["type:corpus", "lang:sv"]);
+    let plan = world.plan(&wanted).await;
+    let matches = world.get(&format!("/api/plans/{plan}/matches")).await.expect(200).json();
+    let input = json!({"path": "/in", "tags": ["lang:sv", "type:corpus"], "candidates": 0, "nearest": near,
+        "missing": ["lang:sv"], "producible": false});
+    assert_eq!(matches, json!({"planId": plan, "inputs": [input], "pending": 0}));
+    world.get(&format!("{UNKNOWN}/matches")).await.expect(404);
+}
