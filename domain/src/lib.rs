@@ -22,7 +22,8 @@ pub mod plan;
 pub mod catalog;
 pub mod matching;
 
+pub mod data;
+
 pub mod run;
 
 pub mod agent;
-pub mod data;

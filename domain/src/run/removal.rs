@@ -70,17 +70,19 @@ pub fn retry(
     check_retryable(record, &plan.state)?;
     let attempt = record.attempt + 1;
     let made = fresh_outputs(&plan.state, fresh);
-    let (log_tail, kept) = log.map(|log| (log.tail, log.bytes)).unzip();
     let retried = RunEvent::RunRetried {
         attempt,
         worker_name: WorkerName::of(record.id, attempt),
         discarded: output_ids(record),
         outputs: made.clone(),
-        log_tail: log_tail.clone(),
+        log_tail: log.as_ref().map(|log| log.tail.clone()),
     };
     let decision = Decision::write(StreamId::run(record.id), run.version, [retried]);
     let decision = reserving(decision, record.id, record.plan, attempt, &made);
-    let decision = attaching(decision, log_tail, kept);
+    let decision = match log {
+        Some(KeptLog { tail, bytes }) => decision.with_attachment(Attachment { sha256: tail.sha256, bytes }),
+        None => decision,
+    };
     discarding(decision, record, outputs, DiscardReason::Retry)
 }
 
@@ -100,13 +102,6 @@ fn check_retryable(record: &RunRecord, plan: &Plan) -> Result<(), RunRefused> {
         return Err(RunRefused::UnknownPlan);
     }
     Ok(())
-}
-
-fn attaching(decision: Decision, tail: Option<LogTail>, kept: Option<Vec<u8>>) -> Decision {
-    match tail.zip(kept) {
-        Some((tail, bytes)) => decision.with_attachment(Attachment { sha256: tail.sha256, bytes }),
-        None => decision,
-    }
 }
 
 /// A user deletes a Run that does not run: its outputs are discarded. A Run with inputs leaves a
