@@ -56,8 +56,11 @@ ids! {
     EventId;
 }
 
+/// Length of the one form of an id.
+const UUID_CHARS: usize = 36;
+
 fn strict_uuid(text: &str) -> Option<Uuid> {
-    let well_formed = text.len() == 36 && !text.bytes().any(|b| b.is_ascii_uppercase());
+    let well_formed = text.len() == UUID_CHARS && !text.bytes().any(|b| b.is_ascii_uppercase());
     well_formed.then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
@@ -95,6 +98,14 @@ impl WorkerName {
     #[must_use]
     pub fn of(run: RunId, attempt: u32) -> Self {
         if attempt <= 1 { Self(format!("worker-run-{run}")) } else { Self(format!("worker-run-{run}-{attempt}")) }
+    }
+
+    /// The Run that a Worker of this name belongs to; none when it is not named so.
+    #[must_use]
+    pub fn run(&self) -> Option<RunId> {
+        let rest = self.0.strip_prefix("worker-run-")?;
+        let (run, attempt) = rest.split_at_checked(UUID_CHARS)?;
+        (attempt.is_empty() || attempt.starts_with('-')).then(|| run.parse().ok())?
     }
 }
 
@@ -160,5 +171,7 @@ mod tests {
         let run: RunId = "3b0f5a52-6c1e-4d0e-9a53-0d1f6f6b7c11".parse().unwrap();
         assert_eq!(WorkerName::of(run, 1).0, format!("worker-run-{run}"));
         assert_eq!(WorkerName::of(run, 2).0, format!("worker-run-{run}-2"));
+        assert!([1, 2, 33].iter().all(|attempt| WorkerName::of(run, *attempt).run() == Some(run)));
+        assert_eq!(WorkerName("worker-run-of-somebody-else".to_owned()).run(), None);
     }
 }
