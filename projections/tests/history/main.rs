@@ -15,6 +15,8 @@ mod nomination;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod worklists;
 #[cfg(test)]
 mod worklists_random;

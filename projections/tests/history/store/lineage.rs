@@ -1,0 +1,199 @@
+//! Lineage walks (domain.md 9.14).
+
+use knit_domain::id::{KnitId, PlanId, RunId};
+use knit_projections::store::{At, Lineage, Walk};
+
+use crate::world::World;
+use crate::world::acts::Sketch;
+
+const DOWN: Walk = Walk { upstream: false, downstream: true, depth: None };
+const UP: Walk = Walk { upstream: true, downstream: false, depth: None };
+
+/// D1 → R1 → D2 → R2 → D3, where D1 is uploaded. Neither Plan keeps a log.
+struct Line {
+    world: World,
+    data: [KnitId; 3],
+    runs: [RunId; 2],
+}
+
+fn plan(world: &mut World, image: &str, inputs: &[(&str, &[&str])], outputs: &[(&str, &[&str])]) -> PlanId {
+    world.try_register(&Sketch { image, inputs, outputs, log: None }).expect("the Plan is fine")
+}
+
+fn line() -> Line {
+    let mut world = World::new();
+    let first = plan(&mut world, "first", &[("/in", &["n:1"])], &[("/out", &["n:2"])]);
+    let second = plan(&mut world, "second", &[("/in", &["n:2"])], &[("/out", &["n:3"])]);
+    let d1 = world.upload(&["n:1"]);
+    let r1 = world.done_on(first, &[("/in", d1)]);
+    let d2 = world.output(r1, "/out");
+    let r2 = world.done_on(second, &[("/in", d2)]);
+    let d3 = world.output(r2, "/out");
+    Line { world, data: [d1, d2, d3], runs: [r1, r2] }
+}
+
+fn walk(world: &World, start: KnitId, walk: Walk) -> Lineage {
+    world.store().lineage(start, &walk, At::Now).expect("the start exists")
+}
+
+#[test]
+fn lin_01_neither_direction_means_both() {
+    let Line { world, data: [_, d2, _], .. } = line();
+    let both = walk(&world, d2, Walk { upstream: true, downstream: true, depth: None });
+    assert_eq!(walk(&world, d2, Walk::default()), both);
+    assert_eq!(both.data.len(), 3);
+}
+
+#[test]
+fn lin_03_one_step_down_is_one_run_and_its_outputs() {
+    let Line { world, data: [d1, d2, _], runs: [r1, _] } = line();
+    let walked = walk(&world, d1, Walk { depth: Some(1), ..DOWN });
+    assert_eq!((walked.data, walked.runs), (vec![d1, d2], vec![r1]));
+    assert_eq!(walked.cut, [d2]);
+}
+
+#[test]
+fn lin_04_two_steps_or_all_are_everything() {
+    let Line { world, data, runs, .. } = line();
+    for depth in [Some(2), None] {
+        let walked = walk(&world, data[0], Walk { depth, ..DOWN });
+        assert_eq!((walked.data, walked.runs, walked.cut), (data.to_vec(), runs.to_vec(), vec![]));
+    }
+}
+
+#[test]
+fn upstream_goes_to_the_upload_and_ends_there() {
+    let Line { world, data: [d1, d2, d3], runs: [r1, r2] } = line();
+    let walked = walk(&world, d3, UP);
+    let upload = world.store().producer_of(d1).unwrap();
+    assert_eq!((walked.data, walked.runs, walked.cut), (vec![d3, d2, d1], vec![r2, r1, upload], vec![]));
+    assert_eq!(walk(&world, d3, Walk { depth: Some(1), ..UP }).cut, [d2]);
+    // The upload is a step of its own, so the first Data is cut too.
+    assert_eq!(walk(&world, d3, Walk { depth: Some(2), ..UP }).cut, [d1]);
+}
+
+#[test]
+fn depth_zero_is_the_data_itself() {
+    let Line { world, data: [_, d2, _], .. } = line();
+    let walked = walk(&world, d2, Walk { depth: Some(0), ..Walk::default() });
+    assert_eq!((walked.data, walked.runs, walked.cut), (vec![d2], vec![], vec![d2]));
+}
+
+#[test]
+fn lin_05_other_inputs_are_shown_and_not_followed() {
+    let mut world = World::new();
+    let join = plan(&mut world, "join", &[("/in/1", &["n:1"]), ("/in/9", &["n:9"])], &[("/out", &["n:2"])]);
+    let (d1, d9) = (world.upload(&["n:1"]), world.upload(&["n:9"]));
+    let other = plan(&mut world, "other", &[("/in", &["n:9"])], &[("/out", &["n:8"])]);
+    world.done_on(other, &[("/in", d9)]);
+    let run = world.done_on(join, &[("/in/1", d1), ("/in/9", d9)]);
+    let walked = walk(&world, d1, DOWN);
+    assert_eq!((walked.data, walked.runs), (vec![d1, d9, world.output(run, "/out")], vec![run]));
+}
+
+#[test]
+fn siblings_among_outputs_are_shown_and_not_followed() {
+    let mut world = World::new();
+    let split = plan(&mut world, "split", &[("/in", &["n:1"])], &[("/out/1", &["n:2"]), ("/out/2", &["n:3"])]);
+    let next = plan(&mut world, "next", &[("/in", &["n:3"])], &[]);
+    let d1 = world.upload(&["n:1"]);
+    let run = world.done_on(split, &[("/in", d1)]);
+    let (left, right) = (world.output(run, "/out/1"), world.output(run, "/out/2"));
+    world.done_on(next, &[("/in", right)]);
+    let walked = walk(&world, left, UP);
+    assert_eq!(walked.data, [left, right, d1]);
+    assert!(walked.runs.contains(&run) && walked.runs.len() == 2);
+}
+
+#[test]
+fn lin_06_a_run_without_outputs_is_shown_and_ends_the_walk() {
+    let mut world = World::new();
+    let sink = plan(&mut world, "sink", &[("/in", &["n:1"])], &[]);
+    let d1 = world.upload(&["n:1"]);
+    let run = world.run_on(sink, &[("/in", d1)]);
+    let walked = walk(&world, d1, DOWN);
+    assert_eq!((walked.data, walked.runs, walked.cut), (vec![d1], vec![run], vec![]));
+}
+
+#[test]
+fn lin_07_a_log_is_shown_after_the_outputs_and_followed() {
+    let mut world = World::new();
+    let talk = world.register("talk", &[("/in", &["n:1"])]);
+    let read = plan(&mut world, "read", &[("/in", &["type:log"])], &[]);
+    let d1 = world.upload(&["n:1"]);
+    let run = world.done_on(talk, &[("/in", d1)]);
+    let (out, log) = (world.output(run, "/out"), world.output(run, "/log"));
+    let reader = world.run_on(read, &[("/in", log)]);
+    let walked = walk(&world, d1, DOWN);
+    assert_eq!((walked.data, walked.runs), (vec![d1, out, log], vec![run, reader]));
+}
+
+#[test]
+fn lin_08_an_unknown_data_has_no_lineage() {
+    let Line { world, .. } = line();
+    let nobody = KnitId(uuid::Uuid::nil());
+    assert_eq!(world.store().lineage(nobody, &Walk::default(), At::Now), None);
+    assert_eq!(world.store().lineage_graph(nobody, &Walk::default(), At::Now), None);
+}
+
+#[test]
+fn lin_09_deleted_runs_are_not_listed_nor_followed() {
+    let Line { mut world, data: [_, d2, _], runs: [_, r2] } = line();
+    let before = world.here();
+    world.delete(r2);
+    let store = world.store();
+    assert_eq!(store.data(d2, At::Now).unwrap().downstreams, []);
+    let walked = walk(&world, d2, DOWN);
+    assert_eq!((walked.data, walked.runs), (vec![d2], vec![]));
+    // Before, it was there.
+    assert_eq!(store.data(d2, before).unwrap().downstreams.len(), 1);
+    assert_eq!(store.lineage(d2, &DOWN, before).unwrap().runs, [r2]);
+}
+
+#[test]
+fn one_data_on_two_inputs_is_two_edges_of_one_run() {
+    let mut world = World::new();
+    let join = plan(&mut world, "twice", &[("/in/1", &["n:1"]), ("/in/2", &["n:1"])], &[]);
+    let d1 = world.upload(&["n:1"]);
+    let run = world.run_on(join, &[("/in/1", d1), ("/in/2", d1)]);
+    let store = world.store();
+    let paths: Vec<String> =
+        store.data(d1, At::Now).unwrap().downstreams.into_iter().map(|use_| use_.mountpoint.path).collect();
+    assert_eq!(paths, ["/in/1", "/in/2"]);
+    assert_eq!(walk(&world, d1, DOWN).runs, [run]);
+}
+
+#[test]
+fn a_retry_moves_the_lineage_to_the_new_outputs_and_the_past_keeps_the_old() {
+    let mut world = World::new();
+    let first = plan(&mut world, "first", &[("/in", &["n:1"])], &[("/out", &["n:2"])]);
+    let d1 = world.upload(&["n:1"]);
+    let run = world.done_on(first, &[("/in", d1)]);
+    let (old, before) = (world.output(run, "/out"), world.here());
+    world.retry(run);
+    let new = world.output(run, "/out");
+    let store = world.store();
+    assert_eq!(store.lineage(d1, &DOWN, At::Now).unwrap().data, [d1, new]);
+    assert_eq!(store.lineage(d1, &DOWN, before).unwrap().data, [d1, old]);
+    assert_eq!(store.lineage(old, &UP, At::Now), None);
+    assert_eq!(store.data(old, At::Now), None);
+    assert_eq!(store.data(new, before), None);
+}
+
+#[test]
+fn the_graph_tells_each_plan_once_and_every_edge() {
+    let Line { world, data: [d1, d2, d3], runs: [r1, r2] } = line();
+    let graph = world.store().lineage_graph(d2, &Walk::default(), At::Now).unwrap();
+    assert_eq!(graph.start, d2.to_string());
+    let ids: Vec<&str> = graph.data.iter().map(|data| data.knit_id.as_str()).collect();
+    assert_eq!(ids, [d2, d1, d3].map(|id| id.to_string()));
+    let runs: Vec<&str> = graph.runs.iter().map(|run| run.run_id.as_str()).collect();
+    let upload = world.store().producer_of(d1).unwrap();
+    assert_eq!(runs, [r1, upload, r2].map(|id| id.to_string()));
+    let plans: Vec<Option<&str>> = graph.plans.iter().map(|plan| plan.image.as_deref()).collect();
+    assert_eq!(plans, [Some("first:1"), None, Some("second:1")]);
+    let first = &graph.runs[0];
+    assert_eq!((first.status.as_str(), first.inputs[0].knit_id.clone()), ("done", d1.to_string()));
+    assert_eq!((first.outputs[0].path.as_str(), first.outputs[0].knit_id.clone()), ("/out", d2.to_string()));
+    assert_eq!((&first.log, &graph.cut), (&None, &vec![]));
+}

@@ -1,0 +1,261 @@
+//! The store against random histories: the past is the fold of the prefix, the lineage is the plainest
+//! walk, and what it says of each thing is what the domain says.
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+
+use knit_domain::matching::Requirement;
+use knit_domain::plan::{AnnotationChange, PlanChange};
+use knit_domain::run::Status;
+use knit_projections::projection::Projection as _;
+use knit_projections::store::{At, DataFilter, PlanFilter, RunFilter, Store, Walk};
+use knit_schemas::api;
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+
+use super::{KnitId, PlanId, RunId};
+use crate::random::{Act, acts};
+use crate::world::{World, tags};
+
+/// Enough for several Plans, retries and deletions; the past is asked at every position of them.
+const ACTS_MAX: usize = 50;
+
+pub(super) fn config() -> Config {
+    // The persisted failures of proptest would be files of ours.
+    Config { cases: 64, failure_persistence: None, ..Config::default() }
+}
+
+/// Random worlds, whose Plans get annotations besides.
+pub(super) fn worlds() -> impl Strategy<Value = World> {
+    acts(ACTS_MAX).prop_map(|acts| {
+        let mut world = World::new();
+        for (number, act) in acts.iter().enumerate() {
+            world.act(act);
+            if let Act::Tag { data, .. } = act {
+                world.annotate(usize::from(*data) + number);
+            }
+        }
+        world
+    })
+}
+
+impl World {
+    fn annotate(&mut self, number: usize) {
+        let plans: Vec<PlanId> = self.plans.keys().copied().collect();
+        let add = BTreeSet::from([("number".to_owned(), number.to_string())]);
+        let change = AnnotationChange { add, ..AnnotationChange::default() };
+        self.change(plans[number % plans.len()], PlanChange::Annotations(change));
+    }
+}
+
+/// Everything a store can be asked about these ids.
+#[derive(Debug, PartialEq)]
+struct Answers {
+    data: Vec<Option<api::DataDetail>>,
+    runs: Vec<Option<api::RunDetail>>,
+    plans: Vec<Option<api::PlanDetail>>,
+    found_data: Vec<Vec<KnitId>>,
+    found_runs: Vec<Vec<RunId>>,
+    found_plans: Vec<Vec<PlanId>>,
+    lineage: Vec<Option<api::LineageGraph>>,
+}
+
+fn ask(world: &World, store: &Store, at: At) -> Answers {
+    Answers {
+        data: world.data.keys().map(|id| store.data(*id, at)).collect(),
+        runs: world.runs.keys().map(|id| store.run(*id, at)).collect(),
+        plans: world.plans.keys().map(|id| store.plan(*id, at)).collect(),
+        found_data: data_filters(world).iter().map(|filter| store.find_data(filter, at)).collect(),
+        found_runs: run_filters(world).iter().map(|filter| store.find_runs(filter, at)).collect(),
+        found_plans: plan_filters().iter().map(|filter| store.find_plans(filter, at)).collect(),
+        lineage: world.data.keys().flat_map(|id| walks().map(|walk| store.lineage_graph(*id, &walk, at))).collect(),
+    }
+}
+
+fn walks() -> [Walk; 4] {
+    let walk = |upstream, downstream, depth| Walk { upstream, downstream, depth };
+    [walk(false, false, None), walk(true, false, Some(1)), walk(false, true, Some(2)), walk(true, true, Some(1))]
+}
+
+fn data_filters(world: &World) -> Vec<DataFilter> {
+    let middle = world.log[world.log.len() / 2].recorded_at;
+    let wanted = |texts: &[&str]| DataFilter { tags: tags(texts.iter().copied()), ..DataFilter::default() };
+    vec![
+        DataFilter::default(),
+        wanted(&["a:1"]),
+        wanted(&["a:1", "b:1"]),
+        wanted(&["knit#transient:processing"]),
+        wanted(&["knit#transient:failed", "c:1"]),
+        wanted(&[&format!("knit#timestamp:{middle}")]),
+        DataFilter { since: Some(middle), ..DataFilter::default() },
+        DataFilter { until: Some(middle), ..wanted(&["a:2"]) },
+    ]
+}
+
+fn run_filters(world: &World) -> Vec<RunFilter> {
+    let middle = world.log[world.log.len() / 2].recorded_at;
+    let some_data: Vec<KnitId> = world.data.keys().copied().step_by(2).collect();
+    let statuses = Some(vec![Status::Deactivated, Status::Done, Status::Ready]);
+    vec![
+        RunFilter::default(),
+        RunFilter { statuses, ..RunFilter::default() },
+        RunFilter { plans: Some(world.plans.keys().copied().step_by(2).collect()), ..RunFilter::default() },
+        RunFilter { inputs: Some(some_data.clone()), since: Some(middle), ..RunFilter::default() },
+        RunFilter { inputs: Some(some_data.clone()), outputs: Some(some_data), ..RunFilter::default() },
+    ]
+}
+
+fn plan_filters() -> Vec<PlanFilter> {
+    vec![
+        PlanFilter { active: Some(true), ..PlanFilter::default() },
+        PlanFilter { in_tags: tags(["a:1"]), ..PlanFilter::default() },
+        PlanFilter { out_tags: tags(["c:1"]), ..PlanFilter::default() },
+    ]
+}
+
+/// Data and Runs that a plain walk over rendered details meets.
+fn naive_walk(store: &Store, start: KnitId, walk: Walk, at: At) -> (HashSet<String>, HashSet<String>) {
+    let both = walk.upstream == walk.downstream;
+    let (mut data, mut runs) = (HashSet::from([start.to_string()]), HashSet::new());
+    for (wanted, up) in [(walk.upstream, true), (walk.downstream, false)] {
+        let mut queue = VecDeque::from([(start.to_string(), 0)]);
+        while let Some((id, depth)) = queue.pop_front() {
+            if !(both || wanted) || walk.depth.is_some_and(|most| depth >= most) {
+                continue;
+            }
+            let Some(detail) = store.data(id.parse().unwrap(), at) else { continue };
+            let next: Vec<String> = if up {
+                vec![detail.upstream.run.run_id]
+            } else {
+                detail.downstreams.into_iter().map(|use_| use_.run.run_id).collect()
+            };
+            for run in next {
+                let run = store.run(run.parse().unwrap(), at).unwrap();
+                if run.status == "invalidated" || !runs.insert(run.run_id) {
+                    continue;
+                }
+                let inputs: Vec<String> = run.inputs.into_iter().map(|input| input.knit_id).collect();
+                let log = run.log.map(|log| log.knit_id);
+                let outputs: Vec<String> = run.outputs.into_iter().map(|output| output.knit_id).chain(log).collect();
+                data.extend(inputs.iter().chain(&outputs).cloned());
+                queue.extend((if up { inputs } else { outputs }).into_iter().map(|id| (id, depth + 1)));
+            }
+        }
+    }
+    (data, runs)
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_past_is_the_fold_of_the_prefix(world in worlds()) {
+        let whole = world.store();
+        let mut prefix = Store::default();
+        for event in &world.log {
+            prefix.apply(event).unwrap();
+            let at = At::Position(event.position);
+            prop_assert_eq!(ask(&world, &whole, at), ask(&world, &prefix, At::Now), "as of {}", event.position);
+        }
+        prop_assert_eq!(ask(&world, &whole, At::Position(u64::MAX)), ask(&world, &whole, At::Now));
+    }
+
+    #[test]
+    fn the_lineage_is_the_plainest_walk(world in worlds(), at in any::<prop::sample::Index>()) {
+        let store = world.store();
+        for at in [At::Now, At::Position(at.index(world.log.len()) as u64)] {
+            for (id, walk) in world.data.keys().flat_map(|id| walks().map(|walk| (*id, walk))) {
+                let Some(walked) = store.lineage(id, &walk, at) else { continue };
+                let (data, runs) = naive_walk(&store, id, walk, at);
+                prop_assert_eq!(walked.data.len(), walked.data.iter().collect::<HashSet<_>>().len());
+                prop_assert_eq!(walked.data.iter().map(ToString::to_string).collect::<HashSet<_>>(), data);
+                prop_assert_eq!(walked.runs.iter().map(ToString::to_string).collect::<HashSet<_>>(), runs);
+            }
+        }
+    }
+
+    #[test]
+    fn the_store_says_what_the_domain_says(world in worlds()) {
+        let store = world.store();
+        for (id, data) in &world.data {
+            let shown = store.data(*id, At::Now);
+            let Ok(record) = data.state.living() else {
+                prop_assert_eq!(shown, None);
+                continue;
+            };
+            let shown = shown.unwrap();
+            let user: Vec<String> =
+                shown.tags.iter().filter(|tag| !tag.is_system()).map(ToString::to_string).collect();
+            prop_assert_eq!(user, record.tags.iter().map(ToString::to_string).collect::<Vec<_>>());
+            prop_assert_eq!(shown.upstream.run.run_id, record.run_id.to_string());
+            prop_assert_eq!(nominated(&shown.nomination), fitting_inputs(&world, *id));
+        }
+        for (id, run) in &world.runs {
+            let shown = store.run(*id, At::Now);
+            let Some(record) = &run.state.record else {
+                prop_assert_eq!(shown, None);
+                continue;
+            };
+            let shown = shown.unwrap();
+            prop_assert_eq!(&shown.status, world.status(*id).as_str());
+            prop_assert_eq!(store.run_status(*id), Some(world.status(*id)));
+            prop_assert_eq!(shown.exit.map(|exit| (exit.code, exit.message)), record.exit.clone().map(|exit| (exit.code, exit.message)));
+            prop_assert_eq!(shown.inputs.len(), record.inputs.len());
+            prop_assert_eq!(store.outputs_of(*id), record.outputs.iter().map(|output| output.knit_id).collect::<Vec<_>>());
+            prop_assert_eq!(store.attempts(*id).unwrap().len(), record.attempt as usize);
+        }
+        for id in world.plans.keys() {
+            prop_assert_eq!(fed(&store.plan(*id, At::Now).unwrap()), fed_by_definition(&world, *id));
+        }
+    }
+}
+
+fn nominated(nomination: &[api::Nomination]) -> BTreeSet<(String, String)> {
+    nomination.iter().map(|input| (input.plan.plan_id.clone(), input.path.clone())).collect()
+}
+
+/// Every input that a Data fits, by trying them all.
+fn fitting_inputs(world: &World, id: KnitId) -> BTreeSet<(String, String)> {
+    let images = world.plans.iter().filter_map(|(plan, state)| Some((plan, state.state.definition()?)));
+    let inputs = images.flat_map(|(plan, definition)| definition.inputs.iter().map(move |input| (*plan, input)));
+    inputs
+        .filter(|(plan, input)| world.fitting(*plan, &input.path).contains(&id))
+        .map(|(plan, input)| (plan.to_string(), input.path.clone()))
+        .collect()
+}
+
+/// For each output and the log of a Plan, the inputs that are said to be fed; and for each input the sources.
+type Feeding = Vec<BTreeSet<(String, String)>>;
+
+fn fed(plan: &api::PlanDetail) -> (Feeding, Feeding) {
+    let inputs_of = |downstreams: &[api::PlanDownstream]| {
+        downstreams.iter().map(|down| (down.plan.plan_id.clone(), down.mountpoint.path.clone())).collect()
+    };
+    let logs = plan.log.iter().map(|log| inputs_of(&log.downstreams));
+    let below = plan.outputs.iter().map(|output| inputs_of(&output.downstreams)).chain(logs).collect();
+    let source = |up: &api::PlanUpstream| {
+        let path = up.mountpoint.as_ref().map_or("(log)".to_owned(), |mountpoint| mountpoint.path.clone());
+        (up.plan.plan_id.clone(), path)
+    };
+    let above = plan.inputs.iter().map(|input| input.upstreams.iter().map(source).collect()).collect();
+    (below, above)
+}
+
+fn fed_by_definition(world: &World, id: PlanId) -> (Feeding, Feeding) {
+    let images = || world.plans.iter().filter_map(|(plan, state)| Some((*plan, state.state.definition()?)));
+    let points = |plan: PlanId| world.plans[&plan].state.output_points();
+    let none = knit_domain::tag::TagSet::default();
+    let below = points(id).into_iter().map(|point| {
+        let inputs = images().flat_map(|(plan, definition)| definition.inputs.iter().map(move |input| (plan, input)));
+        let fed = inputs.filter(|(_, input)| Requirement::of(&input.tags).fed_by(point.tags.unwrap_or(&none)));
+        fed.map(|(plan, input)| (plan.to_string(), input.path.clone())).collect()
+    });
+    let own = world.plans[&id].state.definition().map(|definition| definition.inputs.clone()).unwrap_or_default();
+    let above = own.iter().map(|input| {
+        let sources = world.plans.keys().flat_map(|plan| points(*plan).into_iter().map(move |point| (*plan, point)));
+        let feeding = sources.filter(|(_, point)| Requirement::of(&input.tags).fed_by(point.tags.unwrap_or(&none)));
+        feeding
+            .map(|(plan, point)| (plan.to_string(), if point.log { "(log)".to_owned() } else { point.path.to_owned() }))
+            .collect()
+    });
+    (below.collect(), above.collect())
+}
