@@ -13,6 +13,8 @@ pub mod http;
 pub mod plans;
 pub mod server;
 
+pub mod postgres;
 pub mod processes;
 pub mod program;
+pub mod proxy;
 pub mod wait;

@@ -30,8 +30,6 @@ const BATCH_REQUESTS_MAX: usize = 256;
 const BATCH_EVENTS_MAX: usize = 2_000;
 /// Stored bytes after which a batch takes no further request.
 const BATCH_BYTES_MAX: usize = 4 << 20;
-/// How long an append keeps trying while the database is away: a restart of a server fits in.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// The pause before the first further try; it doubles up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest pause between tries.
@@ -73,6 +71,8 @@ pub(crate) struct Appender {
     pub(crate) backend: Arc<Backend>,
     pub(crate) clock: Clock,
     pub(crate) newest: Arc<watch::Sender<Position>>,
+    /// How long a batch is tried while the database is away.
+    pub(crate) patience: Duration,
 }
 
 impl Appender {
@@ -116,12 +116,12 @@ impl Appender {
 
     async fn write(&self, requests: &[&Prepared]) -> Result<Vec<Verdict>, Failure> {
         let questions = Questions::of(requests);
-        let mut tries = Tries::new();
+        let mut tries = Tries::for_at_most(self.patience);
         loop {
             let mut end = None;
             let mut judge = |answers: Answers| {
                 let (verdicts, changes) = batch::judge(requests, &questions, answers, (self.clock)());
-                tries.judged(verdicts);
+                tries.verdicts = verdicts;
                 end = Some(changes.after.position);
                 changes
             };
@@ -149,35 +149,24 @@ enum Failure {
 struct Tries {
     deadline: Instant,
     pause: Duration,
-    outcome_open: bool,
-    first: Option<Vec<Verdict>>,
-    last: Vec<Verdict>,
+    /// What the latest try came to, if it is written.
+    verdicts: Vec<Verdict>,
+    /// For each request, whether a try whose answer was lost may have written it. None: no such try.
+    perhaps_ours: Option<Vec<bool>>,
 }
 
 impl Tries {
-    fn new() -> Self {
-        Self {
-            deadline: Instant::now() + PATIENCE,
-            pause: PAUSE_MIN,
-            outcome_open: false,
-            first: None,
-            last: Vec::new(),
-        }
+    fn for_at_most(patience: Duration) -> Self {
+        Self { deadline: Instant::now() + patience, pause: PAUSE_MIN, verdicts: Vec::new(), perhaps_ours: None }
     }
 
-    fn judged(&mut self, verdicts: Vec<Verdict>) {
-        let earlier = std::mem::replace(&mut self.last, verdicts);
-        if self.first.is_none() && !earlier.is_empty() {
-            self.first = Some(earlier);
-        }
-    }
-
-    /// The last verdicts; only an event that was there before the first try counts as repeated.
+    /// The verdicts of the try that was written. What a try of ours wrote without being able to say
+    /// so is no repetition of somebody's earlier call.
     fn verdicts(self) -> Vec<Verdict> {
-        let mut verdicts = self.last;
-        for (verdict, first) in verdicts.iter_mut().zip(self.first.into_iter().flatten()) {
-            if let (Ok(last), Ok(Appended { repeated: false, .. })) = (verdict, first) {
-                last.repeated = false;
+        let mut verdicts = self.verdicts;
+        for (verdict, ours) in verdicts.iter_mut().zip(self.perhaps_ours.into_iter().flatten()) {
+            if let (Ok(appended), true) = (verdict, ours) {
+                appended.repeated = false;
             }
         }
         verdicts
@@ -186,7 +175,9 @@ impl Tries {
     /// Waits before the next try, or gives up.
     async fn failed(&mut self, unwritten: Unwritten) -> Result<(), Failure> {
         let Unwritten { error, outcome_open } = unwritten;
-        self.outcome_open |= outcome_open;
+        if outcome_open {
+            self.remember_what_may_be_ours();
+        }
         let trouble = Trouble::of(&error);
         let may_help = match trouble {
             Trouble::Connection | Trouble::Duplicate => true,
@@ -198,11 +189,18 @@ impl Tries {
             self.pause = (self.pause * 2).min(PAUSE_MAX);
             return Ok(());
         }
-        if self.outcome_open {
+        if self.perhaps_ours.is_some() {
             return Err(Failure::World(Fault::OutcomeUnknown { source: Arc::new(error) }));
         }
         let fault = Fault::of("appending events", error);
         Err(if trouble == Trouble::Content { Failure::Content(fault) } else { Failure::World(fault) })
+    }
+
+    fn remember_what_may_be_ours(&mut self) {
+        let ours = self.perhaps_ours.get_or_insert_with(|| vec![false; self.verdicts.len()]);
+        for (ours, verdict) in ours.iter_mut().zip(&self.verdicts) {
+            *ours |= matches!(verdict, Ok(Appended { repeated: false, .. }));
+        }
     }
 }
 

@@ -279,3 +279,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

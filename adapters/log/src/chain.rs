@@ -77,3 +77,35 @@ pub fn link(before: &Hash, position: Position, recorded_at: Timestamp, leaf: &Ha
     hasher.update(leaf);
     hasher.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: Leaf<'_> = Leaf {
+        salt: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        event_id: EventId(uuid::uuid!("3b0f5a52-6c1e-4d0e-9a53-0d1f6f6b7c11")),
+        stream_type: "data",
+        stream_id: "d-1",
+        sequence: 3,
+        event_type: "DataDiscarded",
+        event_version: "1",
+        payload: r#"{"x":1}"#,
+        metadata: r#"{"actor":"a"}"#,
+    };
+
+    /// Computed by another program from the words at the head of this module.
+    #[test]
+    fn d15_leaf_and_link_are_as_written() {
+        let leaf = EXAMPLE.hash();
+        assert_eq!(hex::encode(leaf), "8733343af1775866bdeca71e21e88c0cd801185bd7bd59e481a27b50b798dbde");
+        let link = link(&GENESIS, 1, Timestamp(1_700_000_000_123), &leaf);
+        assert_eq!(hex::encode(link), "77d505cc7fe2826002e85900c31694a63a0a6eb48d162cb1dfcda9888b93af9d");
+    }
+
+    #[test]
+    fn d15_text_does_not_slip_from_one_part_into_the_next() {
+        let shifted = Leaf { stream_type: "dat", stream_id: "ad-1", ..EXAMPLE };
+        assert_ne!(shifted.hash(), EXAMPLE.hash());
+    }
+}

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use knit_domain::time::Timestamp;
 use sqlx::postgres::PgConnectOptions;
@@ -13,6 +13,8 @@ use crate::error::OpenError;
 
 /// Connections that read at once. Reads are short and come from memory; a few keep two cores busy.
 const READERS_DEFAULT: u32 = 8;
+/// A restart of a database server fits in; a user who waits for a reply still does.
+const APPEND_PATIENCE_DEFAULT: Duration = Duration::from_secs(15);
 
 /// Where the log is kept.
 #[derive(Debug, Clone)]
@@ -48,6 +50,8 @@ pub struct Options {
     pub clock: Clock,
     /// Connections that read at once.
     pub readers: u32,
+    /// How long an append keeps trying while the database is away.
+    pub append_patience: Duration,
 }
 
 /// A clock that can be replaced.
@@ -55,7 +59,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(system_time), readers: READERS_DEFAULT }
+        Self { clock: Arc::new(system_time), readers: READERS_DEFAULT, append_patience: APPEND_PATIENCE_DEFAULT }
     }
 }
 

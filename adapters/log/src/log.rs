@@ -59,7 +59,12 @@ impl Log {
         let closing = watch::Sender::new(false);
         let (queue, pending) = mpsc::channel(appender::QUEUE_REQUESTS_MAX);
         let (askers, asked) = mpsc::channel(tail::ASKERS_MAX);
-        let appender = Appender { backend: backend.clone(), clock: options.clock, newest: newest.clone() };
+        let appender = Appender {
+            backend: backend.clone(),
+            clock: options.clock,
+            newest: newest.clone(),
+            patience: options.append_patience,
+        };
         let appender = tokio::spawn(appender.run(pending, closing.subscribe()));
         let mut followers = JoinSet::new();
         followers.spawn(tail::answer_askers(backend.clone(), asked, newest.clone()));

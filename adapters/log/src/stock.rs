@@ -21,6 +21,8 @@ use crate::request::Request;
 const REPLAY_QUEUE_EVENTS_MAX: usize = 200;
 /// Events fetched at once for a replay.
 const REPLAY_PAGE_EVENTS_MAX: usize = 1_000;
+/// The actor of events for which none is given.
+const NOBODY: &str = "anonymous";
 
 /// The log as an event repository of cqrs-es.
 #[derive(Debug, Clone)]
@@ -131,7 +133,11 @@ fn request<A: Aggregate>(first: &SerializedEvent, events: &[SerializedEvent]) ->
         Event::decode(kind, &event.event_type, &event.event_version, &event.payload.to_string()).map_err(unknown)
     };
     let decoded = events.iter().map(decoded).collect::<Result<Vec<Event>, _>>()?;
-    let metadata: Metadata = serde_json::from_value(first.metadata.clone())?;
+    let metadata = match &first.metadata {
+        // The framework's plain `execute` gives none at all.
+        Value::Object(given) if given.is_empty() => Metadata { actor: NOBODY.to_owned(), ..Metadata::default() },
+        given => serde_json::from_value(given.clone())?,
+    };
     let expected = (first.sequence as u64).saturating_sub(1);
     Ok(Request::new(Decision::write(stream, expected, decoded), metadata))
 }

@@ -1,0 +1,136 @@
+//! Conditions that are only checked, and reservations, which follow from events (D5).
+
+use futures::future::join_all;
+use knit_domain::decision::{Condition, Decision};
+use knit_domain::id::AgentMode::{Read, Write};
+use knit_domain::reservation::{Holder, Scope};
+use knit_log::Conflict;
+
+use crate::fixture::{Place, agent, closed, conflicts, data, journal, opened, remark, remarks, request};
+use crate::on_both_databases;
+
+on_both_databases!(
+    d5_a_stream_that_moved_fails_a_condition_on_its_version,
+    d5_a_place_is_taken_by_one_and_free_again_when_given_back,
+    d5_of_many_who_take_one_place_at_once_exactly_one_gets_it,
+    d5_a_scope_that_must_be_empty_names_who_is_in_it,
+    d5_a_place_that_must_be_free_or_taken_is_checked,
+    d5_a_request_that_fails_takes_no_place,
+    every_condition_that_fails_is_named,
+);
+
+async fn d5_a_stream_that_moved_fails_a_condition_on_its_version(place: Place) {
+    let log = place.open().await;
+    log.append(remarks(&journal("plan"), 0, 1)).await.unwrap();
+    let given = |version| {
+        let condition = Condition::StreamAt { stream: journal("plan"), version };
+        request(Decision::write(journal("run"), 0, [remark("x")]).given(condition))
+    };
+
+    let outcome = log.append(given(2)).await;
+
+    assert_eq!(conflicts(outcome), [Conflict::Stream { stream: journal("plan"), expected: 2, actual: 1 }]);
+    log.append(given(1)).await.unwrap();
+}
+
+async fn d5_a_place_is_taken_by_one_and_free_again_when_given_back(place: Place) {
+    let log = place.open().await;
+    let data = data();
+    let (first, second) = (agent(data, Write), agent(data, Write));
+    log.append(request(opened(data, Write, &first))).await.unwrap();
+
+    let outcome = log.append(request(opened(data, Write, &second))).await;
+
+    let taken = Conflict::Taken { scope: Scope::DataUse(data), holder: Holder::Writer };
+    assert_eq!(conflicts(outcome), [taken]);
+    log.append(request(closed(data, Write, &first))).await.unwrap();
+    assert_eq!(log.holders(&Scope::DataUse(data)).await.unwrap(), []);
+    log.append(request(opened(data, Write, &second))).await.unwrap();
+    assert_eq!(log.holders(&Scope::DataUse(data)).await.unwrap(), [Holder::Writer]);
+}
+
+async fn d5_of_many_who_take_one_place_at_once_exactly_one_gets_it(place: Place) {
+    let log = place.open().await;
+    let beside = place.open_beside(&log).await;
+    let data = data();
+    let takers = (0..16).map(|index| {
+        let log = if index % 2 == 0 { &log } else { &beside };
+        log.append(request(opened(data, Write, &agent(data, Write))))
+    });
+    let outcomes = join_all(takers).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    assert_eq!(log.holders(&Scope::DataUse(data)).await.unwrap(), [Holder::Writer]);
+}
+
+async fn d5_a_scope_that_must_be_empty_names_who_is_in_it(place: Place) {
+    let log = place.open().await;
+    let data = data();
+    let scope = Scope::DataUse(data);
+    let discarding = || request(Decision::write(journal("x"), 0, [remark("x")]).given(Condition::ScopeEmpty { scope }));
+    let mut readers = [agent(data, Read), agent(data, Read)];
+    readers.sort();
+    for reader in &readers {
+        log.append(request(opened(data, Read, reader))).await.unwrap();
+    }
+
+    let outcome = log.append(discarding()).await;
+
+    let holders = readers.iter().map(|reader| Holder::Reader(reader.0.clone())).collect();
+    assert_eq!(conflicts(outcome), [Conflict::ScopeNotEmpty { scope, holders }]);
+    for reader in &readers {
+        log.append(request(closed(data, Read, reader))).await.unwrap();
+    }
+    log.append(discarding()).await.unwrap();
+}
+
+async fn d5_a_place_that_must_be_free_or_taken_is_checked(place: Place) {
+    let log = place.open().await;
+    let data = data();
+    let (scope, holder) = (Scope::DataUse(data), Holder::Writer);
+    let free = Condition::Free { scope, holder: holder.clone() };
+    let taken = Condition::Taken { scope, holder: holder.clone() };
+    let given = |name: &str, condition: &Condition| {
+        request(Decision::write(journal(name), 0, [remark("x")]).given(condition.clone()))
+    };
+
+    let outcome = log.append(given("a", &taken)).await;
+    assert_eq!(conflicts(outcome), [Conflict::Free { scope, holder: holder.clone() }]);
+    log.append(given("a", &free)).await.unwrap();
+
+    log.append(request(opened(data, Write, &agent(data, Write)))).await.unwrap();
+
+    let outcome = log.append(given("b", &free)).await;
+    assert_eq!(conflicts(outcome), [Conflict::Taken { scope, holder }]);
+    log.append(given("b", &taken)).await.unwrap();
+}
+
+async fn d5_a_request_that_fails_takes_no_place(place: Place) {
+    let log = place.open().await;
+    let data = data();
+    let late = opened(data, Write, &agent(data, Write)).and_write(journal("a"), 9, [remark("late")]);
+
+    conflicts(log.append(request(late)).await);
+
+    assert_eq!(log.holders(&Scope::DataUse(data)).await.unwrap(), []);
+}
+
+async fn every_condition_that_fails_is_named(place: Place) {
+    let log = place.open().await;
+    let data = data();
+    let (scope, holder) = (Scope::DataUse(data), Holder::Writer);
+    log.append(request(opened(data, Write, &agent(data, Write)))).await.unwrap();
+    let decision = Decision::write(journal("a"), 1, [remark("x")])
+        .given(Condition::Free { scope, holder: holder.clone() })
+        .given(Condition::ScopeEmpty { scope })
+        .given(Condition::StreamAt { stream: journal("b"), version: 4 });
+
+    let conflicts = conflicts(log.append(request(decision)).await);
+
+    let expected = [
+        Conflict::Taken { scope, holder: holder.clone() },
+        Conflict::ScopeNotEmpty { scope, holders: vec![holder] },
+        Conflict::Stream { stream: journal("b"), expected: 4, actual: 0 },
+        Conflict::Stream { stream: journal("a"), expected: 1, actual: 0 },
+    ];
+    assert_eq!(conflicts, expected);
+}

@@ -1,0 +1,157 @@
+//! Reading in order, by stream and by entity, and seeing when the log was changed by hand (D2, D15).
+
+use knit_domain::event::{Entity, UndecodableEvent};
+use knit_domain::id::AgentMode::Read;
+use knit_domain::id::KnitId;
+use knit_log::{ReadError, chain};
+use uuid::Uuid;
+
+use crate::fixture::{Place, agent, by, data, fill, journal, opened, reasons, remark, remarks, request, whole};
+use crate::on_both_databases;
+
+on_both_databases!(
+    d2_pages_follow_each_other_without_gap_or_overlap,
+    d2_what_is_before_a_missing_event_is_read_and_then_it_is_an_error,
+    d2_missing_newest_events_are_an_error_and_not_the_end,
+    d8_an_event_of_an_unknown_version_stops_the_reader_at_its_position,
+    d14_the_stored_text_is_the_text_that_was_hashed,
+    d15_a_changed_stamp_breaks_the_chain,
+    d15_a_changed_payload_shows_in_its_leaf,
+    d15_the_chain_is_known_at_every_position,
+    a_stream_is_loaded_with_everything_that_was_given,
+    a_hole_in_a_stream_is_an_error,
+    the_index_finds_every_event_about_an_entity,
+);
+
+async fn d2_pages_follow_each_other_without_gap_or_overlap(place: Place) {
+    let log = place.open().await;
+    fill(&log, 7).await;
+    let positions = async |after, limit| {
+        let page = log.read(after, limit).await.unwrap();
+        page.iter().map(|event| event.position).collect::<Vec<_>>()
+    };
+    assert_eq!(positions(0, 3).await, [1, 2, 3]);
+    assert_eq!(positions(3, 3).await, [4, 5, 6]);
+    assert_eq!(positions(6, 3).await, [7]);
+    assert!(positions(7, 3).await.is_empty());
+    assert!(positions(0, 0).await.is_empty());
+}
+
+async fn d2_what_is_before_a_missing_event_is_read_and_then_it_is_an_error(place: Place) {
+    let log = place.open().await;
+    fill(&log, 5).await;
+    place.tamper("DELETE FROM events WHERE position = 3").await;
+
+    assert_eq!(log.read(0, 10).await.unwrap().len(), 2);
+    let error = log.read(2, 10).await.unwrap_err();
+    assert!(matches!(error, ReadError::Missing { position: 3 }), "{error}");
+    let error = log.read(3, 10).await.unwrap_err();
+    assert!(matches!(error, ReadError::Missing { position: 3 }), "{error}");
+}
+
+async fn d2_missing_newest_events_are_an_error_and_not_the_end(place: Place) {
+    let log = place.open().await;
+    fill(&log, 5).await;
+    place.tamper("DELETE FROM events WHERE position > 3").await;
+
+    assert_eq!(log.read(0, 10).await.unwrap().len(), 3);
+    let error = log.read(3, 10).await.unwrap_err();
+    assert!(matches!(error, ReadError::Missing { position: 4 }), "{error}");
+}
+
+async fn d8_an_event_of_an_unknown_version_stops_the_reader_at_its_position(place: Place) {
+    let log = place.open().await;
+    fill(&log, 4).await;
+    place.tamper("UPDATE events SET event_version = '99' WHERE position = 3").await;
+
+    assert_eq!(log.read(0, 10).await.unwrap().len(), 2);
+    let error = log.read(2, 10).await.unwrap_err();
+    let unknown = |source: &UndecodableEvent| matches!(source, UndecodableEvent::UnknownVersion { .. });
+    assert!(matches!(&error, ReadError::Undecodable { position: 3, source } if unknown(source)), "{error}");
+    // The text is still there for whoever does not need to understand it.
+    assert_eq!(log.read_stored(0, 10).await.unwrap().len(), 4);
+}
+
+async fn d14_the_stored_text_is_the_text_that_was_hashed(place: Place) {
+    let log = place.open().await;
+    let texts = ["plain", "\"quoted\\\"", "line\nbreak\u{0}\u{7f}", "日本語 🐕", "</script>", "1e400", ""];
+    for (text, index) in texts.into_iter().zip(0..) {
+        let decision = knit_domain::decision::Decision::write(journal("a"), index, [remark(text)]);
+        log.append(knit_log::Request::new(decision, by("zoë \"\u{1}\""))).await.unwrap();
+    }
+    let stored = log.read_stored(0, 100).await.unwrap();
+    assert!(stored.iter().all(|event| event.leaf == event.leaf_of_content()));
+    assert_eq!(stored.len(), texts.len());
+    assert_eq!(reasons(&whole(&log).await), texts);
+}
+
+async fn d15_a_changed_stamp_breaks_the_chain(place: Place) {
+    let log = place.open().await;
+    fill(&log, 3).await;
+    place.tamper("UPDATE events SET recorded_at = recorded_at + 1 WHERE position = 2").await;
+    let error = log.read(1, 10).await.unwrap_err();
+    assert!(matches!(error, ReadError::BrokenChain { position: 2 }), "{error}");
+}
+
+async fn d15_a_changed_payload_shows_in_its_leaf(place: Place) {
+    let log = place.open().await;
+    fill(&log, 3).await;
+    let forged = r#"{"EventSkipped":{"projection":"lineage","position":1,"reason":"forged"}}"#;
+    place.tamper(&format!("UPDATE events SET payload = '{forged}' WHERE position = 2")).await;
+    let honest: Vec<bool> =
+        log.read_stored(0, 10).await.unwrap().iter().map(|event| event.leaf == event.leaf_of_content()).collect();
+    assert_eq!(honest, [true, false, true]);
+}
+
+async fn d15_the_chain_is_known_at_every_position(place: Place) {
+    let log = place.open().await;
+    assert_eq!(log.chain_at(0).await.unwrap(), Some(chain::GENESIS));
+    fill(&log, 3).await;
+    for event in whole(&log).await {
+        assert_eq!(log.chain_at(event.position).await.unwrap(), Some(event.chain));
+    }
+    assert_eq!(log.chain_at(4).await.unwrap(), None);
+    assert_eq!(Some(log.head().await.unwrap().chain), log.chain_at(3).await.unwrap());
+}
+
+async fn a_stream_is_loaded_with_everything_that_was_given(place: Place) {
+    let log = place.open().await;
+    fill(&log, 2).await;
+    let mut wanted = remarks(&journal("a"), 0, 2);
+    wanted.metadata = by("reactor:finishing");
+    wanted.metadata.correlation = Some(wanted.event_ids[0]);
+    wanted.metadata.causation = Some(wanted.event_ids[1]);
+    let appended = log.append(wanted.clone()).await.unwrap();
+    log.append(remarks(&journal("a"), 2, 1)).await.unwrap();
+
+    let loaded = log.load(&journal("a")).await.unwrap();
+
+    assert_eq!(loaded.iter().map(|event| event.sequence).collect::<Vec<_>>(), [1, 2, 3]);
+    for (event, given) in loaded.iter().zip(wanted.decision.events()) {
+        let index = usize::try_from(event.sequence).unwrap() - 1;
+        assert_eq!((&event.event, &event.metadata), (given, &wanted.metadata));
+        assert_eq!((event.event_id, event.position), (wanted.event_ids[index], appended.positions[index]));
+        assert_eq!((&event.stream, event.recorded_at), (&journal("a"), appended.recorded_at));
+    }
+    assert!(log.load(&journal("nobody")).await.unwrap().is_empty());
+}
+
+async fn a_hole_in_a_stream_is_an_error(place: Place) {
+    let log = place.open().await;
+    log.append(remarks(&journal("a"), 0, 3)).await.unwrap();
+    place.tamper("DELETE FROM events WHERE sequence = 2").await;
+    let error = log.load(&journal("a")).await.unwrap_err();
+    assert!(matches!(error, ReadError::MissingInStream { sequence: 2, .. }), "{error}");
+}
+
+async fn the_index_finds_every_event_about_an_entity(place: Place) {
+    let log = place.open().await;
+    let (one, other) = (data(), data());
+    for data in [one, other, one, one] {
+        log.append(request(opened(data, Read, &agent(data, Read)))).await.unwrap();
+    }
+    assert_eq!(log.positions_of(Entity::Data(one), 0, 10).await.unwrap(), [1, 3, 4]);
+    assert_eq!(log.positions_of(Entity::Data(one), 1, 1).await.unwrap(), [3]);
+    assert_eq!(log.positions_of(Entity::Data(other), 0, 10).await.unwrap(), [2]);
+    assert!(log.positions_of(Entity::Data(KnitId(Uuid::nil())), 0, 10).await.unwrap().is_empty());
+}

@@ -1,0 +1,70 @@
+//! Snapshots of projections: whole or not there (D6).
+
+use knit_log::{Log, SnapshotMeta};
+
+use crate::fixture::Place;
+use crate::on_both_databases;
+
+on_both_databases!(
+    d6_a_snapshot_comes_back_as_it_was_saved,
+    d6_the_newest_whole_snapshot_of_the_revision_is_the_one,
+    d6_pruning_keeps_the_newest_and_leaves_other_names_alone,
+);
+
+fn meta(name: &str, revision: u32, position: u64) -> SnapshotMeta {
+    let chain = [u8::try_from(position).unwrap(); 32];
+    SnapshotMeta { name: name.to_owned(), revision, position, chain }
+}
+
+async fn save(log: &Log, meta: &SnapshotMeta) {
+    log.save_snapshot(meta, &[vec![1, 2], vec![], vec![3]]).await.unwrap();
+}
+
+async fn newest(log: &Log, name: &str, revision: u32) -> Option<u64> {
+    log.newest_snapshot(name, revision).await.unwrap().map(|snapshot| snapshot.meta.position)
+}
+
+async fn d6_a_snapshot_comes_back_as_it_was_saved(place: Place) {
+    let log = place.open().await;
+    assert_eq!(log.newest_snapshot("store", 1).await.unwrap(), None);
+    let large: Vec<Vec<u8>> = (0..12).map(|chunk| vec![chunk; 100_000]).collect();
+    log.save_snapshot(&meta("store", 1, 7), &large).await.unwrap();
+
+    let snapshot = place.open_beside(&log).await.newest_snapshot("store", 1).await.unwrap().unwrap();
+
+    assert_eq!(snapshot.meta, meta("store", 1, 7));
+    assert_eq!(snapshot.chunks, large);
+}
+
+async fn d6_the_newest_whole_snapshot_of_the_revision_is_the_one(place: Place) {
+    let log = place.open().await;
+    for meta in [meta("store", 1, 7), meta("store", 1, 9), meta("store", 2, 8), meta("matcher", 1, 11)] {
+        save(&log, &meta).await;
+    }
+    // A save that was broken off after its second chunk.
+    save(&log, &meta("store", 1, 10)).await;
+    place.tamper("DELETE FROM log_snapshots WHERE position = 10 AND chunk = 2").await;
+
+    assert_eq!(newest(&log, "store", 1).await, Some(9));
+    assert_eq!(newest(&log, "store", 2).await, Some(8));
+    assert_eq!(newest(&log, "store", 3).await, None);
+}
+
+async fn d6_pruning_keeps_the_newest_and_leaves_other_names_alone(place: Place) {
+    let log = place.open().await;
+    for position in [3, 5, 9, 4] {
+        save(&log, &meta("store", 1, position)).await;
+    }
+    save(&log, &meta("store", 2, 2)).await;
+    save(&log, &meta("matcher", 1, 1)).await;
+
+    log.prune_snapshots("store", 1, 2).await.unwrap();
+
+    assert_eq!(newest(&log, "matcher", 1).await, Some(1));
+    assert_eq!(newest(&log, "store", 2).await, None);
+    assert_eq!(newest(&log, "store", 1).await, Some(9));
+    place.tamper("DELETE FROM log_snapshots WHERE position = 9").await;
+    assert_eq!(newest(&log, "store", 1).await, Some(5));
+    place.tamper("DELETE FROM log_snapshots WHERE position = 5").await;
+    assert_eq!(newest(&log, "store", 1).await, None);
+}
