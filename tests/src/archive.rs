@@ -94,3 +94,15 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 pub fn checksum(bytes: &[u8]) -> String {
     hex::encode(Md5::digest(bytes))
 }
+
+/// Bytes that do not compress, the same every time.
+#[must_use]
+pub fn noise(bytes: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        // The upper bits of such a generator are its random ones.
+        state.to_be_bytes()[0]
+    };
+    (0..bytes).map(|_| next()).collect()
+}

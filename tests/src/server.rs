@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use tempfile::TempDir;
 
 use crate::cli::Knit;
@@ -31,6 +31,7 @@ const PANIC: &str = "panicked at";
 pub struct Setup {
     arguments: Vec<OsString>,
     state_dir: Option<PathBuf>,
+    disk_bytes: Option<u64>,
 }
 
 impl Setup {
@@ -57,6 +58,13 @@ impl Setup {
     #[must_use]
     pub fn on(self, state_dir: &Path) -> Self {
         Self { state_dir: Some(state_dir.to_owned()), ..self }
+    }
+
+    /// The same, with the state on a disk of its own that holds so many bytes. Only the server sees the disk,
+    /// and it ends with the server: no mount can be left behind. See [`Server::state_seen_by_it`].
+    #[must_use]
+    pub fn on_a_disk_of(self, bytes: u64) -> Self {
+        Self { disk_bytes: Some(bytes), ..self }
     }
 
     /// Starts the server and waits until it is ready.
@@ -92,7 +100,14 @@ impl Setup {
     fn place(self) -> Server {
         let home = tempfile::Builder::new().prefix("knit-outside-").tempdir().expect("a directory can be made");
         let state_dir = self.state_dir.unwrap_or_else(|| home.path().join("state"));
-        Server { home, state_dir, arguments: self.arguments, process: None, log_read_from: 0 }
+        Server {
+            home,
+            state_dir,
+            arguments: self.arguments,
+            disk_bytes: self.disk_bytes,
+            process: None,
+            log_read_from: 0,
+        }
     }
 }
 
@@ -102,6 +117,7 @@ pub struct Server {
     home: TempDir,
     state_dir: PathBuf,
     arguments: Vec<OsString>,
+    disk_bytes: Option<u64>,
     process: Option<Process>,
     /// Where in the log the present process began.
     log_read_from: usize,
@@ -136,7 +152,10 @@ impl Server {
     fn spawn(&mut self) {
         self.log_read_from = self.log().len();
         let log = File::options().append(true).create(true).open(self.log_path()).expect("the log can be written");
-        let mut command = Command::new(program::path("knitd"));
+        let mut command = match self.disk_bytes {
+            None => Command::new(program::path("knitd")),
+            Some(bytes) => on_a_disk_of(bytes, &self.state_dir),
+        };
         command.args(["--listen", "127.0.0.1:0", "--log", "info,knitd=debug,knit_runtime=debug"]);
         command.arg("--state-dir").arg(&self.state_dir).args(&self.arguments);
         command.env_clear().env("PATH", PATH).current_dir(self.home.path());
@@ -233,6 +252,33 @@ impl Server {
         &self.state_dir
     }
 
+    /// Its state directory as the server sees it, also when that lies on a disk that only the server sees.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn state_seen_by_it(&self) -> PathBuf {
+        let process = self.process.as_ref().expect("the server runs");
+        let root = Path::new("/proc").join(process.child.id().to_string()).join("root");
+        root.join(self.state_dir.strip_prefix("/").expect("scratch directories have absolute names"))
+    }
+
+    /// What it keeps beside the database: the name of every file, volume and Worker, in order.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn keeps(&self) -> Vec<String> {
+        let state = self.state_seen_by_it();
+        let mut found = Vec::new();
+        for kind in ["incoming", "open", "volumes", "workers"] {
+            let entries = fs::read_dir(state.join(kind)).into_iter().flatten().flatten();
+            found.extend(entries.map(|entry| format!("{kind}/{}", entry.file_name().to_string_lossy())));
+        }
+        found.sort();
+        found
+    }
+
     /// A directory beside the state, for the files of the test; it goes with the server.
     #[must_use]
     pub fn desk(&self) -> &Path {
@@ -248,6 +294,22 @@ impl Server {
     fn log_path(&self) -> PathBuf {
         self.home.path().join("knitd.log")
     }
+}
+
+/// Calls the server in a mount namespace of its own, after mounting a disk there. Whoever is not root needs a
+/// user namespace as well; the Workers of the local runtime need the same.
+fn on_a_disk_of(bytes: u64, state_dir: &Path) -> Command {
+    const MOUNT: &str = "mkdir -p \"$1\" && mount -t tmpfs -o \"size=$2\" tmpfs \"$1\" && shift 2 && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    if !geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command
+        .args(["--mount", "sh", "-c", MOUNT, "sh"])
+        .arg(state_dir)
+        .arg(bytes.to_string())
+        .arg(program::path("knitd"));
+    command
 }
 
 /// What Workers and the server find programs in; the environment of the tests is not theirs.
