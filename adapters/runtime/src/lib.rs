@@ -17,4 +17,7 @@ pub mod archive;
 pub mod local;
 pub mod port;
 
+mod mode;
+mod tree;
+
 pub use port::Runtime;
