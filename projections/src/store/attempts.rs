@@ -166,3 +166,20 @@ impl AttemptView {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::snapshot::CAUSES;
+    use super::*;
+
+    #[test]
+    fn causes_are_shown_in_the_words_they_are_stored_in() {
+        for cause in CAUSES {
+            let stored = match cause {
+                Cause::Success(cause) => serde_json::to_value(cause),
+                Cause::Failure(cause) => serde_json::to_value(cause),
+            };
+            assert_eq!(stored.unwrap(), cause_word(cause));
+        }
+    }
+}

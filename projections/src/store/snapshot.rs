@@ -18,7 +18,7 @@ const BLOCK_ROWS: usize = 8_192;
 const BLOCK_TEXT_BYTES: usize = crate::snapshot::CHUNK_BYTES;
 
 /// Every cause, numbered by its place here, counted from 1. Only ever append.
-const CAUSES: [Cause; 11] = [
+pub(super) const CAUSES: [Cause; 11] = [
     Cause::Success(SuccessCause::WorkerSucceeded),
     Cause::Success(SuccessCause::TornOff),
     Cause::Success(SuccessCause::UploadStored),

@@ -5,6 +5,7 @@ mod find;
 mod lineage;
 mod random;
 mod shapes;
+mod size;
 mod snapshots;
 
 use knit_domain::event::run::Assignment;
