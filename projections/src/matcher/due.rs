@@ -18,8 +18,8 @@ use super::product::Product;
 /// single combination then waits for a few milliseconds behind another's million.
 const TURN_MAX: usize = 64;
 /// How many pairs and combinations one call looks at, even if all of them have had their Runs: some
-/// tens of milliseconds, for which the caller keeps the fold from going on.
-const LOOKED_AT_MAX: usize = 20_000;
+/// milliseconds, for which the caller keeps the fold from going on.
+const LOOKED_AT_MAX: usize = 4_000;
 
 /// One Data for every input of a Plan; no Run was ever made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -104,7 +104,7 @@ impl Matcher {
         if let Some(pin) = input.id_pin {
             return self.data.find(pin).map(|number| self.data.of(number));
         }
-        let mut having: Vec<_> = input.tags.iter().map(|tag| &self.tags.of(*tag).data).collect();
+        let mut having: Vec<_> = input.tags.iter().map(|tag| self.tags.data(*tag)).collect();
         having.sort_by_key(|data| data.len());
         let best_possible = having.iter().filter(|data| !data.is_empty()).count();
         let candidates = having.into_iter().flatten().take(LOOKED_AT_MAX).map(|number| self.data.of(*number));
@@ -133,7 +133,7 @@ impl Matcher {
         match tag.key.as_str() {
             KEY_ID => tag.value.parse().is_ok_and(|pin| self.data.find(pin).is_some()),
             KEY_TIMESTAMP => self.data.iter().any(|(_, data)| self.carries(data, tag)),
-            _ => self.tags.find(tag).is_some_and(|tag: TagNo| !self.tags.of(tag).data.is_empty()),
+            _ => self.tags.find(tag).is_some_and(|tag: TagNo| !self.tags.data(tag).is_empty()),
         }
     }
 }

@@ -154,7 +154,7 @@ impl Matcher {
     /// The usable Data that fit `input`, in the order in which they became usable.
     fn data_for(&self, input: &Input) -> Vec<DataNo> {
         let fits = |data: &DataNo| input.admits(self.data.of(*data));
-        let rarest = input.tags.iter().map(|tag| &self.tags.of(*tag).data).min_by_key(|data| data.len());
+        let rarest = input.tags.iter().map(|tag| self.tags.data(*tag)).min_by_key(|data| data.len());
         match (input.id_pin, rarest) {
             (Some(pin), _) => self.data.find(pin).into_iter().filter(fits).collect(),
             (None, Some(having)) => having.iter().copied().filter(fits).collect(),
@@ -175,7 +175,7 @@ impl Matcher {
         let tags = data.tags.clone();
         let number = self.data.add(data);
         for tag in tags {
-            self.tags.of_mut(tag).data.insert(number);
+            self.tags.give(tag, number);
         }
         number
     }
@@ -212,15 +212,15 @@ impl Matcher {
         let lost: Vec<TagNo> = before.iter().copied().filter(|tag| after.binary_search(tag).is_err()).collect();
         let won: Vec<TagNo> = after.iter().copied().filter(|tag| before.binary_search(tag).is_err()).collect();
         for tag in &lost {
-            self.tags.of_mut(*tag).data.remove(&data);
+            self.tags.take(*tag, data);
         }
         for tag in &won {
-            self.tags.of_mut(*tag).data.insert(data);
+            self.tags.give(*tag, data);
         }
         if !lost.is_empty() {
             self.drop_pairs_that_fit_no_more(data);
         }
-        let asking: BTreeSet<InputNo> = won.iter().flat_map(|tag| &self.tags.of(*tag).inputs).copied().collect();
+        let asking: BTreeSet<InputNo> = won.iter().flat_map(|tag| self.tags.inputs(*tag)).copied().collect();
         for input in asking {
             // It asks for a tag that was not there, so it cannot have been a pair before.
             if self.plans.input(input).admits(self.data.of(data)) {
@@ -244,7 +244,7 @@ impl Matcher {
         let Some(number) = self.data.find(knit_id) else { return };
         let Some(data) = self.data.remove(number) else { return };
         for tag in data.tags {
-            self.tags.of_mut(tag).data.remove(&number);
+            self.tags.take(tag, number);
         }
         for (input, arrival) in data.pairs {
             self.plans.input_mut(input).pairs.remove(&arrival);

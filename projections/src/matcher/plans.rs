@@ -124,7 +124,7 @@ impl Plans {
         let number = InputNo::at(self.inputs.len());
         let input = Input::new(plan, path, asks, tags);
         for tag in &input.tags {
-            tags.of_mut(*tag).inputs.push(number);
+            tags.ask(*tag, number);
         }
         match input.anchor {
             Anchor::Id(pin) => self.by_id_pin.entry(pin).or_default().push(number),
@@ -139,7 +139,7 @@ impl Plans {
         let by_id = self.by_id_pin.get(&data.knit_id).into_iter().flatten();
         let by_instant = self.by_instant_pin.get(&data.timestamp).into_iter().flatten();
         let by_tag = data.tags.iter().flat_map(|tag| {
-            let asking = tags.of(*tag).inputs.iter();
+            let asking = tags.inputs(*tag).iter();
             asking.filter(|input| self.input(**input).anchor == Anchor::Tag(*tag))
         });
         let found = by_id.chain(by_instant).chain(by_tag).copied();
@@ -163,7 +163,7 @@ impl Input {
         let instant_pin = requirement.instant_pin();
         let numbers = tags.numbers(requirement.tags());
         // The tag that the fewest inputs ask for: a Data is then compared with as few inputs as can be.
-        let rarest = numbers.iter().copied().min_by_key(|tag| tags.of(*tag).inputs.len());
+        let rarest = numbers.iter().copied().min_by_key(|tag| tags.inputs(*tag).len());
         let anchor = match (satisfiable(&requirement, id_pin), id_pin, rarest, instant_pin) {
             (true, Some(pin), _, _) => Anchor::Id(pin),
             (true, None, Some(tag), _) => Anchor::Tag(tag),

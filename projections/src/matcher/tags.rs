@@ -1,6 +1,6 @@
 //! The tags: their numbers, which usable Data have each, and which inputs ask for each.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use knit_domain::tag::Tag;
@@ -12,16 +12,17 @@ use super::numbers::{DataNo, InputNo, TagNo};
 #[derive(Debug, Default)]
 pub(super) struct Tags {
     numbers: HashMap<Arc<Tag>, TagNo>,
-    uses: Vec<TagUse>,
+    tags: Vec<Tagged>,
+    /// Which inputs ask for a tag; most tags are asked for by none.
+    asked_for: HashMap<TagNo, Vec<InputNo>>,
 }
 
 #[derive(Debug)]
-pub(super) struct TagUse {
-    pub(super) tag: Arc<Tag>,
-    /// Usable Data that have it.
-    pub(super) data: BTreeSet<DataNo>,
-    /// Inputs that ask for it.
-    pub(super) inputs: Vec<InputNo>,
+struct Tagged {
+    tag: Arc<Tag>,
+    /// The usable Data that have it, ascending. Most of them are put at the end, because the youngest
+    /// Data has the highest number.
+    data: Vec<DataNo>,
 }
 
 impl Tags {
@@ -30,10 +31,10 @@ impl Tags {
         if let Some(number) = self.numbers.get(tag) {
             return *number;
         }
-        let number = TagNo::at(self.uses.len());
+        let number = TagNo::at(self.tags.len());
         let tag = Arc::new(tag.clone());
         self.numbers.insert(Arc::clone(&tag), number);
-        self.uses.push(TagUse { tag, data: BTreeSet::new(), inputs: Vec::new() });
+        self.tags.push(Tagged { tag, data: Vec::new() });
         number
     }
 
@@ -49,20 +50,43 @@ impl Tags {
         self.numbers.get(tag).copied()
     }
 
-    pub(super) fn of(&self, number: TagNo) -> &TagUse {
-        &self.uses[number.place()]
+    /// The usable Data that have a tag, ascending.
+    pub(super) fn data(&self, tag: TagNo) -> &[DataNo] {
+        &self.tags[tag.place()].data
     }
 
-    pub(super) fn of_mut(&mut self, number: TagNo) -> &mut TagUse {
-        &mut self.uses[number.place()]
+    /// The inputs that ask for a tag.
+    pub(super) fn inputs(&self, tag: TagNo) -> &[InputNo] {
+        self.asked_for.get(&tag).map_or(&[], Vec::as_slice)
+    }
+
+    /// An input asks for a tag.
+    pub(super) fn ask(&mut self, tag: TagNo, input: InputNo) {
+        self.asked_for.entry(tag).or_default().push(input);
+    }
+
+    /// A usable Data has a tag.
+    pub(super) fn give(&mut self, tag: TagNo, to: DataNo) {
+        let data = &mut self.tags[tag.place()].data;
+        if let Err(place) = data.binary_search(&to) {
+            data.insert(place, to);
+        }
+    }
+
+    /// A Data has a tag no more, or is not usable any more.
+    pub(super) fn take(&mut self, tag: TagNo, from: DataNo) {
+        let data = &mut self.tags[tag.place()].data;
+        if let Ok(place) = data.binary_search(&from) {
+            data.remove(place);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.uses.len()
+        self.tags.len()
     }
 
     /// All, in the order of their numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Tag> {
-        self.uses.iter().map(|tag_use| &*tag_use.tag)
+        self.tags.iter().map(|tagged| &*tagged.tag)
     }
 }
