@@ -1,0 +1,156 @@
+//! The one place that turns what went wrong into what a person reads: a headline, its causes, and
+//! what to do next.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io;
+
+use crate::error::{Error, Refusal, Subject};
+use crate::exit::ExitStatus;
+use crate::profile::ProfileError;
+
+/// A failure, told.
+#[derive(Debug)]
+pub(crate) struct Advice {
+    /// What did not work, in one line.
+    pub(crate) headline: String,
+    /// Why, outermost first.
+    pub(crate) causes: Vec<String>,
+    /// What to try.
+    pub(crate) hints: Vec<String>,
+    /// How `knit` ends.
+    pub(crate) status: ExitStatus,
+}
+
+impl Advice {
+    /// What to tell about `error`.
+    pub(crate) fn about(error: &Error) -> Self {
+        Self { headline: error.to_string(), causes: causes(error), hints: hints(error), status: status(error) }
+    }
+
+    /// The text for standard error; empty when there is nothing to tell.
+    pub(crate) fn render(&self) -> String {
+        if self.status == ExitStatus::BrokenPipe {
+            return String::new();
+        }
+        let mut text = format!("error: {}\n", self.headline);
+        for cause in &self.causes {
+            let _ = writeln!(text, "  caused by: {}", cause.replace('\n', "\n    "));
+        }
+        if !self.hints.is_empty() {
+            text.push('\n');
+        }
+        for hint in &self.hints {
+            let _ = writeln!(text, "hint: {hint}");
+        }
+        text
+    }
+}
+
+fn status(error: &Error) -> ExitStatus {
+    match error {
+        Error::Usage(_) | Error::NoSuchCommand { .. } => ExitStatus::Usage,
+        Error::Unreachable { .. } | Error::ConnectionLost { .. } => ExitStatus::Unreachable,
+        Error::Refused(refusal) if refusal.status == 404 => ExitStatus::NotFound,
+        Error::Refused(refusal) if refusal.status == 409 => ExitStatus::Conflict,
+        Error::Interrupted => ExitStatus::Interrupted,
+        Error::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => ExitStatus::BrokenPipe,
+        Error::Refused(_)
+        | Error::Profile(_)
+        | Error::Unintelligible { .. }
+        | Error::File { .. }
+        | Error::Yaml { .. }
+        | Error::Pack { .. }
+        | Error::Untagged { .. }
+        | Error::Unpack { .. }
+        | Error::Checksum { .. }
+        | Error::NoChecksum { .. }
+        | Error::Extension { .. }
+        | Error::Output(_) => ExitStatus::Failure,
+    }
+}
+
+/// The chain of sources; texts that only repeat what was already said are left out.
+fn causes(error: &Error) -> Vec<String> {
+    if let Error::Refused(refusal) = error {
+        return refusal.cause.clone().into_iter().collect();
+    }
+    let mut told = error.to_string();
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let text = source.to_string();
+        if !told.contains(&text) {
+            causes.push(text.clone());
+        }
+        told = text;
+        next = source.source();
+    }
+    causes
+}
+
+fn hints(error: &Error) -> Vec<String> {
+    let hint = |text: &str| vec![text.to_owned()];
+    match error {
+        Error::Usage(_) => hint("`knit COMMAND --help` explains the command"),
+        Error::NoSuchCommand { .. } => hint("`knit --help` lists the commands"),
+        Error::Refused(refusal) => refusal_hints(refusal),
+        Error::Unreachable { by_default: true, .. } => vec![
+            "start the server on this machine with `knitd`".to_owned(),
+            "or name another one: `--server URL`, the variable KNIT_SERVER, or `knit init KNIT_PROFILE_FILE`"
+                .to_owned(),
+        ],
+        Error::Unreachable { .. } => hint("check that the server runs there, and the profile that names it"),
+        Error::ConnectionLost { .. } => hint("nothing is known about the outcome; look before trying again"),
+        Error::Unintelligible { .. } => hint("is this address the API of Knitfab? It usually ends in `/api`"),
+        Error::Profile(problem) => profile_hints(problem),
+        Error::Untagged { knit_id, change, .. } => {
+            let tags: String = change.add.iter().map(|tag| format!(" --add '{tag}'")).collect();
+            vec![format!("tag it with `knit data tag{tags} {knit_id}`; pushing again would make a second Data")]
+        }
+        Error::Checksum { .. } | Error::NoChecksum { .. } => hint("nothing was kept; pull it again"),
+        Error::Unpack { knit_id, .. } => {
+            vec![format!("`knit data pull {knit_id}` without `-x` saves the archive as it is")]
+        }
+        Error::Yaml { .. } => hint("tags and annotations are texts: quote them, like \"type:corpus\""),
+        Error::File { .. } | Error::Pack { .. } | Error::Extension { .. } | Error::Output(_) | Error::Interrupted => {
+            Vec::new()
+        }
+    }
+}
+
+fn profile_hints(problem: &ProfileError) -> Vec<String> {
+    match problem {
+        ProfileError::Unregistered { .. } => {
+            vec![
+                "register it with `knit init KNIT_PROFILE_FILE`, using the file your administrator gave you".to_owned(),
+            ]
+        }
+        ProfileError::BadServer { .. } => vec!["write it like `http://127.0.0.1:30803`".to_owned()],
+        ProfileError::BadApiRoot { .. } | ProfileError::BadCertificate { .. } => {
+            vec!["ask your administrator for a new profile and register it with `knit init`".to_owned()]
+        }
+        ProfileError::Unreadable { .. } | ProfileError::NotYaml { .. } => Vec::new(),
+    }
+}
+
+fn refusal_hints(refusal: &Refusal) -> Vec<String> {
+    let mut hints = refusal.advice.clone();
+    match (refusal.status, &refusal.see, &refusal.ask.subject) {
+        (404, _, Subject::Data(_)) => hints.push("`knit data find` lists all Data".to_owned()),
+        (404, _, Subject::Plan(_)) => hints.push("`knit plan find` lists all Plans".to_owned()),
+        (404, _, Subject::Run(_)) => hints.push("`knit run find` lists all Runs".to_owned()),
+        (404, _, Subject::LogOf(id)) => {
+            hints.push(format!("`knit run show {id}` tells whether the Run keeps a log"));
+        }
+        (409, Some(see), Subject::NewPlan) => hints.push(format!("it is there already: `knit plan show {see}`")),
+        (409, _, Subject::Run(id)) => hints.push(format!("`knit run show {id}` tells its status")),
+        (503, _, Subject::LogOf(id)) => {
+            hints.push(format!("the Run may not have started yet: `knit run show {id}` tells its status"));
+        }
+        (503, ..) => hints.push("try again in a moment".to_owned()),
+        (500.., ..) => hints.push("the log of the server says more".to_owned()),
+        _ => {}
+    }
+    hints
+}

@@ -1,0 +1,212 @@
+//! Requests to the server, one at a time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use knit_schemas::api;
+use reqwest::{Method, Response, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Ask, Error, Refusal};
+use crate::profile::Server;
+
+/// How long a connection may take to come about. There is no other time limit: uploads, downloads
+/// and followed logs may last hours and be silent for long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// After this silence the other side is asked whether it is still there, so that a server that
+/// vanished without a word is noticed.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// A server's API.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    server: Server,
+}
+
+/// Pairs of a query string; names may repeat.
+pub(crate) type Query = Vec<(&'static str, String)>;
+
+impl Client {
+    /// A client of `server`; nothing is sent yet.
+    pub(crate) fn new(server: Server) -> Result<Self, Error> {
+        let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).tcp_keepalive(KEEPALIVE_INTERVAL);
+        if is_loopback(&server.root) {
+            // A proxy's idea of this machine is another machine.
+            builder = builder.no_proxy();
+        }
+        let trusts_system = server.root.scheme() == "https" && server.ca_pem.is_none();
+        builder = builder.tls_built_in_root_certs(trusts_system);
+        let unreachable = |source| Error::Unreachable { server: server.root.to_string(), by_default: false, source };
+        for certificate in server.ca_pem.iter().map(|pem| reqwest::Certificate::from_pem_bundle(pem)) {
+            builder = certificate
+                .map_err(unreachable)?
+                .into_iter()
+                .fold(builder, reqwest::ClientBuilder::add_root_certificate);
+        }
+        let http = builder.build().map_err(unreachable)?;
+        Ok(Self { http, server })
+    }
+
+    /// The address of `segments` below the root of the API. Ids are escaped, so none can name
+    /// anything else than itself.
+    pub(crate) fn url(&self, segments: &[&str]) -> Result<Url, Error> {
+        // The standard of addresses resolves these two even when they are escaped.
+        if let Some(bad) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
+            return Err(Error::Usage(format!("`{bad}` is not an id")));
+        }
+        let mut url = self.server.root.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        Ok(url)
+    }
+
+    /// Asks for the JSON at `segments`.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        ask: &Ask,
+        segments: &[&str],
+        query: Query,
+    ) -> Result<T, Error> {
+        let body = self.get_bytes(ask, segments, query).await?;
+        understand(ask, &body)
+    }
+
+    /// Asks for whatever is at `segments`, whole.
+    pub(crate) async fn get_bytes(&self, ask: &Ask, segments: &[&str], query: Query) -> Result<Bytes, Error> {
+        let mut url = self.url(segments)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let response = self.send(ask, self.http.get(url)).await?;
+        whole_body(ask, response).await
+    }
+
+    /// Asks for whatever is at `url`, to be read bit by bit.
+    pub(crate) async fn stream(&self, ask: &Ask, url: Url) -> Result<Response, Error> {
+        // Without this word a server may keep the checksum behind the bytes to itself.
+        self.send(ask, self.http.get(url).header(reqwest::header::TE, "trailers")).await
+    }
+
+    /// Sends a JSON body, or none, and reads a JSON answer.
+    pub(crate) async fn change<T: DeserializeOwned>(
+        &self,
+        ask: &Ask,
+        method: Method,
+        segments: &[&str],
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<T, Error> {
+        let request = match body.map(serde_json::to_vec) {
+            None => self.bodiless(method, segments)?,
+            Some(json) => {
+                let json = json.map_err(|source| Error::Unintelligible { ask: ask.clone(), source })?;
+                let request = self.http.request(method, self.url(segments)?);
+                request.header(reqwest::header::CONTENT_TYPE, api::JSON).body(json)
+            }
+        };
+        let response = self.send(ask, request).await?;
+        understood(ask, response).await
+    }
+
+    /// Sends no body and does not care about the answer's.
+    pub(crate) async fn command(&self, ask: &Ask, method: Method, segments: &[&str]) -> Result<(), Error> {
+        let response = self.send(ask, self.bodiless(method, segments)?).await?;
+        whole_body(ask, response).await.map(drop)
+    }
+
+    /// A `PUT` without a body says so: some proxies insist on a length.
+    fn bodiless(&self, method: Method, segments: &[&str]) -> Result<reqwest::RequestBuilder, Error> {
+        let is_put = method == Method::PUT;
+        let request = self.http.request(method, self.url(segments)?);
+        Ok(if is_put { request.header(reqwest::header::CONTENT_LENGTH, 0) } else { request })
+    }
+
+    /// Starts a request that the caller fills.
+    pub(crate) fn post(&self, segments: &[&str]) -> Result<reqwest::RequestBuilder, Error> {
+        Ok(self.http.post(self.url(segments)?))
+    }
+
+    /// Sends and tells success from error: any status below 300 is success, as for the original.
+    pub(crate) async fn send(&self, ask: &Ask, request: reqwest::RequestBuilder) -> Result<Response, Error> {
+        let response = request.send().await.map_err(|source| self.failed(ask, source))?;
+        let status = response.status();
+        if status < StatusCode::MULTIPLE_CHOICES {
+            return Ok(response);
+        }
+        let see = response.headers().get(api::SEE_HEADER).and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let body = whole_body(ask, response).await.unwrap_or_default();
+        Err(Error::Refused(Box::new(Refusal::parse(ask.clone(), status.as_u16(), &body, see))))
+    }
+
+    fn failed(&self, ask: &Ask, source: reqwest::Error) -> Error {
+        if source.is_connect() || source.is_timeout() {
+            let Server { root, by_default, .. } = &self.server;
+            Error::Unreachable { server: root.to_string(), by_default: *by_default, source: source.without_url() }
+        } else {
+            connection_lost(ask)(source)
+        }
+    }
+}
+
+/// Reads the JSON of an answer.
+pub(crate) async fn understood<T: DeserializeOwned>(ask: &Ask, response: Response) -> Result<T, Error> {
+    understand(ask, &whole_body(ask, response).await?)
+}
+
+/// For [`Result::map_err`] of a transfer that has begun.
+pub(crate) fn connection_lost(ask: &Ask) -> impl FnOnce(reqwest::Error) -> Error {
+    let ask = ask.clone();
+    move |source| Error::ConnectionLost { ask, source: source.without_url() }
+}
+
+async fn whole_body(ask: &Ask, response: Response) -> Result<Bytes, Error> {
+    response.bytes().await.map_err(connection_lost(ask))
+}
+
+fn understand<T: DeserializeOwned>(ask: &Ask, body: &[u8]) -> Result<T, Error> {
+    api::decode(body).map_err(|source| Error::Unintelligible { ask: ask.clone(), source })
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => {
+            host.trim_matches(['[', ']']).parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(root: &str) -> Client {
+        Client::new(Server { root: Url::parse(root).unwrap(), ca_pem: None, by_default: false }).unwrap()
+    }
+
+    #[test]
+    fn ids_are_escaped_and_cannot_leave_their_place() {
+        let client = client("http://127.0.0.1:1/api");
+        let url = |id: &str| client.url(&["runs", id, "log"]).map(|url| url.to_string());
+        assert_eq!(url("a/b?c#d e%2f").unwrap(), "http://127.0.0.1:1/api/runs/a%2Fb%3Fc%23d%20e%252f/log");
+        for bad in ["", ".", ".."] {
+            assert!(matches!(url(bad), Err(Error::Usage(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_names() {
+        for (url, expected) in [
+            ("http://localhost:1/", true),
+            ("http://127.0.0.2/", true),
+            ("http://[::1]/", true),
+            ("http://10.0.0.1/", false),
+            ("http://localhost.example/", false),
+        ] {
+            assert_eq!(is_loopback(&Url::parse(url).unwrap()), expected, "{url}");
+        }
+    }
+}

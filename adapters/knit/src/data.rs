@@ -1,0 +1,52 @@
+//! `knit data …`.
+
+mod find;
+mod lineage;
+mod pull;
+mod push;
+mod tag;
+
+use clap::Subcommand;
+
+use crate::error::Error;
+use crate::session::{Session, block_on};
+
+/// Push, find, tag and pull Data, and see where they come from
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Find(find::Arguments),
+    Pull(pull::Arguments),
+    Push(push::Arguments),
+    Tag(tag::Arguments),
+    Lineage(lineage::Arguments),
+}
+
+impl Command {
+    pub(crate) fn words(&self) -> &'static str {
+        match self {
+            Self::Find(_) => "data find",
+            Self::Pull(_) => "data pull",
+            Self::Push(_) => "data push",
+            Self::Tag(_) => "data tag",
+            Self::Lineage(_) => "data lineage",
+        }
+    }
+
+    pub(crate) fn run(self, session: &Session) -> Result<(), Error> {
+        match self {
+            Self::Find(arguments) => block_on(find::run(arguments, session)),
+            Self::Pull(arguments) => block_on(pull::run(arguments, session)),
+            Self::Push(arguments) => block_on(push::run(arguments, session)),
+            Self::Tag(arguments) => block_on(tag::run(arguments, session)),
+            Self::Lineage(arguments) => block_on(lineage::run(arguments, session)),
+        }
+    }
+}
+
+/// Refuses tags that only the system may put on Data.
+fn refuse_reserved<'a>(option: &str, tags: impl IntoIterator<Item = &'a knit_schemas::api::Tag>) -> Result<(), Error> {
+    match tags.into_iter().find(|tag| tag.is_system()) {
+        Some(tag) => Err(Error::Usage(format!("`{option} {tag}`: keys beginning with `knit#` are the system's"))),
+        None => Ok(()),
+    }
+}

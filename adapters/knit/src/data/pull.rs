@@ -1,0 +1,118 @@
+//! `knit data pull`.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use reqwest::Response;
+
+use crate::archive::incoming::{self, ChannelReader};
+use crate::archive::unpack::{self, UnpackError};
+use crate::error::{Ask, Error, Subject};
+use crate::output::{self, Progress};
+use crate::session::{Session, on_thread};
+
+/// Download a Data
+///
+/// Writes `DEST/KNIT_ID.tar.gz`, or with `--extract` the files below `DEST/KNIT_ID/`. Either is
+/// complete and checked, or not there; files of the directory that are not in the Data stay.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Unpack the files instead of saving the archive
+    #[arg(long, short = 'x')]
+    extract: bool,
+    /// Id of the Data
+    #[arg(value_name = "KNIT_ID")]
+    knit_id: String,
+    /// Directory to write to, created if it is missing; `-` writes the archive to standard output
+    #[arg(value_name = "DEST", default_value = ".")]
+    destination: PathBuf,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let Arguments { extract, knit_id, destination } = arguments;
+    let to_stdout = destination.as_os_str() == "-";
+    if to_stdout && extract {
+        return Err(Error::Usage("`--extract` and `-` exclude each other: files need a directory".to_owned()));
+    }
+    let client = session.client()?;
+    let ask = Ask::new("download", Subject::Data(knit_id.clone()));
+    let url = client.url(&["data", &knit_id])?;
+    let pull = Pull { response: client.stream(&ask, url).await?, ask, knit_id };
+    let destination = session.environment.expand_home(&destination);
+    if to_stdout {
+        return pull.print().await;
+    }
+    fs::create_dir_all(&destination).map_err(Error::file("create", &destination))?;
+    if extract { pull.extract(destination).await } else { pull.save(destination).await }
+}
+
+struct Pull {
+    response: Response,
+    ask: Ask,
+    knit_id: String,
+}
+
+impl Pull {
+    async fn save(self, destination: PathBuf) -> Result<(), Error> {
+        let target = destination.join(format!("{}.tar.gz", self.file_name()));
+        let directory = destination.clone();
+        let saved = self.receive(&target, move |archive| unpack::save(archive, &directory)).await?;
+        let saved = saved.map_err(Error::file("write", &target))?;
+        saved.move_to(&target).map_err(Error::file("write", &target))
+    }
+
+    async fn extract(self, destination: PathBuf) -> Result<(), Error> {
+        let target = destination.join(self.file_name());
+        let unpack_error = |knit_id: String| move |source: UnpackError| Error::Unpack { knit_id, source };
+        let failed = unpack_error(self.knit_id.clone());
+        let staged = self.receive(&target, move |archive| unpack::unpack(archive, &destination)).await?;
+        staged.and_then(|staged| staged.move_to(&target)).map_err(failed)
+    }
+
+    async fn print(self) -> Result<(), Error> {
+        let copy = |mut archive: ChannelReader| {
+            let mut out = output::stdout();
+            io::copy(&mut archive, &mut out)?;
+            out.flush()
+        };
+        Ok(self.receive(Path::new("-"), copy).await??)
+    }
+
+    /// Runs `reader` on a thread while the download feeds it. What it made counts only if the whole
+    /// download arrived as it was sent. A reader that fails ends the download at once; a reader that
+    /// fails because the download did is not blamed.
+    async fn receive<T, E>(
+        self,
+        target: &Path,
+        reader: impl FnOnce(ChannelReader) -> Result<T, E> + Send + 'static,
+    ) -> Result<Result<T, E>, Error>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let progress = Progress::new(format!("Downloading to {}", target.display()));
+        let (sender, archive) = incoming::channel();
+        let receiving = incoming::receive(&self.ask, self.response, sender, &progress);
+        let reading = on_thread(move || reader(archive));
+        tokio::pin!(receiving, reading);
+        // The reader sees the end of the bytes only after `receiving` is over, which is looked at first.
+        let (received, read) = tokio::select! {
+            biased;
+            received = &mut receiving => (received?, reading.await?),
+            read = &mut reading => match read? {
+                Ok(made) => (receiving.await?, Ok(made)),
+                failed => return Ok(failed),
+            },
+        };
+        progress.finish();
+        received.check(&self.knit_id)?;
+        Ok(read)
+    }
+
+    /// The id as the name of a file: one that holds a slash must not lead elsewhere.
+    fn file_name(&self) -> String {
+        self.knit_id.replace('/', "_")
+    }
+}

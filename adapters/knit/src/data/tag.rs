@@ -1,0 +1,41 @@
+//! `knit data tag`.
+
+use clap::Args;
+use knit_schemas::api::{DataDetail, Tag, TagChange};
+use reqwest::Method;
+
+use crate::error::{Ask, Error, Subject};
+use crate::output;
+use crate::session::Session;
+
+/// Add and remove tags of a Data
+///
+/// Removal comes first. Adding a tag that is there and removing one that is not are no errors.
+/// Afterwards the Data may fit other Plans, whose Runs then start by themselves.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Add this tag; may be repeated
+    #[arg(long, value_name = "KEY:VALUE", value_parser = Tag::parse)]
+    add: Vec<Tag>,
+    /// Remove exactly this tag; may be repeated
+    #[arg(long, value_name = "KEY:VALUE", value_parser = Tag::parse)]
+    remove: Vec<Tag>,
+    /// Remove every tag with this key; may be repeated
+    #[arg(long, value_name = "KEY")]
+    remove_key: Vec<String>,
+    /// Id of the Data
+    #[arg(value_name = "KNIT_ID")]
+    knit_id: String,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let Arguments { add, remove, remove_key, knit_id } = arguments;
+    super::refuse_reserved("--add", &add)?;
+    super::refuse_reserved("--remove", &remove)?;
+    let change = TagChange { add, remove, remove_key };
+    let ask = Ask::new("tag", Subject::Data(knit_id.clone()));
+    let tagged: DataDetail = session.client()?.change(&ask, Method::PUT, &["data", &knit_id], Some(&change)).await?;
+    // The original prints nothing on standard output here, and scripts may count on that.
+    session.log.line(format_args!("tagged:\n{}", output::pretty(&tagged)?.trim_end()));
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! What can go wrong. How it is told to a person is decided in [`crate::advice`].
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use knit_schemas::api::TagChange;
+
+use crate::archive::unpack::UnpackError;
+use crate::profile::ProfileError;
+
+/// Why a command did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The words do not fit together; nothing was attempted.
+    #[error("{0}")]
+    Usage(String),
+    /// Who the server is cannot be told.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// The server said no, or that it failed.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    /// No connection.
+    #[error("cannot reach the server at {server}")]
+    Unreachable {
+        /// Its address.
+        server: String,
+        /// Whether that is the address that is used when nothing else is said.
+        by_default: bool,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// The connection broke.
+    #[error("the connection broke while trying to {ask}")]
+    ConnectionLost {
+        /// During what.
+        ask: Ask,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// The answer is not in the shape that was asked for.
+    #[error("the server's answer is not understood when trying to {ask}")]
+    Unintelligible {
+        /// To what.
+        ask: Ask,
+        /// Where it differs.
+        source: serde_json::Error,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {doing} `{}`", path.display())]
+    File {
+        /// What was tried, such as `read`.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A YAML file does not say what it should.
+    #[error("`{}` is not understood", path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_yaml_ng::Error,
+    },
+    /// The files of a Data cannot be read.
+    #[error("cannot pack `{}`", source_path.display())]
+    Pack {
+        /// What was pushed.
+        source_path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The Data is uploaded, but has none of the wanted tags.
+    #[error("Data `{knit_id}` is uploaded, but could not be tagged")]
+    Untagged {
+        /// The Data.
+        knit_id: String,
+        /// What should have been changed.
+        change: TagChange,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// The archive of a Data cannot be unpacked.
+    #[error("cannot unpack Data `{knit_id}`")]
+    Unpack {
+        /// The Data.
+        knit_id: String,
+        /// Why.
+        source: UnpackError,
+    },
+    /// What was received is not what was sent.
+    #[error("the content of Data `{knit_id}` arrived damaged: its MD5 is {computed}, but the server sent {announced}")]
+    Checksum {
+        /// The Data.
+        knit_id: String,
+        /// Of what arrived.
+        computed: String,
+        /// Of what was sent.
+        announced: String,
+    },
+    /// The end of the answer is missing, or was never announced.
+    #[error("the content of Data `{knit_id}` arrived without its checksum, so it may be incomplete")]
+    NoChecksum {
+        /// The Data.
+        knit_id: String,
+    },
+    /// An extension cannot be started.
+    #[error("cannot start `{}`", path.display())]
+    Extension {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no such command.
+    #[error("`{name}` is not a command of knit, and there is no `knit-{name}` on the PATH")]
+    NoSuchCommand {
+        /// What was asked for.
+        name: String,
+    },
+    /// Standard output or the runtime failed.
+    #[error("cannot write the output")]
+    Output(#[from] io::Error),
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// For [`Result::map_err`] of file operations.
+    pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { doing, path, source }
+    }
+}
+
+/// What is asked of the server, in words that follow "cannot".
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    /// An imperative, such as `stop`.
+    pub(crate) verb: &'static str,
+    /// Of what.
+    pub(crate) subject: Subject,
+}
+
+/// What a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// All Data, or a new one: the word has no plural.
+    AnyData,
+    /// One Data.
+    Data(String),
+    /// All Plans.
+    AnyPlan,
+    /// The Plan to be.
+    NewPlan,
+    /// One Plan.
+    Plan(String),
+    /// All Runs.
+    AnyRun,
+    /// One Run.
+    Run(String),
+    /// The log of a Run.
+    LogOf(String),
+}
+
+impl Ask {
+    /// `verb` the `subject`.
+    pub(crate) const fn new(verb: &'static str, subject: Subject) -> Self {
+        Self { verb, subject }
+    }
+}
+
+impl fmt::Display for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.verb)?;
+        match &self.subject {
+            Subject::AnyData => f.write_str("Data"),
+            Subject::Data(id) => write!(f, "Data `{id}`"),
+            Subject::AnyPlan => f.write_str("Plans"),
+            Subject::NewPlan => f.write_str("the Plan"),
+            Subject::Plan(id) => write!(f, "Plan `{id}`"),
+            Subject::AnyRun => f.write_str("Runs"),
+            Subject::Run(id) => write!(f, "Run `{id}`"),
+            Subject::LogOf(id) => write!(f, "the log of Run `{id}`"),
+        }
+    }
+}
+
+/// An answer that is an error, taken apart (web-api 1.4).
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    /// What was asked.
+    pub(crate) ask: Ask,
+    /// HTTP status.
+    pub(crate) status: u16,
+    /// Why, in one line; may be empty.
+    pub(crate) reason: String,
+    /// What the server suggests.
+    pub(crate) advice: Vec<String>,
+    /// Diagnostic text.
+    pub(crate) cause: Option<String>,
+    /// Id of what the refusal speaks of, such as the equivalent Plan's.
+    pub(crate) see: Option<String>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: ", self.ask)?;
+        match self.reason.as_str() {
+            "" => write!(f, "the server answered {}", self.status),
+            reason => write!(f, "{reason} ({})", self.status),
+        }
+    }
+}
+
+impl Refusal {
+    /// There is no such thing, which `reason` says in a few words.
+    pub(crate) fn missing(ask: Ask, reason: String) -> Error {
+        let refusal = Self { ask, status: 404, reason, advice: Vec::new(), cause: None, see: None };
+        Error::Refused(Box::new(refusal))
+    }
+
+    /// Takes the body of an error answer apart, in any of the shapes servers have sent.
+    pub(crate) fn parse(ask: Ask, status: u16, body: &[u8], see: Option<String>) -> Self {
+        let mut refusal = Self { ask, status, reason: String::new(), advice: Vec::new(), cause: None, see };
+        match serde_json::from_slice::<serde_json::Value>(body) {
+            Ok(json) if json.get("reason").is_some_and(serde_json::Value::is_string) => refusal.take_structured(&json),
+            Ok(json) if json.get("message").is_some_and(serde_json::Value::is_string) => {
+                refusal.take_message(json["message"].as_str().unwrap_or_default());
+            }
+            _ => refusal.take_message(String::from_utf8_lossy(body).trim()),
+        }
+        refusal
+    }
+
+    fn take_structured(&mut self, json: &serde_json::Value) {
+        let text = |name: &str| json.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+        self.reason = text("reason").unwrap_or_default();
+        self.advice.extend(text("advice").filter(|advice| !advice.is_empty()));
+        self.see = self.see.take().or_else(|| text("see"));
+    }
+
+    /// The first line is the reason, what follows `caused by:` the cause, lines between are advice.
+    fn take_message(&mut self, message: &str) {
+        const CAUSE: &str = "caused by:";
+        let (before, cause) = match message.split_once(CAUSE) {
+            Some((before, cause)) => (before, Some(cause.trim().to_owned())),
+            None => (message, None),
+        };
+        let mut lines = before.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned);
+        self.reason = lines.next().unwrap_or_default();
+        self.advice = lines.collect();
+        self.cause = cause;
+    }
+}

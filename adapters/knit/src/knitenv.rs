@@ -1,0 +1,60 @@
+//! The project's defaults: the file `knitenv`, meant to be kept with the project's sources.
+
+use std::path::Path;
+
+use knit_schemas::api::Tag;
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::session::Session;
+
+/// What a `knitenv` may say; unknown keys are left to later versions.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub(crate) struct Knitenv {
+    /// Put on every Data that is pushed.
+    #[serde(default)]
+    pub(crate) tag: Option<Vec<Tag>>,
+}
+
+impl Knitenv {
+    /// The file of `--env`, or the nearest one; a missing file counts as empty.
+    pub(crate) fn load(session: &Session) -> Result<Self, Error> {
+        match session.globals.env.clone().or_else(|| session.environment.nearest("knitenv")) {
+            Some(path) => Self::read(&path),
+            None => Ok(Self::default()),
+        }
+    }
+
+    fn read(path: &Path) -> Result<Self, Error> {
+        match std::fs::read_to_string(path) {
+            Ok(text) if text.trim().is_empty() => Ok(Self::default()),
+            Ok(text) => serde_yaml_ng::from_str(&text).map_err(|source| Error::Yaml { path: path.to_owned(), source }),
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(source) => Err(Error::file("read", path)(source)),
+        }
+    }
+
+    /// The tags for new Data: reserved ones are for searching only and are left out.
+    pub(crate) fn data_tags(&self) -> impl Iterator<Item = &Tag> {
+        self.tag.iter().flatten().filter(|tag| !tag.is_system())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_texts_or_maps_and_reserved_ones_are_left_out() {
+        let text = "tag:\n  - project:harbor\n  - {key: owner, value: mika}\n  - knit#id:x\nresource: {cpu: 1}\n";
+        let knitenv: Knitenv = serde_yaml_ng::from_str(text).unwrap();
+        let tags: Vec<String> = knitenv.data_tags().map(ToString::to_string).collect();
+        assert_eq!(tags, ["project:harbor", "owner:mika"]);
+    }
+
+    #[test]
+    fn an_empty_list_may_be_left_blank() {
+        let knitenv: Knitenv = serde_yaml_ng::from_str("tag:\n").unwrap();
+        assert_eq!(knitenv.data_tags().count(), 0);
+    }
+}

@@ -1,0 +1,44 @@
+//! `knit`: a person's way into Knitfab.
+//!
+//! It turns words on a command line into one or a few requests of the HTTP API and prints what comes
+//! back. It knows the wire and no rules: whether a Run may be stopped is the server's answer, never
+//! ours. It works against our server and against the original one.
+//!
+//! Every verb is a file with its arguments, whose comments are the help, and one function. Data go to
+//! standard output and everything else to standard error. What is read from the world around (the
+//! environment, the profile, the terminal) is read in one place each.
+//!
+//! The modules, in reading order.
+
+pub mod cli;
+
+mod data;
+mod init;
+mod plan;
+mod run;
+mod version;
+
+mod extension;
+
+mod advice;
+mod archive;
+mod choice;
+mod client;
+mod environment;
+mod error;
+mod exit;
+mod knitenv;
+mod lineage;
+mod output;
+mod profile;
+mod session;
+mod since;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs the command line `args`, the program's name first.
+#[must_use]
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    cli::main(args).into()
+}

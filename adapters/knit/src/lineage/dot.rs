@@ -1,0 +1,178 @@
+//! Lineage as DOT, for Graphviz (knit-cli 2.8).
+
+use std::fmt;
+use std::io::{self, Write};
+
+use chrono::Local;
+use knit_schemas::api::{LineageData, LineageRun};
+use knit_schemas::instant::Instant;
+
+use super::{Index, made, taken};
+
+const DATA_COLOUR: &str = "#1c9930";
+const START_COLOUR: &str = "#d4ecc6";
+const RUN_COLOUR: &str = "#FFA500";
+const GOOD_COLOUR: &str = "#007700";
+
+/// Writes the graph. Edges always follow the flow of data.
+pub(crate) fn draw(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "digraph G {{\n\tnode [shape=record fontsize=10]\n\tedge [fontsize=10]")?;
+    for data in &index.graph.data {
+        data_node(out, data, data.knit_id == index.graph.start)?;
+    }
+    for run in &index.graph.runs {
+        run_node(out, run, index.what_runs(run))?;
+    }
+    for n in 0..roots(index).count() {
+        writeln!(out, "\t\"root#{n}\"[shape=Mdiamond];")?;
+    }
+    edges(index, out)?;
+    writeln!(out, "}}")
+}
+
+/// Runs without inputs: uploads and imports.
+fn roots<'a>(index: &Index<'a>) -> impl Iterator<Item = &'a LineageRun> {
+    index.graph.runs.iter().filter(|run| run.inputs.is_empty())
+}
+
+fn edges(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
+    for run in &index.graph.runs {
+        let run_id = Quoted(&run.run_id);
+        for (path, data) in taken(index, run) {
+            writeln!(out, "\t\"d{}\" -> \"r{run_id}\"[label=\"{}\"];", Quoted(&data.knit_id), Quoted(path))?;
+        }
+        for (path, data) in made(index, run) {
+            writeln!(out, "\t\"r{run_id}\" -> \"d{}\"[label=\"{}\"];", Quoted(&data.knit_id), Quoted(path))?;
+        }
+    }
+    for (n, run) in roots(index).enumerate() {
+        writeln!(out, "\t\"root#{n}\" -> \"r{}\";", Quoted(&run.run_id))?;
+    }
+    Ok(())
+}
+
+fn data_node(out: &mut impl Write, data: &LineageData, is_start: bool) -> io::Result<()> {
+    let background = if is_start { START_COLOUR } else { "#FFFFFF" };
+    let id = Html(&data.knit_id);
+    write!(out, "\t\"d{}\"[shape=none color=\"{DATA_COLOUR}\" label=<", Quoted(&data.knit_id))?;
+    header(out, "Data", DATA_COLOUR)?;
+    write!(out, "<TD BGCOLOR=\"{background}\">knit#id: {id}</TD></TR>")?;
+    let state: Vec<String> = data.tags.iter().filter_map(|tag| state(&tag.key, &tag.value)).collect();
+    if !state.is_empty() {
+        write!(out, "<TR><TD COLSPAN=\"2\"><FONT POINT-SIZE=\"8\">{}</FONT></TD></TR>", Html(&state.join(" | ")))?;
+    }
+    write!(out, "<TR><TD COLSPAN=\"2\">")?;
+    for (i, tag) in data.tags.iter().filter(|tag| !tag.is_system()).enumerate() {
+        let separator = if i == 0 { "" } else { "<BR/>" };
+        write!(out, "{separator}<B>{}</B>:{}", Html(&tag.key), Html(&tag.value))?;
+    }
+    writeln!(out, "</TD></TR></TABLE>>];")
+}
+
+/// What the system says of a Data: when it was made, or that it is not usable.
+fn state(key: &str, value: &str) -> Option<String> {
+    match key {
+        "knit#timestamp" => Some(Instant::parse(value).map_or_else(|_| value.to_owned(), |made| local(&made))),
+        "knit#transient" => Some(format!("knit#transient:{value}")),
+        _ => None,
+    }
+}
+
+fn run_node(out: &mut impl Write, run: &LineageRun, what: &str) -> io::Result<()> {
+    let id = Html(&run.run_id);
+    write!(out, "\t\"r{}\"[shape=none color=\"{RUN_COLOUR}\" label=<", Quoted(&run.run_id))?;
+    header(out, "Run", RUN_COLOUR)?;
+    write!(out, "<TD>{}</TD><TD>id: {id}</TD></TR>", Status(&run.status))?;
+    let updated = local(&run.updated_at);
+    write!(out, "<TR><TD COLSPAN=\"3\"><FONT POINT-SIZE=\"8\">last updated: {}</FONT></TD></TR>", Html(&updated))?;
+    // Built-in Plans have a name, whose mark no image can hold, instead of an image.
+    let label = if what.contains('#') { "" } else { "image = " };
+    writeln!(out, "<TR><TD COLSPAN=\"3\">{label}{}</TD></TR></TABLE>>];", Html(what))
+}
+
+fn header(out: &mut impl Write, kind: &str, colour: &str) -> io::Result<()> {
+    write!(
+        out,
+        "<TABLE CELLSPACING=\"0\"><TR><TD BGCOLOR=\"{colour}\"><FONT COLOR=\"#FFFFFF\"><B>{kind}</B></FONT></TD>"
+    )
+}
+
+fn local(instant: &Instant) -> String {
+    Instant::from(instant.as_date_time().with_timezone(&Local).fixed_offset()).to_string()
+}
+
+/// A Run's status in the colours people know.
+struct Status<'a>(&'a str);
+
+impl fmt::Display for Status<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = Html(self.0);
+        match self.0 {
+            "deactivated" => write!(f, "<FONT COLOR=\"gray\"><B>{text}</B></FONT>"),
+            "completing" | "done" => write!(f, "<FONT COLOR=\"{GOOD_COLOUR}\"><B>{text}</B></FONT>"),
+            "aborting" | "failed" => write!(f, "<FONT COLOR=\"red\"><B>{text}</B></FONT>"),
+            _ => text.fmt(f),
+        }
+    }
+}
+
+/// Text inside a quoted id or label. The original forgot this, and a quote in a path broke its files.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(f, self.0, |c| match c {
+            '"' => Some("\\\""),
+            '\\' => Some("\\\\"),
+            '\n' => Some("\\n"),
+            _ => None,
+        })
+    }
+}
+
+/// Text inside an HTML-like label.
+struct Html<'a>(&'a str);
+
+impl fmt::Display for Html<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(f, self.0, |c| match c {
+            '&' => Some("&amp;"),
+            '<' => Some("&lt;"),
+            '>' => Some("&gt;"),
+            '"' => Some("&quot;"),
+            _ => None,
+        })
+    }
+}
+
+/// Writes long harmless stretches at once: a graph has a hundred thousand labels.
+fn escape(f: &mut fmt::Formatter<'_>, text: &str, instead: impl Fn(char) -> Option<&'static str>) -> fmt::Result {
+    let mut written = 0;
+    for (at, c) in text.char_indices() {
+        if let Some(escaped) = instead(c) {
+            f.write_str(&text[written..at])?;
+            f.write_str(escaped)?;
+            written = at + c.len_utf8();
+        }
+    }
+    f.write_str(&text[written..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_a_user_writes_can_break_the_file() {
+        assert_eq!(Quoted("a\"b\\c\nd").to_string(), r#"a\"b\\c\nd"#);
+        assert_eq!(Html("<b> & \"c\"").to_string(), "&lt;b&gt; &amp; &quot;c&quot;");
+    }
+
+    #[test]
+    fn a_status_has_its_colour() {
+        assert_eq!(Status("running").to_string(), "running");
+        assert!(Status("done").to_string().contains(GOOD_COLOUR));
+        assert!(Status("failed").to_string().contains("red"));
+        assert!(Status("deactivated").to_string().contains("gray"));
+    }
+}

@@ -1,0 +1,193 @@
+//! Lineage as a tree, for people.
+//!
+//! Two trees grow from the start: *made by* towards origins and *used by* towards consumers. A Run
+//! that comes up again is not drawn twice; a Data where the depth ended the walk is marked.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
+
+use knit_schemas::api::{LineageData, LineageRun};
+
+use super::{Index, made, taken};
+
+/// Draws both trees.
+pub(crate) fn draw(index: &Index<'_>, is_coloured: bool, out: &mut impl Write) -> io::Result<()> {
+    let mut tree = Tree::new(index, Paint { is_coloured });
+    let Some(start) = index.data.get(index.graph.start.as_str()) else { return Ok(()) };
+    writeln!(out, "{}", tree.data(start))?;
+    for (direction, title) in [(Direction::Up, "made by"), (Direction::Down, "used by")] {
+        let branches = tree.beyond_data(start, direction);
+        if !branches.is_empty() {
+            writeln!(out, "{title}")?;
+            tree.grow(branches, direction, out)?;
+        }
+    }
+    Ok(())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Up,
+    Down,
+}
+
+/// A node below another, and the path by which it hangs there.
+struct Branch<'a> {
+    path: &'a str,
+    node: Node<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Node<'a> {
+    Run(&'a LineageRun),
+    Data(&'a LineageData),
+    /// Shown beside the way, not followed.
+    Sibling(&'a LineageData),
+}
+
+struct Tree<'a> {
+    index: &'a Index<'a>,
+    paint: Paint,
+    producers: HashMap<&'a str, Branch<'a>>,
+    consumers: HashMap<&'a str, Vec<Branch<'a>>>,
+    cut: HashSet<&'a str>,
+    drawn: HashSet<&'a str>,
+}
+
+impl<'a> Tree<'a> {
+    fn new(index: &'a Index<'a>, paint: Paint) -> Self {
+        let mut producers = HashMap::new();
+        let mut consumers: HashMap<&str, Vec<Branch<'_>>> = HashMap::new();
+        for run in &index.graph.runs {
+            for (path, data) in made(index, run) {
+                producers.insert(data.knit_id.as_str(), Branch { path, node: Node::Run(run) });
+            }
+            for (path, data) in taken(index, run) {
+                consumers.entry(&data.knit_id).or_default().push(Branch { path, node: Node::Run(run) });
+            }
+        }
+        let cut = index.graph.cut.iter().map(String::as_str).collect();
+        Self { index, paint, producers, consumers, cut, drawn: HashSet::new() }
+    }
+
+    /// Draws `branches` and all that grows from them. A stack instead of recursion: lineage may be
+    /// deeper than a thread's.
+    fn grow(&mut self, branches: Vec<Branch<'a>>, direction: Direction, out: &mut impl Write) -> io::Result<()> {
+        let mut pending = Vec::new();
+        push_all(&mut pending, branches, "");
+        while let Some((branch, indent, is_last)) = pending.pop() {
+            let (fork, below) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            let (text, is_new) = match branch.node {
+                Node::Run(run) => (self.run(run), self.drawn.insert(run.run_id.as_str())),
+                Node::Data(data) | Node::Sibling(data) => (self.data(data), true),
+            };
+            let again = if is_new { "" } else { " (see above)" };
+            writeln!(out, "{indent}{fork}{}{text}{again}", self.place(&branch))?;
+            if is_new {
+                push_all(&mut pending, self.beyond(branch.node, direction), &format!("{indent}{below}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn beyond(&self, node: Node<'a>, direction: Direction) -> Vec<Branch<'a>> {
+        match node {
+            Node::Run(run) => self.beyond_run(run, direction),
+            Node::Data(data) => self.beyond_data(data, direction),
+            Node::Sibling(_) => Vec::new(),
+        }
+    }
+
+    fn beyond_data(&self, data: &LineageData, direction: Direction) -> Vec<Branch<'a>> {
+        let id = data.knit_id.as_str();
+        let again = |branch: &Branch<'a>| Branch { path: branch.path, node: branch.node };
+        match direction {
+            Direction::Up => self.producers.get(id).map(again).into_iter().collect(),
+            Direction::Down => self.consumers.get(id).into_iter().flatten().map(again).collect(),
+        }
+    }
+
+    /// What the walk goes on to, and then what else belongs to the Run.
+    fn beyond_run(&self, run: &'a LineageRun, direction: Direction) -> Vec<Branch<'a>> {
+        let followed = |(path, data)| Branch { path, node: Node::Data(data) };
+        let beside = |(path, data)| Branch { path, node: Node::Sibling(data) };
+        let (taken, made) = (taken(self.index, run), made(self.index, run));
+        match direction {
+            Direction::Up => taken.map(followed).chain(made.map(beside)).collect(),
+            Direction::Down => made.map(followed).chain(taken.map(beside)).collect(),
+        }
+    }
+
+    fn place(&self, branch: &Branch<'_>) -> String {
+        let path = self.paint.faint(branch.path);
+        match branch.node {
+            Node::Sibling(_) => format!("{} {path} ", self.paint.faint("beside")),
+            Node::Run(_) | Node::Data(_) => format!("{path} "),
+        }
+    }
+
+    fn data(&self, data: &LineageData) -> String {
+        let mut text = format!("{} {}", self.paint.green("Data"), data.knit_id);
+        for tag in data.tags.iter().filter(|tag| !tag.is_system()) {
+            text.push_str(&format!("  {}:{}", self.paint.bold(&tag.key), tag.value));
+        }
+        let transient = data.tags.iter().find(|tag| tag.key == "knit#transient");
+        text.extend(transient.map(|tag| format!("  ({})", self.paint.status(&tag.value))));
+        if self.cut.contains(data.knit_id.as_str()) {
+            text.push_str("  ... goes on; see `-n all`");
+        }
+        text
+    }
+
+    fn run(&self, run: &LineageRun) -> String {
+        let status = self.paint.status(&run.status);
+        let exit = run.exit.as_ref().filter(|exit| exit.code != 0).map(|exit| format!(" (exit code {})", exit.code));
+        let what = self.index.what_runs(run);
+        format!("{} {}  {status}{}  {what}", self.paint.yellow("Run"), run.run_id, exit.unwrap_or_default())
+    }
+}
+
+/// The last one is drawn last, so it goes on the stack first.
+fn push_all<'a>(pending: &mut Vec<(Branch<'a>, String, bool)>, branches: Vec<Branch<'a>>, indent: &str) {
+    let last = branches.len().saturating_sub(1);
+    for (i, branch) in branches.into_iter().enumerate().rev() {
+        pending.push((branch, indent.to_owned(), i == last));
+    }
+}
+
+/// Colours, where they are wanted.
+#[derive(Debug, Clone, Copy)]
+struct Paint {
+    is_coloured: bool,
+}
+
+impl Paint {
+    fn with(self, code: &str, text: &str) -> String {
+        if self.is_coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.with("1", text)
+    }
+
+    fn faint(self, text: &str) -> String {
+        self.with("2", text)
+    }
+
+    fn green(self, text: &str) -> String {
+        self.with("32", text)
+    }
+
+    fn yellow(self, text: &str) -> String {
+        self.with("33", text)
+    }
+
+    fn status(self, status: &str) -> String {
+        match status {
+            "done" | "completing" => self.green(status),
+            "failed" | "aborting" | "invalidated" => self.with("31", status),
+            "running" | "starting" | "processing" => self.with("36", status),
+            _ => self.faint(status),
+        }
+    }
+}

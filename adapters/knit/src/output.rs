@@ -1,0 +1,175 @@
+//! What a person or a program sees: JSON on standard output, log lines and notes on standard error.
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, DeserializeSeed, SeqAccess, Visitor};
+use serde::ser::SerializeSeq;
+use serde_json::ser::PrettyFormatter;
+
+/// Bytes gathered before they are written: a listing is many small pieces.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// How often a progress bar is drawn: often enough to look alive, seldom enough to cost nothing.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+/// The original's indentation, which scripts may have come to compare with.
+const INDENT: &[u8] = b"    ";
+
+/// Standard output, buffered.
+pub(crate) fn stdout() -> BufWriter<Stdout> {
+    BufWriter::with_capacity(BUFFER_BYTES, io::stdout())
+}
+
+/// Prints one value, indented, with a final newline.
+pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
+    let mut out = stdout();
+    out.write_all(pretty(value)?.as_bytes())?;
+    out.flush()
+}
+
+/// The text that [`json`] prints.
+pub(crate) fn pretty(value: &impl Serialize) -> io::Result<String> {
+    let mut text = Vec::new();
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(INDENT)))?;
+    text.push(b'\n');
+    String::from_utf8(text).map_err(io::Error::other)
+}
+
+/// Prints a JSON array element by element as it is decoded, so that a long listing never exists as
+/// values. Elements that `keep` does not want are left out.
+///
+/// The outer error is of the output, the inner one of the decoding.
+pub(crate) fn json_array<T>(body: &[u8], keep: impl Fn(&T) -> bool) -> io::Result<Result<(), serde_json::Error>>
+where
+    T: DeserializeOwned + Serialize,
+{
+    let mut out = stdout();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, PrettyFormatter::with_indent(INDENT));
+    let mut sequence = serde::Serializer::serialize_seq(&mut serializer, None)?;
+    let mut failed_output = None;
+    let print = |element: T| {
+        if failed_output.is_none() && keep(&element) {
+            failed_output = sequence.serialize_element(&element).err();
+        }
+    };
+    let decoded = Elements { each: print, of: std::marker::PhantomData }
+        .deserialize(&mut serde_json::Deserializer::from_slice(body));
+    if let Some(error) = failed_output {
+        return Err(error.into());
+    }
+    if decoded.is_ok() {
+        sequence.end()?;
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(decoded)
+}
+
+/// Hands over the elements of an array one by one.
+struct Elements<T, F> {
+    each: F,
+    of: std::marker::PhantomData<T>,
+}
+
+impl<'de, T: DeserializeOwned, F: FnMut(T)> DeserializeSeed<'de> for Elements<T, F> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: DeserializeOwned, F: FnMut(T)> Visitor<'de> for Elements<T, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<(), A::Error> {
+        while let Some(element) = sequence.next_element()? {
+            (self.each)(element);
+        }
+        Ok(())
+    }
+}
+
+/// Writes log lines as the original does: `[knit data push] 2025/03/03 10:15:30 message`.
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    prefix: String,
+}
+
+impl Log {
+    /// A log of the command `words`, such as `knit data push`.
+    pub(crate) fn new(words: String) -> Self {
+        Self { prefix: words }
+    }
+
+    /// One line. That standard error is closed is nobody's concern.
+    pub(crate) fn line(&self, message: impl std::fmt::Display) {
+        let now = chrono::Local::now().format("%Y/%m/%d %H:%M:%S");
+        let _ = writeln!(io::stderr(), "[{}] {now} {message}", self.prefix);
+    }
+}
+
+/// Says something beside the result: a note, a hint, an error.
+pub(crate) fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Says a text of several lines that ends itself; nothing if it is empty.
+pub(crate) fn complain(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// How far a transfer is; draws only where a person can see it.
+#[derive(Debug, Clone)]
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// A bar with `title`; its total may be told later.
+    pub(crate) fn new(title: String) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let template = "{msg} {bytes} {wide_bar} {bytes_per_sec}";
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+            .with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+            .with_message(title);
+        bar.enable_steady_tick(PROGRESS_INTERVAL);
+        Self(bar)
+    }
+
+    /// Whether anybody sees it.
+    pub(crate) fn is_visible(&self) -> bool {
+        !self.0.is_hidden()
+    }
+
+    /// How many bytes there will be.
+    pub(crate) fn expect(&self, bytes: u64) {
+        self.0.set_length(bytes);
+    }
+
+    /// So many more bytes are done.
+    pub(crate) fn advance(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_indented_by_four_spaces_and_ends_with_a_newline() {
+        let text = pretty(&serde_json::json!({"a": [1], "b": []})).unwrap();
+        assert_eq!(text, "{\n    \"a\": [\n        1\n    ],\n    \"b\": []\n}\n");
+    }
+}

@@ -1,0 +1,41 @@
+//! `knit plan …`.
+
+mod active;
+mod apply;
+mod file;
+mod find;
+mod show;
+
+use clap::Subcommand;
+
+use crate::error::Error;
+use crate::session::{Session, block_on};
+
+/// Register, find, show, activate and deactivate Plans
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Show(show::Arguments),
+    Find(find::Arguments),
+    Apply(apply::Arguments),
+    Active(active::Arguments),
+}
+
+impl Command {
+    pub(crate) fn words(&self) -> &'static str {
+        match self {
+            Self::Show(_) => "plan show",
+            Self::Find(_) => "plan find",
+            Self::Apply(_) => "plan apply",
+            Self::Active(_) => "plan active",
+        }
+    }
+
+    pub(crate) fn run(self, session: &Session) -> Result<(), Error> {
+        match self {
+            Self::Show(arguments) => block_on(show::run(arguments, session)),
+            Self::Find(arguments) => block_on(find::run(arguments, session)),
+            Self::Apply(arguments) => block_on(apply::run(arguments, session)),
+            Self::Active(arguments) => block_on(active::run(arguments, session)),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `knit plan active`.
+
+use clap::{Args, ValueEnum};
+use knit_schemas::api::PlanDetail;
+use reqwest::Method;
+
+use crate::error::{Ask, Error, Subject};
+use crate::output;
+use crate::session::Session;
+
+/// Activate or deactivate a Plan and print it
+///
+/// Runs of an inactive Plan are made but do not start.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Whether the Plan's Runs may start
+    #[arg(value_enum, value_name = "yes|no", hide_possible_values = true)]
+    active: YesOrNo,
+    /// Id of the Plan
+    #[arg(value_name = "PLAN_ID")]
+    plan_id: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum YesOrNo {
+    Yes,
+    No,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let Arguments { active, plan_id } = arguments;
+    let (verb, method) = match active {
+        YesOrNo::Yes => ("activate", Method::PUT),
+        YesOrNo::No => ("deactivate", Method::DELETE),
+    };
+    let ask = Ask::new(verb, Subject::Plan(plan_id.clone()));
+    let plan: PlanDetail = session.client()?.change(&ask, method, &["plans", &plan_id, "active"], None::<&()>).await?;
+    Ok(output::json(&plan)?)
+}

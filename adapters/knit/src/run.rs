@@ -1,0 +1,44 @@
+//! `knit run …`.
+
+mod find;
+mod retry;
+mod rm;
+mod show;
+mod stop;
+
+use clap::Subcommand;
+
+use crate::error::Error;
+use crate::session::{Session, block_on};
+
+/// Find, show, stop, retry and remove Runs
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Show(show::Arguments),
+    Find(find::Arguments),
+    Stop(stop::Arguments),
+    Rm(rm::Arguments),
+    Retry(retry::Arguments),
+}
+
+impl Command {
+    pub(crate) fn words(&self) -> &'static str {
+        match self {
+            Self::Show(_) => "run show",
+            Self::Find(_) => "run find",
+            Self::Stop(_) => "run stop",
+            Self::Rm(_) => "run rm",
+            Self::Retry(_) => "run retry",
+        }
+    }
+
+    pub(crate) fn run(self, session: &Session) -> Result<(), Error> {
+        match self {
+            Self::Show(arguments) => block_on(show::run(arguments, session)),
+            Self::Find(arguments) => block_on(find::run(arguments, session)),
+            Self::Stop(arguments) => block_on(stop::run(arguments, session)),
+            Self::Rm(arguments) => block_on(rm::run(arguments, session)),
+            Self::Retry(arguments) => block_on(retry::run(arguments, session)),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! `knit run retry`.
+
+use clap::Args;
+use reqwest::Method;
+
+use crate::error::{Ask, Error, Subject};
+use crate::session::Session;
+
+/// Run a finished Run again
+///
+/// The Data it made are discarded. Earlier attempts stay readable: `knit run show RUN_ID --attempt N`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Id of the Run
+    #[arg(value_name = "RUN_ID")]
+    run_id: String,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let run_id = arguments.run_id;
+    let ask = Ask::new("retry", Subject::Run(run_id.clone()));
+    session.client()?.command(&ask, Method::PUT, &["runs", &run_id, "retry"]).await?;
+    session.log.line(format_args!("Run `{run_id}` will run again"));
+    Ok(())
+}

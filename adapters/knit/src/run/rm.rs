@@ -1,0 +1,25 @@
+//! `knit run rm`.
+
+use clap::Args;
+use reqwest::Method;
+
+use crate::error::{Ask, Error, Subject};
+use crate::session::Session;
+
+/// Remove a Run and the Data it made
+///
+/// Refused while one of these Data is used. The same Plan is not run on the same Data again.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Id of the Run
+    #[arg(value_name = "RUN_ID")]
+    run_id: String,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let run_id = arguments.run_id;
+    let ask = Ask::new("remove", Subject::Run(run_id.clone()));
+    session.client()?.command(&ask, Method::DELETE, &["runs", &run_id]).await?;
+    session.log.line(format_args!("Run `{run_id}` and the Data it made are removed"));
+    Ok(())
+}

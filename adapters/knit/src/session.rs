@@ -1,0 +1,54 @@
+//! What every command is given: the options that all share, the environment, and the way out.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use crate::cli::Globals;
+use crate::client::Client;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::output::Log;
+use crate::profile;
+
+/// After Ctrl-C, how long threads may take to remove their half-written files.
+const CLEANUP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// One call of `knit`.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The options that all commands share.
+    pub(crate) globals: Globals,
+    /// The process `knit` runs in.
+    pub(crate) environment: Environment,
+    /// For log lines.
+    pub(crate) log: Log,
+}
+
+impl Session {
+    /// A client of the server that the options, the environment or the profile name.
+    pub(crate) fn client(&self) -> Result<Client, Error> {
+        Client::new(profile::choose(&self.globals, &self.environment)?)
+    }
+}
+
+/// Runs a command that makes requests. Only such commands pay for a runtime.
+///
+/// Ctrl-C ends every one of them: the work is dropped where it waits, which breaks the connection,
+/// and threads notice that nobody reads from or writes to them any more.
+pub(crate) fn block_on(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Output)?;
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = work => outcome,
+            signal = tokio::signal::ctrl_c() => Err(signal.map_or_else(Error::Output, |()| Error::Interrupted)),
+        }
+    });
+    runtime.shutdown_timeout(CLEANUP_PATIENCE);
+    outcome
+}
+
+/// Runs `work`, which waits for disks and computes, on a thread of its own.
+pub(crate) async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|gone| Error::Output(io::Error::other(gone)))
+}

@@ -1,0 +1,100 @@
+//! What is said when things go wrong.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::kit::Place;
+use crate::server::{Reply, Server};
+
+#[test]
+fn every_kind_of_refusal_has_its_words_and_its_status() {
+    let mut text = String::new();
+    for (status, message) in [
+        (400, "bad request\neach tag should be KEY:VALUE\n caused by:incorrect query tag"),
+        (404, "not found"),
+        (409, "prohibited operation\n caused by:cannot change run state: done -> aborting"),
+        (500, "unexpected error\n caused by:disk full"),
+        (503, "service unavailable temporaly\nplease retry later"),
+    ] {
+        let server = Server::start(move |_| Reply::error(status, message));
+        text += &format!("{}\n", Place::with(&server).knit(&["run", "stop", "r1"]));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn bodies_of_other_shapes_are_understood_too() {
+    let structured = json!({"reason": "there are equiverent plan", "advice": "use it", "see": "p0"});
+    let mut text = String::new();
+    for reply in [
+        Reply::json(&structured).status(409),
+        Reply::bytes("dial tcp: connection refused").status(500),
+        Reply::nothing(502),
+        Reply::nothing(304),
+    ] {
+        let server = Server::start(move |_| reply.clone());
+        let place = Place::with(&server);
+        place.write("plan.yaml", "image: ab\n");
+        text += &format!("{}\n", place.knit(&["plan", "apply", "plan.yaml"]));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn success_that_is_not_the_expected_json_is_a_failure() {
+    let mut text = String::new();
+    for body in ["<html>a proxy's login page</html>", "{\"message\": \"hello\"}", "[{\"knitId\": 1}]", ""] {
+        let server = Server::start(move |_| Reply::bytes(body));
+        text += &format!("{}\n", Place::with(&server).knit(&["run", "find"]));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unreachable() {
+    let place = Place::new();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    insta::assert_snapshot!(place.knit(&["data", "find", "--server", &format!("http://{closed}")]));
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_a_failure() {
+    let server = Server::start(|_| Reply::bytes("[").broken());
+    let answer = Place::with(&server).knit(&["data", "find"]);
+    assert_eq!(answer.code, 3, "{answer}");
+}
+
+#[test]
+fn ctrl_c_ends_every_request() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = Place::new();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    for words in [&["run", "show", "r1"][..], &["plan", "active", "yes", "p1"], &["data", "tag", "d1"]] {
+        let mut child = place.command(words).env("KNIT_SERVER", &url).stderr(Stdio::piped()).spawn().unwrap();
+        // Once the request is here, the program waits for an answer that never comes.
+        let (mut connection, _) = listener.accept().unwrap();
+        connection.read_exact(&mut [0; 3]).unwrap();
+        interrupt(child.id());
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{words:?}");
+    }
+}
+
+pub(crate) fn interrupt(process: u32) {
+    let kill = std::process::Command::new("kill").args(["-INT", &process.to_string()]).status();
+    assert!(kill.unwrap().success());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_reason_for_words() {
+    let many: Vec<_> = (0..2_000).map(|n| crate::data::detail(&format!("d{n}"), &["a:b"])).collect();
+    let server = Server::start(move |_| Reply::json(&json!(many)));
+    let place = Place::with(&server);
+    let mut command = place.command(&["data", "find"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(141), ""));
+}

@@ -1,0 +1,18 @@
+//! Whole conversations with `knit`: what is typed, what is printed, and what goes over the wire.
+//!
+//! The program is started as a user would, with an empty environment, against a scripted server in
+//! the test. Answers are kept as snapshots; see [`kit`].
+
+#![expect(clippy::unwrap_used, reason = "a test proves its unwraps by running")]
+
+mod data;
+mod extension;
+mod failures;
+mod help;
+mod kit;
+mod lineage;
+mod plan;
+mod profile;
+mod run;
+mod server;
+mod transfer;

@@ -1,0 +1,149 @@
+//! `knit plan …`.
+
+use serde_json::{Value, json};
+
+use crate::kit::Place;
+use crate::server::{Reply, Request, Server};
+
+fn detail(active: bool) -> Value {
+    json!({
+        "planId": "p1", "image": "registry.example.com:5000/nlp/train:v3", "annotations": ["owner=alice"],
+        "inputs": [{"path": "/in/corpus", "tags": ["type:corpus"], "upstreams": []}],
+        "outputs": [{"path": "/out/model", "tags": ["type:model"], "downstreams": []}],
+        "log": {"tags": ["type:log"], "downstreams": []},
+        "active": active,
+        "on_node": {"may": [], "prefer": [], "must": ["accelerator=gpu"]},
+        "resources": {"cpu": "1", "memory": "1Gi"}
+    })
+}
+
+const PLAN_FILE: &str = "\
+image: registry.example.com:5000/nlp/train:v3
+inputs:
+  - path: /in/corpus
+    tags: [\"type:corpus\", {key: project, value: sentiment}]
+outputs:
+  - {path: /out/model, tags: [\"type:model\"]}
+log: {tags: []}
+resources: {memory: 4096Mi}
+annotation: [a=b]
+";
+
+fn matches(inputs: &Value, held: &Value) -> impl Fn(&Request) -> Reply + Send + Sync + 'static {
+    let matches = json!({"planId": "p1", "inputs": inputs, "pending": 0, "held": held});
+    move |request| match request.target.as_str() {
+        "/api/plans/p1" => Reply::json(&detail(true)),
+        _ => Reply::json(&matches),
+    }
+}
+
+#[test]
+fn a_plan_file_becomes_a_plan_and_keys_without_effect_are_warned_about() {
+    let server = Server::start(|_| Reply::json(&detail(true)));
+    let place = Place::with(&server);
+    place.write("plan.yaml", PLAN_FILE);
+    insta::assert_snapshot!(place.knit(&["plan", "apply", "plan.yaml"]));
+    let request = &server.requests()[0];
+    assert_eq!(request.line(), "POST /api/plans");
+    assert_eq!(request.header("content-type"), "application/json");
+    insta::assert_snapshot!("the_request_of_plan_apply", String::from_utf8_lossy(&request.body));
+}
+
+#[test]
+fn a_plan_may_come_from_standard_input() {
+    let server = Server::start(|_| Reply::json(&detail(true)));
+    let answer = Place::with(&server).knit_with_input(&["plan", "apply", "-"], "{\"image\": \"ab\", \"inputs\": null}");
+    assert_eq!(answer.succeeded().stderr, "");
+    assert!(String::from_utf8_lossy(&server.requests()[0].body).contains("\"image\":\"ab\""));
+}
+
+#[test]
+fn an_equivalent_plan_is_named() {
+    let server = Server::start(|_| Reply::error(409, "there are equiverent plan").header("x-knit-see", "p0"));
+    let place = Place::with(&server);
+    place.write("plan.yaml", "image: ab\n");
+    insta::assert_snapshot!(place.knit(&["plan", "apply", "plan.yaml"]));
+}
+
+#[test]
+fn what_is_wrong_with_a_plan_is_said_as_the_server_says_it() {
+    let server = Server::start(|_| {
+        Reply::error(400, "bad request\nan input needs at least one tag\n caused by:input /in has no tags")
+    });
+    let place = Place::with(&server);
+    place.write("plan.yaml", "image: ab\n");
+    insta::assert_snapshot!(place.knit(&["plan", "apply", "plan.yaml"]));
+}
+
+#[test]
+fn a_file_that_is_no_plan_is_refused_here() {
+    let place = Place::new();
+    place.write("unquoted.yaml", "image: ab\ninputs:\n  - path: /in\n    tags:\n      - type: corpus\n");
+    place.write("twice.yaml", "image: ab\nimage: cd\n");
+    place.write("quantity.yaml", "image: ab\nresources: {cpu: many}\n");
+    let mut text = String::new();
+    for file in ["unquoted.yaml", "twice.yaml", "quantity.yaml", "missing.yaml"] {
+        text += &format!("{}\n", place.knit(&["plan", "apply", file]));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn plans_are_found_by_activity_image_and_tags() {
+    let server = Server::start(|_| Reply::json(&json!([])));
+    let place = Place::with(&server);
+    place.knit(&["plan", "find"]).succeeded();
+    place
+        .knit(&["plan", "find", "--active", "yes", "--image", "repo:5000/a/b", "-i", "a:b", "-i", "c:d", "-o", "e:f"])
+        .succeeded();
+    place.knit(&["plan", "find", "--active=false", "--image", "ubuntu:22.04", "--active", "no"]).succeeded();
+    assert_eq!(
+        server.lines(),
+        [
+            "GET /api/plans",
+            "GET /api/plans?active=true&image=repo%3A5000%2Fa%2Fb%3A&in_tag=a%3Ab&in_tag=c%3Ad&out_tag=e%3Af",
+            "GET /api/plans?active=false&image=ubuntu%3A22.04",
+        ]
+    );
+}
+
+#[test]
+fn activity_is_changed_by_put_and_delete() {
+    let server = Server::start(|request| Reply::json(&detail(request.method == "PUT")));
+    let place = Place::with(&server);
+    assert!(place.knit(&["plan", "active", "yes", "p1"]).succeeded().stdout.contains("\"active\": true"));
+    assert!(place.knit(&["plan", "active", "no", "p1"]).succeeded().stdout.contains("\"active\": false"));
+    assert_eq!(server.lines(), ["PUT /api/plans/p1/active", "DELETE /api/plans/p1/active"]);
+}
+
+#[test]
+fn a_plan_that_matches_is_shown_without_notes() {
+    let fed = json!([{"path": "/in/corpus", "tags": ["type:corpus"], "candidates": 3, "missing": []}]);
+    let server = Server::start(matches(&fed, &Value::Null));
+    let place = Place::with(&server);
+    assert_eq!(place.knit(&["plan", "show", "p1"]).succeeded().stderr, "");
+    assert_eq!(server.lines(), ["GET /api/plans/p1", "GET /api/plans/p1/matches"]);
+}
+
+#[test]
+fn a_plan_that_cannot_match_says_so() {
+    let inputs = json!([
+        {"path": "/in/a", "tags": [], "candidates": 0, "missing": ["type:corpus", "lang:en"]},
+        {"path": "/in/b", "tags": [], "candidates": 0, "nearest": "d7", "missing": ["lang:en"]},
+        {"path": "/in/c", "tags": [], "candidates": 0, "missing": ["type:model"], "producible": true},
+        {"path": "/in/d", "tags": [], "candidates": 0, "nearest": "d8", "missing": ["knit#id:x"]},
+        {"path": "/in/e", "tags": [], "candidates": 1}
+    ]);
+    let server = Server::start(matches(&inputs, &json!("10000 Runs of it have not ended yet")));
+    insta::assert_snapshot!(Place::with(&server).knit(&["plan", "show", "p1"]).stderr);
+}
+
+#[test]
+fn an_original_server_cannot_explain_and_that_is_no_error() {
+    let server = Server::start(|request| match request.target.as_str() {
+        "/api/plans/p1" => Reply::json(&detail(false)),
+        _ => Reply::error(404, "Not Found"),
+    });
+    let shown = Place::with(&server).knit(&["plan", "show", "p1"]).succeeded();
+    insta::assert_snapshot!(shown.stderr);
+}

@@ -1,0 +1,141 @@
+//! `knit run …`.
+
+use serde_json::{Value, json};
+
+use crate::kit::Place;
+use crate::server::{Reply, Server};
+
+fn detail(status: &str, exit: Option<Value>) -> Value {
+    let mut run = json!({
+        "runId": "r1", "status": status, "updatedAt": "2025-03-03T10:02:47.05+00:00",
+        "plan": {"planId": "p1", "image": "train:v3"},
+        "inputs": [{"path": "/in/corpus", "tags": ["type:corpus"], "knitId": "d1"}],
+        "outputs": [{"path": "/out/model", "tags": ["type:model"], "knitId": "d2"}],
+        "log": {"tags": ["type:log"], "knitId": "d3"}
+    });
+    if let Some(exit) = exit {
+        run["exit"] = exit;
+    }
+    run
+}
+
+#[test]
+fn runs_are_found_by_alternatives_joined_with_commas() {
+    let server = Server::start(|_| Reply::json(&json!([])));
+    let place = Place::with(&server);
+    place.knit(&["run", "find"]).succeeded();
+    let all = [
+        "run",
+        "find",
+        "-p",
+        "a",
+        "-p",
+        "b",
+        "-i",
+        "c",
+        "-o",
+        "d",
+        "-s",
+        "done",
+        "-s",
+        "failed",
+        "--since",
+        "2025-03-03Z",
+    ];
+    place.knit(&all).succeeded();
+    assert_eq!(
+        server.lines(),
+        [
+            "GET /api/runs",
+            "GET /api/runs?plan=a%2Cb&knitIdInput=c&knitIdOutput=d&status=done%2Cfailed&since=2025-03-03T00%3A00%3A00Z",
+        ]
+    );
+}
+
+#[test]
+fn a_failed_run_says_why() {
+    let exit = json!({"code": 1, "message": "(container main) Error"});
+    let server = Server::start(move |_| Reply::json(&detail("failed", Some(exit.clone()))));
+    insta::assert_snapshot!(Place::with(&server).knit(&["run", "show", "r1"]));
+}
+
+#[test]
+fn a_run_that_did_not_fail_needs_no_words() {
+    let server = Server::start(|_| Reply::json(&detail("running", None)));
+    assert_eq!(Place::with(&server).knit(&["run", "show", "r1"]).succeeded().stderr, "");
+}
+
+#[test]
+fn a_log_is_printed_to_the_byte() {
+    let server = Server::start(|_| Reply::bytes(b"epoch 1\nepoch 2 \xff".to_vec()));
+    let place = Place::with(&server);
+    let output = place.command(&["run", "show", "--log", "r1"]).output().unwrap();
+    assert_eq!(output.stdout, b"epoch 1\nepoch 2 \xff");
+    place.knit(&["run", "show", "--log", "-f", "r1"]).succeeded();
+    place.knit(&["run", "show", "--log", "--attempt", "2", "r1"]).succeeded();
+    assert_eq!(
+        server.lines(),
+        ["GET /api/runs/r1/log", "GET /api/runs/r1/log?follow", "GET /api/runs/r1/attempts/2/log"]
+    );
+}
+
+#[test]
+fn a_log_that_breaks_off_is_a_failure() {
+    let server = Server::start(|_| Reply::bytes("epoch 1\n").broken());
+    let answer = Place::with(&server).knit(&["run", "show", "--log", "r1"]);
+    assert_eq!((answer.code, answer.stdout.as_str()), (3, "epoch 1\n"));
+}
+
+#[test]
+fn a_log_that_is_not_there_yet_tells_where_to_look() {
+    let server = Server::start(|_| Reply::error(503, "service unavailable temporaly\nplease retry later."));
+    insta::assert_snapshot!(Place::with(&server).knit(&["run", "show", "--log", "r1"]));
+}
+
+#[test]
+fn earlier_attempts_stay_readable() {
+    let server = Server::start(|_| {
+        Reply::json(&json!([
+            {"attempt": 1, "status": "failed", "createdAt": "2025-03-03T09:00:00+00:00",
+             "startedAt": "2025-03-03T09:00:01+00:00", "endedAt": "2025-03-03T09:00:09.5+00:00",
+             "exit": {"code": 137, "message": ""}, "cause": "worker-failed",
+             "log": {"sha256": "ab", "bytes": 65536, "totalBytes": 100000}},
+            {"attempt": 2, "status": "running", "createdAt": "2025-03-03T10:00:00+00:00"}
+        ]))
+    });
+    let place = Place::with(&server);
+    insta::assert_snapshot!(place.knit(&["run", "show", "r1", "--attempt", "1"]));
+    insta::assert_snapshot!(place.knit(&["run", "show", "r1", "--attempt", "3"]));
+    assert_eq!(server.lines(), ["GET /api/runs/r1/attempts"; 2]);
+}
+
+#[test]
+fn stopping_removing_and_retrying_say_one_line_and_need_no_body() {
+    let server = Server::start(|request| match request.method.as_str() {
+        "DELETE" => Reply::nothing(204),
+        _ => Reply::nothing(200),
+    });
+    let place = Place::with(&server);
+    let mut text = String::new();
+    for words in [
+        &["run", "stop", "r1"][..],
+        &["run", "stop", "--fail", "r1"],
+        &["run", "stop", "-x=false", "r1"],
+        &["run", "rm", "r1"],
+        &["run", "retry", "r1"],
+    ] {
+        text += &format!("{}\n", place.knit(words));
+    }
+    insta::assert_snapshot!(text);
+    assert_eq!(
+        server.lines(),
+        [
+            "PUT /api/runs/r1/tearoff",
+            "PUT /api/runs/r1/abort",
+            "PUT /api/runs/r1/tearoff",
+            "DELETE /api/runs/r1",
+            "PUT /api/runs/r1/retry",
+        ]
+    );
+    assert_eq!(server.requests()[0].header("content-length"), "0");
+}
