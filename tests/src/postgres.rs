@@ -39,7 +39,7 @@ postgres=$1; directory=$2; shift 2
 "$postgres" -D "$directory/data" "$@" >"$directory/log" 2>&1 </dev/null &
 server=$!
 read -r _
-kill -INT "$server" 2>/dev/null
+kill -QUIT "$server" 2>/dev/null
 wait "$server"
 rm -rf "$directory""#;
 

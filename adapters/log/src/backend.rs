@@ -1,6 +1,5 @@
 //! The two databases behind one set of operations.
 
-use futures::stream::BoxStream;
 use knit_domain::event::{Entity, Position, StreamId};
 use knit_domain::reservation::{Holder, Scope};
 use uuid::Uuid;
@@ -9,7 +8,7 @@ use crate::appender::{Judge, Unwritten};
 use crate::batch::Questions;
 use crate::lease::Lease;
 use crate::postgres::Postgres;
-use crate::reader::StoredEvent;
+use crate::reader::{StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed};
 use crate::sqlite::Sqlite;
 use crate::tail::Head;
@@ -46,8 +45,8 @@ impl Backend {
         on!(self, database => database.head().await)
     }
 
-    pub(crate) fn events(&self, from: Position, limit: i64) -> BoxStream<'_, Answer<StoredEvent>> {
-        on!(self, database => database.events(from, limit))
+    pub(crate) async fn visit_events(&self, from: Position, limit: i64, visit: &mut Visit<'_>) -> Answer<()> {
+        on!(self, database => database.visit_events(from, limit, visit).await)
     }
 
     pub(crate) async fn stream(&self, stream: &StreamId) -> Answer<Vec<StoredEvent>> {

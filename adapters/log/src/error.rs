@@ -326,3 +326,25 @@ impl Trouble {
 fn list<T: std::fmt::Display>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_both_databases_are_sorted_by_what_helps() {
+        for (code, trouble) in [
+            ("53100", Trouble::DiskFull),
+            ("13", Trouble::DiskFull),
+            ("23505", Trouble::Duplicate),
+            ("2067", Trouble::Duplicate),
+            ("57P01", Trouble::Connection),
+            ("08006", Trouble::Connection),
+            ("22021", Trouble::Content),
+            ("42P01", Trouble::Other),
+            ("10", Trouble::Other),
+        ] {
+            assert_eq!(Trouble::of_code(code), trouble, "{code}");
+        }
+    }
+}

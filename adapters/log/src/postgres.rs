@@ -1,15 +1,15 @@
 //! The log on a PostgreSQL server, which several processes may share.
 //!
-//! Reads go through a pool. Appends go through one connection of their own ([`writer`]), so that they
-//! never wait behind readers.
+//! Reads go through a few connections that are lent in turn ([`connections`]). Appends go through one
+//! of their own ([`writer`]), so that they never wait behind readers.
 
+mod connections;
 mod sql;
 mod writer;
 
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream::BoxStream;
+use futures::TryStreamExt;
 use knit_domain::event::{Entity, Position, StreamId};
 use knit_domain::id::EventId;
 use knit_domain::reservation::{Holder, Scope};
@@ -17,13 +17,15 @@ use knit_domain::time::Timestamp;
 use knit_schemas::migrations::{self, Migration};
 use postgres_es::PostgresEventRepository;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPool, PgPoolOptions, PgRow};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{ConnectOptions, Connection, Decode, PgConnection, Row, Type};
 use uuid::Uuid;
+
+use self::connections::{Connections, Statement};
 
 use crate::columns::{entity, hash, holder, signed, unsigned};
 use crate::error::{Fault, OpenError};
 use crate::lease::Lease;
-use crate::reader::StoredEvent;
+use crate::reader::{StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed};
 use crate::tail::Head;
 
@@ -31,34 +33,43 @@ pub(crate) use writer::Writer;
 
 /// How long a connection may take to come about; a server that takes longer is treated as gone.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections beside the readers: one listens, one looks at the head.
-const OTHER_CONNECTIONS: u32 = 2;
+/// Connections of sqlx's own pool: one listens; the other serves the stock repository, if it is used.
+const POOLED_CONNECTIONS: u32 = 2;
+
+/// How the server treats our connections. They run few statements, each over and over, and each is a
+/// walk along one index.
+const SETTINGS: [(&str, &str); 5] = [
+    // How long a process that stopped between two statements may hold the lock of the head.
+    ("idle_in_transaction_session_timeout", "10s"),
+    // Planning these statements takes longer than running them, so each is planned once …
+    ("plan_cache_mode", "force_generic_plan"),
+    // … and, planned while the tables are small, must still be right when they have grown.
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    // The cost of a forbidden plan would seem to justify compiling the statement.
+    ("jit", "off"),
+];
 
 /// A log on PostgreSQL.
 #[derive(Debug)]
 pub(crate) struct Postgres {
+    connections: Connections,
     pool: PgPool,
     pub(crate) writer: Writer,
 }
 
 impl Postgres {
     pub(crate) async fn open(options: PgConnectOptions, readers: u32) -> Result<Self, OpenError> {
-        let options = options.application_name("knit-log");
-        // Reads are retried when their connection turns out dead, which costs less than asking every
-        // connection whether it lives before every read.
-        let pool = PgPoolOptions::new()
-            .max_connections(readers + OTHER_CONNECTIONS)
-            .acquire_timeout(CONNECT_TIMEOUT)
-            .test_before_acquire(false)
-            .connect_with(options.clone())
-            .await
-            .map_err(opening)?;
+        let options = options.application_name("knit-log").options(SETTINGS).disable_statement_logging();
+        let pool = PgPoolOptions::new().max_connections(POOLED_CONNECTIONS).acquire_timeout(CONNECT_TIMEOUT);
+        let pool = pool.connect_with(options.clone()).await.map_err(opening)?;
         migrate(&pool).await?;
-        Ok(Self { pool, writer: Writer::new(options) })
+        Ok(Self { connections: Connections::new(options.clone(), readers), pool, writer: Writer::new(options) })
     }
 
     pub(crate) async fn close(&self) {
         self.writer.close().await;
+        self.connections.close().await;
         self.pool.close().await;
     }
 
@@ -74,7 +85,8 @@ impl Postgres {
     }
 
     pub(crate) async fn head(&self) -> Result<Head, sqlx::Error> {
-        let row = sqlx::query(sql::HEAD).fetch_one(&self.pool).await?;
+        let rows = self.connections.rows(sqlx::query(sql::HEAD)).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
         Ok(Head {
             position: unsigned(row.try_get(0)?)?,
             chain: hash(row.try_get(1)?)?,
@@ -83,24 +95,38 @@ impl Postgres {
         })
     }
 
-    pub(crate) fn events(&self, from: Position, limit: i64) -> BoxStream<'_, Result<StoredEvent, sqlx::Error>> {
-        let rows = sqlx::query(sql::EVENTS).bind(signed(from)).bind(limit).fetch(&self.pool);
-        rows.map(|row| stored_event(&row?)).boxed()
+    /// Hands rows to `visit` while they come, until it has had enough.
+    pub(crate) async fn visit_events(
+        &self,
+        from: Position,
+        limit: i64,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), sqlx::Error> {
+        let mut lent = self.connections.lend().await?;
+        let mut rows = sqlx::query(sql::EVENTS).bind(signed(from)).bind(limit).fetch(&mut lent.connection);
+        while let Some(row) = rows.try_next().await? {
+            if visit(stored_event(&row)?).is_break() {
+                // The connection has more to say that nobody will hear, and is not given back.
+                return Ok(());
+            }
+        }
+        drop(rows);
+        lent.give_back();
+        Ok(())
     }
 
     pub(crate) async fn stream(&self, stream: &StreamId) -> Result<Vec<StoredEvent>, sqlx::Error> {
-        let query = sqlx::query(sql::STREAM).bind(stream.kind.as_str()).bind(&stream.id);
-        query.fetch_all(&self.pool).await?.iter().map(stored_event).collect()
+        let statement = sqlx::query(sql::STREAM).bind(stream.kind.as_str()).bind(&stream.id);
+        self.connections.rows(statement).await?.iter().map(stored_event).collect()
     }
 
     pub(crate) async fn chain_at(&self, position: Position) -> Result<Option<Vec<u8>>, sqlx::Error> {
-        sqlx::query_scalar(sql::CHAIN_AT).bind(signed(position)).fetch_optional(&self.pool).await
+        self.one(sqlx::query(sql::CHAIN_AT).bind(signed(position))).await
     }
 
     pub(crate) async fn holders(&self, scope: Scope) -> Result<Vec<Holder>, sqlx::Error> {
-        let query = sqlx::query_scalar(sql::HOLDERS).bind(scope.to_string());
-        let texts: Vec<String> = query.fetch_all(&self.pool).await?;
-        texts.iter().map(|text| holder(text)).collect()
+        let rows = self.connections.rows(sqlx::query(sql::HOLDERS).bind(scope.to_string())).await?;
+        rows.iter().map(|row| holder(row.try_get(0)?)).collect()
     }
 
     pub(crate) async fn positions_of(
@@ -110,37 +136,37 @@ impl Postgres {
         limit: i64,
     ) -> Result<Vec<Position>, sqlx::Error> {
         let (kind, id) = entity(of);
-        let query = sqlx::query_scalar(sql::POSITIONS).bind(kind).bind(id).bind(signed(after)).bind(limit);
-        let positions: Vec<i64> = query.fetch_all(&self.pool).await?;
-        positions.into_iter().map(unsigned).collect()
+        let statement = sqlx::query(sql::POSITIONS).bind(kind).bind(id).bind(signed(after)).bind(limit);
+        self.connections.rows(statement).await?.iter().map(|row| unsigned(row.try_get(0)?)).collect()
     }
 
     pub(crate) async fn attachment(&self, sha256: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
-        sqlx::query_scalar(sql::ATTACHMENT).bind(sha256).fetch_optional(&self.pool).await
+        self.one(sqlx::query(sql::ATTACHMENT).bind(sha256)).await
     }
 
     pub(crate) async fn save_chunk(&self, chunk: &Chunk<'_>) -> Result<(), sqlx::Error> {
-        let query = sqlx::query(sql::SAVE_CHUNK).bind(chunk.id).bind(chunk.chunk).bind(&chunk.meta.name);
-        let query = query.bind(i64::from(chunk.meta.revision)).bind(signed(chunk.meta.position));
-        let query = query.bind(chunk.meta.chain.as_slice()).bind(chunk.chunks).bind(chunk.bytes);
-        query.execute(&self.pool).await.map(drop)
+        let statement = sqlx::query(sql::SAVE_CHUNK).bind(chunk.id).bind(chunk.chunk).bind(&chunk.meta.name);
+        let statement = statement.bind(i64::from(chunk.meta.revision)).bind(signed(chunk.meta.position));
+        let statement = statement.bind(chunk.meta.chain.as_slice()).bind(chunk.chunks).bind(chunk.bytes);
+        self.connections.execute(statement).await.map(drop)
     }
 
     /// Whole snapshots, the newest first.
     pub(crate) async fn snapshots(&self, name: &str, revision: u32, limit: i64) -> Result<Vec<Listed>, sqlx::Error> {
-        let query = sqlx::query(sql::WHOLE_SNAPSHOTS).bind(name).bind(i64::from(revision)).bind(limit);
-        let rows = query.fetch_all(&self.pool).await?;
+        let statement = sqlx::query(sql::WHOLE_SNAPSHOTS).bind(name).bind(i64::from(revision)).bind(limit);
         let listed =
             |row: &PgRow| Ok(Listed { id: row.try_get(0)?, position: row.try_get(1)?, chain: row.try_get(2)? });
-        rows.iter().map(listed).collect()
+        self.connections.rows(statement).await?.iter().map(listed).collect()
     }
 
     pub(crate) async fn chunks(&self, id: Uuid) -> Result<Vec<Vec<u8>>, sqlx::Error> {
-        sqlx::query_scalar(sql::CHUNKS).bind(id).fetch_all(&self.pool).await
+        let rows = self.connections.rows(sqlx::query(sql::CHUNKS).bind(id)).await?;
+        rows.iter().map(|row| row.try_get(0)).collect()
     }
 
     pub(crate) async fn prune(&self, name: &str, up_to: i64, keep: &[Uuid]) -> Result<(), sqlx::Error> {
-        sqlx::query(sql::PRUNE_SNAPSHOTS).bind(name).bind(up_to).bind(keep).execute(&self.pool).await.map(drop)
+        let statement = sqlx::query(sql::PRUNE_SNAPSHOTS).bind(name).bind(up_to).bind(keep);
+        self.connections.execute(statement).await.map(drop)
     }
 
     pub(crate) async fn acquire_lease(
@@ -149,19 +175,26 @@ impl Postgres {
         holder: &str,
         ttl_ms: i64,
     ) -> Result<Option<i64>, sqlx::Error> {
-        let query = sqlx::query_scalar(sql::ACQUIRE_LEASE).bind(role).bind(holder).bind(ttl_ms);
-        query.fetch_optional(&self.pool).await
+        self.one(sqlx::query(sql::ACQUIRE_LEASE).bind(role).bind(holder).bind(ttl_ms)).await
     }
 
     pub(crate) async fn renew_lease(&self, lease: &Lease) -> Result<bool, sqlx::Error> {
-        let query = sqlx::query(sql::RENEW_LEASE).bind(&lease.role).bind(&lease.holder).bind(signed(lease.fence));
-        let done = query.bind(Lease::ttl_ms(lease.ttl)).execute(&self.pool).await?;
-        Ok(done.rows_affected() == 1)
+        let statement = sqlx::query(sql::RENEW_LEASE).bind(&lease.role).bind(&lease.holder);
+        let statement = statement.bind(signed(lease.fence)).bind(Lease::ttl_ms(lease.ttl));
+        Ok(self.connections.execute(statement).await? == 1)
     }
 
     pub(crate) async fn release_lease(&self, lease: &Lease) -> Result<(), sqlx::Error> {
-        let query = sqlx::query(sql::RELEASE_LEASE).bind(&lease.role).bind(&lease.holder).bind(signed(lease.fence));
-        query.execute(&self.pool).await.map(drop)
+        let statement = sqlx::query(sql::RELEASE_LEASE).bind(&lease.role).bind(&lease.holder);
+        self.connections.execute(statement.bind(signed(lease.fence))).await.map(drop)
+    }
+
+    /// The first column of the first row, if there is one.
+    async fn one<T>(&self, statement: Statement<'_>) -> Result<Option<T>, sqlx::Error>
+    where
+        T: for<'r> Decode<'r, sqlx::Postgres> + Type<sqlx::Postgres>,
+    {
+        self.connections.rows(statement).await?.first().map(|row| row.try_get(0)).transpose()
     }
 }
 

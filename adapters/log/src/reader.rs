@@ -1,8 +1,8 @@
 //! Reading the log: in order, without gaps, each event linked to the one before.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
-use futures::TryStreamExt;
 use knit_domain::event::{Event, Metadata, Position, Recorded, Sequence, StreamId, UndecodableEvent};
 use knit_domain::id::EventId;
 use knit_domain::time::Timestamp;
@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The longest pause between tries.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Takes stored events one by one, and says when to stop.
+pub(crate) type Visit<'v> = dyn FnMut(StoredEvent) -> ControlFlow<()> + Send + 'v;
 
 /// An event as it is stored, text for text: what was hashed, what an export carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +108,7 @@ impl StoredEvent {
 /// `known` is a position that the log is known to have reached before this look. What is wrong with
 /// the first event is an error; what is wrong with a later one ends the page before it, so that a
 /// follower gets up to it and then sees it.
-pub(crate) async fn read<T>(
+pub(crate) async fn read<T: Send>(
     backend: &Backend,
     after: Position,
     limit: usize,
@@ -138,7 +141,7 @@ struct Page<T> {
     events: Vec<T>,
 }
 
-impl<T> Page<T> {
+impl<T: Send> Page<T> {
     fn after(position: Position, take: fn(StoredEvent) -> Result<T, ReadError>) -> Self {
         let chain = (position == 0).then_some(chain::GENESIS);
         Self { take, position, chain, events: Vec::new() }
@@ -148,13 +151,16 @@ impl<T> Page<T> {
     async fn fill(&mut self, backend: &Backend, limit: usize) -> Result<Result<(), ReadError>, sqlx::Error> {
         // The event before the page tells the chain that its first event continues.
         let (from, rows) = if self.chain.is_some() { (self.position + 1, limit) } else { (self.position, limit + 1) };
-        let mut stored = backend.events(from, i64::try_from(rows).unwrap_or(i64::MAX));
-        while let Some(event) = stored.try_next().await? {
-            if let Err(error) = self.push(event) {
-                return Ok(Err(error));
+        let mut outcome = Ok(());
+        let mut visit = |event| match self.push(event) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                outcome = Err(error);
+                ControlFlow::Break(())
             }
-        }
-        Ok(Ok(()))
+        };
+        backend.visit_events(from, i64::try_from(rows).unwrap_or(i64::MAX), &mut visit).await?;
+        Ok(outcome)
     }
 
     fn push(&mut self, event: StoredEvent) -> Result<(), ReadError> {

@@ -12,8 +12,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream::BoxStream;
+use futures::TryStreamExt;
 use knit_domain::event::{Entity, Position, StreamId};
 use knit_domain::id::EventId;
 use knit_domain::reservation::{Holder, Scope};
@@ -23,13 +22,13 @@ use sqlite_es::SqliteEventRepository;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 use uuid::Uuid;
 
 use crate::columns::{entity, hash, holder, signed, unsigned};
 use crate::error::{Fault, OpenError};
 use crate::lease::Lease;
-use crate::reader::StoredEvent;
+use crate::reader::{StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed};
 use crate::tail::Head;
 
@@ -56,7 +55,8 @@ impl Sqlite {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
         let mut connection = SqliteConnection::connect_with(&options).await.map_err(opening)?;
         migrate(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
@@ -91,9 +91,20 @@ impl Sqlite {
         })
     }
 
-    pub(crate) fn events(&self, from: Position, limit: i64) -> BoxStream<'_, Result<StoredEvent, sqlx::Error>> {
-        let rows = sqlx::query(sql::EVENTS).bind(signed(from)).bind(limit).fetch(&self.readers);
-        rows.map(|row| stored_event(&row?)).boxed()
+    /// Hands rows to `visit` while they come, until it has had enough.
+    pub(crate) async fn visit_events(
+        &self,
+        from: Position,
+        limit: i64,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), sqlx::Error> {
+        let mut rows = sqlx::query(sql::EVENTS).bind(signed(from)).bind(limit).fetch(&self.readers);
+        while let Some(row) = rows.try_next().await? {
+            if visit(stored_event(&row)?).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) async fn stream(&self, stream: &StreamId) -> Result<Vec<StoredEvent>, sqlx::Error> {
@@ -238,3 +249,6 @@ async fn take(connection: &mut SqliteConnection, step: &Migration) -> Result<(),
 fn opening(error: sqlx::Error) -> OpenError {
     Fault::of("opening the event log", error).into()
 }
+
+#[cfg(test)]
+mod tests;

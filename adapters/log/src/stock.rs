@@ -133,11 +133,10 @@ fn request<A: Aggregate>(first: &SerializedEvent, events: &[SerializedEvent]) ->
         Event::decode(kind, &event.event_type, &event.event_version, &event.payload.to_string()).map_err(unknown)
     };
     let decoded = events.iter().map(decoded).collect::<Result<Vec<Event>, _>>()?;
-    let metadata = match &first.metadata {
-        // The framework's plain `execute` gives none at all.
-        Value::Object(given) if given.is_empty() => Metadata { actor: NOBODY.to_owned(), ..Metadata::default() },
-        given => serde_json::from_value(given.clone())?,
-    };
+    // The framework's plain `execute` gives no metadata at all.
+    let none = first.metadata.as_object().is_some_and(serde_json::Map::is_empty);
+    let nobody = || Metadata { actor: NOBODY.to_owned(), ..Metadata::default() };
+    let metadata = if none { nobody() } else { serde_json::from_value(first.metadata.clone())? };
     let expected = (first.sequence as u64).saturating_sub(1);
     Ok(Request::new(Decision::write(stream, expected, decoded), metadata))
 }

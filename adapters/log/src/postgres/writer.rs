@@ -24,8 +24,6 @@ use crate::columns::{entity, hash, holder, signed, unsigned};
 /// How long one batch may take. A server that takes longer is treated as gone, and the batch is
 /// looked for again through a new connection.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a process that stopped between two statements may hold the lock of the head.
-const IDLE_IN_TRANSACTION_MAX: &str = "10s";
 
 /// The connection that appends.
 #[derive(Debug)]
@@ -36,7 +34,6 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(super) fn new(options: PgConnectOptions) -> Self {
-        let options = options.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MAX)]);
         Self { options, connection: Mutex::new(None) }
     }
 
