@@ -13,6 +13,7 @@ mod front;
 mod guard;
 mod health;
 mod lineage;
+mod linger;
 mod logs;
 mod openapi;
 mod plans;

@@ -29,10 +29,7 @@ use super::{reply, request};
     responses((status = 200, body = Vec<api::DataDetail>), Problem))]
 pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
     let filter = filter_of(&query)?;
-    let (position, ids) = {
-        let store = api.app.views().store.read();
-        (store.position(), store.find_data(&filter, At::Now))
-    };
+    let (position, ids) = api.ask(move |store| (store.position(), store.find_data(&filter, At::Now))).await?;
     let list = reply::list(ids, move |ids, piece| {
         let store = api.app.views().store.read();
         piece.fill(ids, |id| store.data(id, At::Position(position)));

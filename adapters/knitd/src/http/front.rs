@@ -12,6 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
+use knit_projections::store::Store;
 use tower::ServiceExt as _;
 
 use super::guard::Hosts;
@@ -28,6 +29,21 @@ pub struct Api {
     pub(super) transfers: Transfers,
     /// Whether the projections have caught up since the log was opened or swapped.
     pub(super) caught_up: Arc<AtomicBool>,
+}
+
+impl Api {
+    /// Asks the catalog and lineage something that may take long, off the threads that serve connections.
+    ///
+    /// # Errors
+    /// 500 when answering panicked.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Store) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let app = self.app.clone();
+        let asked = tokio::task::spawn_blocking(move || question(&app.views().store.read()));
+        asked.await.map_err(|_| Problem::bug())
+    }
 }
 
 /// The whole API behind one function: a request in, a response out, never a panic.

@@ -27,9 +27,11 @@ const DEPTH_DEFAULT: u32 = 3;
 pub(super) async fn around(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let id: KnitId = named.id("Data")?;
     let walk = walk_of(&query)?;
-    let store = api.app.views().store.read();
-    let graph = store.lineage_graph(id, &walk, At::Now).ok_or_else(|| Problem::not_found("Data", &id.to_string()))?;
-    Ok(reply::at(store.position(), reply::json(&graph)))
+    let (position, graph) = api.ask(move |store| (store.position(), store.lineage_graph(id, &walk, At::Now))).await?;
+    let graph = graph.ok_or_else(|| Problem::not_found("Data", &id.to_string()))?;
+    // A whole closure is tens of megabytes: writing it must not hold up the threads that serve connections.
+    let written = tokio::task::spawn_blocking(move || reply::json(&graph)).await;
+    Ok(reply::at(position, written.map_err(|_| Problem::bug())?))
 }
 
 fn walk_of(query: &Query) -> Result<Walk, Problem> {

@@ -38,10 +38,7 @@ const BAD_REQUEST: &str = "bad request";
     responses((status = 200, body = Vec<api::PlanDetail>), Problem))]
 pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
     let filter = filter_of(&query)?;
-    let (position, ids) = {
-        let store = api.app.views().store.read();
-        (store.position(), store.find_plans(&filter, At::Now))
-    };
+    let (position, ids) = api.ask(move |store| (store.position(), store.find_plans(&filter, At::Now))).await?;
     let app = api.app.clone();
     let list = reply::list(ids, move |ids, piece| {
         let store = app.views().store.read();

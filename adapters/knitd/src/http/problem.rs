@@ -142,18 +142,18 @@ impl Problem {
 
     /// What became of a command upon a Run.
     pub(super) fn of_run(operation: RunOperation, error: CommandError) -> Self {
-        match error {
-            CommandError::Refused(Refusal::Run(refused)) => run_refused(operation, &refused),
-            other => other.into(),
+        if let CommandError::Refused(Refusal::Run(refused)) = &error {
+            return run_refused(operation, refused);
         }
+        error.into()
     }
 
     /// What became of a change of tags.
     pub(super) fn of_tagging(error: CommandError) -> Self {
-        match error {
-            CommandError::Refused(Refusal::Data(DataRefused::Missing)) => Self::untaggable(),
-            other => other.into(),
+        if let CommandError::Refused(Refusal::Data(DataRefused::Missing)) = &error {
+            return Self::untaggable();
         }
+        error.into()
     }
 
     /// The status.
@@ -325,3 +325,6 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+#[cfg(test)]
+mod tests;

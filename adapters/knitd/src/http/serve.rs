@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::Front;
+use super::linger::Lingering;
 use super::trailers::Willing;
 
 /// Connections at once; further ones wait in the kernel's queue. Half of the 1,024 descriptors that a
@@ -94,7 +95,7 @@ fn prepare(socket: &TcpStream) -> io::Result<()> {
 async fn converse(socket: TcpStream, place: OwnedSemaphorePermit, front: Front, mut stopping: watch::Receiver<bool>) {
     let service = service_fn(move |request: Request<Incoming>| {
         let front = front.clone();
-        async move { Ok::<_, Infallible>(front.answer(request.map(Body::new)).await) }
+        async move { Ok::<_, Infallible>(front.answer(request.map(|body| Body::new(Lingering::new(body)))).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -7,7 +7,6 @@
 
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -29,9 +28,6 @@ use crate::command::{Cause, CommandError};
 
 /// Frames between the connection and the unpacking: enough to keep both busy, few enough to be forgotten.
 const FRAMES_WAITING_MAX: usize = 8;
-/// A refused archive is read on for this long. A client that is still sending would have its connection
-/// reset by unread bytes, and would never read why it was refused.
-const DRAIN_WAIT: Duration = Duration::from_secs(30);
 
 type Frames = mpsc::Sender<Result<Bytes, Box<dyn Error + Send + Sync>>>;
 
@@ -97,7 +93,6 @@ async fn read(mut body: Body, frames: Frames) -> Option<String> {
         match frame.map(http_body::Frame::into_data) {
             Ok(Ok(bytes)) => {
                 if frames.send(Ok(bytes)).await.is_err() {
-                    drain(body).await;
                     return None;
                 }
             }
@@ -114,11 +109,6 @@ async fn read(mut body: Body, frames: Frames) -> Option<String> {
         }
     }
     checksum
-}
-
-async fn drain(mut body: Body) {
-    let to_the_end = async { while let Some(Ok(_)) = body.frame().await {} };
-    let _ = tokio::time::timeout(DRAIN_WAIT, to_the_end).await;
 }
 
 /// Records how the upload ended. If the log cannot be reached, that is tried on beside the answer, for as

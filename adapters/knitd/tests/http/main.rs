@@ -3,6 +3,8 @@
 //! Only the runtime is a stand-in ([`shelf::Shelf`]), so that a disk can be full and a download can break
 //! when a test says so. Nothing here starts Workers: Runs are moved by the domain's own decisions.
 
+#![expect(clippy::unwrap_used, reason = "a test proves its unwraps by running, and so does the kit it uses")]
+
 mod client;
 mod kit;
 mod shelf;

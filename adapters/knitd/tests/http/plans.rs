@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use crate::client::ask;
 use crate::kit::{World, spec};
 
+/// Spoils a Plan.
+type Change = fn(&mut Value);
+
 const UNKNOWN: &str = "/api/plans/3b0f5a52-6c1e-4d0e-9a53-0d1f6f6b7c11";
 
 #[tokio::test]
@@ -144,12 +147,12 @@ async fn a_plan_that_would_feed_itself_is_refused() {
 #[tokio::test]
 async fn malformed_plans_are_refused_with_the_offending_part() {
     let world = World::new().await;
-    let with = |change: fn(&mut Value)| {
+    let with = |change: Change| {
         let mut plan = spec("type:corpus");
         change(&mut plan);
         plan
     };
-    let bad: [(fn(&mut Value), &str); 12] = [
+    let bad: [(Change, &str); 12] = [
         (|plan| plan["image"] = json!(""), "image"),
         (|plan| plan["image"] = json!("x@sha256:0"), "x@sha256:0"),
         (|plan| plan["inputs"] = json!([]), "input"),

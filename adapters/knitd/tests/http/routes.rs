@@ -113,9 +113,22 @@ async fn health_is_alive_and_ready() {
 }
 
 #[tokio::test]
+async fn a_client_that_still_sends_reads_why_it_is_refused() {
+    let world = World::new().await;
+    // Larger than all buffers on the way.
+    let huge = vec![b' '; 32 << 20];
+    for (method, target, status) in
+        [("POST", "/nowhere", 404), ("PATCH", "/api/data", 405), ("PUT", "/api/runs/x/abort", 404)]
+    {
+        ask(world.server, method, target, &[], &huge).await.expect(status);
+    }
+    ask(world.server, "POST", "/api/data", &[("Origin", "http://evil.example")], &huge).await.expect(403);
+}
+
+#[tokio::test]
 async fn a_body_over_its_limit_is_refused() {
     let world = World::new().await;
-    let huge = vec![b' '; (16 << 20) + 1];
+    let huge = vec![b' '; 32 << 20];
     let refused =
         ask(world.server, "POST", "/api/plans", &[("Content-Type", "application/json")], &huge).await.expect(413);
     assert!(refused.message().contains("limited to 16777216 bytes"));

@@ -44,6 +44,16 @@ async fn agents_close(world: &World, data: &str) {
     tokio::time::timeout(PATIENCE, waiting).await.expect("agents are closed in time");
 }
 
+/// An upload that has begun and misses its last bytes, which are given too.
+async fn almost_uploaded(world: &World) -> (TcpStream, Vec<u8>) {
+    let mut request = upload(world.server, &archive(b"content"), None);
+    let rest = request.split_off(request.len() - 10);
+    let mut socket = TcpStream::connect(world.server).await.unwrap();
+    socket.write_all(&request).await.unwrap();
+    run_becomes(world, "running").await;
+    (socket, rest)
+}
+
 /// What a failed upload leaves: a failed Run, a Data that says so, no file, no agent.
 async fn nothing_stays(world: &World) {
     run_becomes(world, "failed").await;
@@ -127,21 +137,14 @@ async fn a_panic_in_an_upload_ends_its_run_and_not_the_server() {
 #[tokio::test]
 async fn upl_08_an_upload_whose_client_vanishes_ends_failed() {
     let world = World::new().await;
-    let request = upload(world.server, &vec![0x1f; 50_000], None);
-    let mut socket = TcpStream::connect(world.server).await.unwrap();
-    socket.write_all(&request[..10_000]).await.unwrap();
-    run_becomes(&world, "running").await;
-    drop(socket);
+    drop(almost_uploaded(&world).await.0);
     nothing_stays(&world).await;
 }
 
 #[tokio::test]
 async fn a_stopping_server_ends_the_uploads_it_cuts_off() {
     let mut world = World::new().await;
-    let request = upload(world.server, &archive(&[7; 50_000]), None);
-    let mut socket = TcpStream::connect(world.server).await.unwrap();
-    socket.write_all(&request[..request.len() - 10]).await.unwrap();
-    run_becomes(&world, "running").await;
+    let _client = almost_uploaded(&world).await;
     world.stop().await;
     let runs = knit_projections::store::RunFilter::default();
     let store = world.app.views().store.read();
@@ -152,13 +155,10 @@ async fn a_stopping_server_ends_the_uploads_it_cuts_off() {
 #[tokio::test]
 async fn an_upload_that_was_aborted_meanwhile_keeps_no_file() {
     let world = World::new().await;
-    let request = upload(world.server, &archive(&[7; 50_000]), None);
-    let mut socket = TcpStream::connect(world.server).await.unwrap();
-    socket.write_all(&request[..request.len() - 10]).await.unwrap();
-    run_becomes(&world, "running").await;
+    let (mut socket, rest) = almost_uploaded(&world).await;
     let run = world.get("/api/runs").await.json()[0]["runId"].as_str().unwrap().to_owned();
     world.call("PUT", &format!("/api/runs/{run}/abort")).await.expect(200);
-    socket.write_all(&request[request.len() - 10..]).await.unwrap();
+    socket.write_all(&rest).await.unwrap();
     read_to_the_end(&mut socket).await.expect(409);
     assert_eq!(world.shelf.volumes(), []);
     let (id, _) = only_data(&world).await;
