@@ -15,18 +15,12 @@ pub struct Migration {
 }
 
 /// The steps for PostgreSQL, in order.
-pub const POSTGRES: &[Migration] = &[Migration {
-    version: 1,
-    name: "event_log",
-    sql: include_str!("../migrations/postgres/0001_event_log.sql"),
-}];
+pub const POSTGRES: &[Migration] =
+    &[Migration { version: 1, name: "event_log", sql: include_str!("../migrations/postgres/0001_event_log.sql") }];
 
 /// The steps for SQLite, in order.
-pub const SQLITE: &[Migration] = &[Migration {
-    version: 1,
-    name: "event_log",
-    sql: include_str!("../migrations/sqlite/0001_event_log.sql"),
-}];
+pub const SQLITE: &[Migration] =
+    &[Migration { version: 1, name: "event_log", sql: include_str!("../migrations/sqlite/0001_event_log.sql") }];
 
 #[cfg(test)]
 mod tests {
