@@ -109,8 +109,8 @@ pub async fn run<R: Reactor>(app: App, reactor: Arc<R>, wake: Arc<Wake<R::Item>>
 /// The Runs that came to one of `stages` after `after`.
 fn runs_due(app: &App, stages: &[Stage], after: Position) -> Due<RunId> {
     let worklists = app.views().worklists.read();
-    let runs = stages.iter().flat_map(|stage| worklists.runs(*stage, after));
-    Due { items: runs.map(|work| work.run_id).collect(), seen: position(&worklists) }
+    let runs = stages.iter().flat_map(|stage| worklists.run_ids(*stage, after));
+    Due { items: runs.collect(), seen: position(&worklists) }
 }
 
 fn position(worklists: &Worklists) -> Position {

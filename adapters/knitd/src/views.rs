@@ -39,6 +39,9 @@ pub struct Reached {
     pub position: Position,
     /// Why it goes no further, if it does not (D8).
     pub stopped: Option<String>,
+    /// Counts the replacements of the live instance: whoever remembers something of an earlier one
+    /// must forget it.
+    pub instance: u64,
 }
 
 impl<P: Projection> Default for View<P> {
@@ -86,7 +89,9 @@ impl<P: Projection> View<P> {
     pub(crate) fn replace(&self, projection: P) {
         let position = projection.position();
         *self.write() = projection;
-        self.reached.send_replace(Reached { position, stopped: None });
+        self.reached.send_modify(|reached| {
+            *reached = Reached { position, stopped: None, instance: reached.instance + 1 };
+        });
     }
 
     /// Forgets everything, to be folded again from the beginning.
@@ -106,7 +111,7 @@ impl<P: Projection> View<P> {
                 Err((position, why)) => (*position, Some(why.to_string())),
             };
             let changed = reached.position != position || reached.stopped != stopped;
-            *reached = Reached { position, stopped };
+            *reached = Reached { position, stopped, instance: reached.instance };
             changed
         });
         if let Err((position, why)) = outcome {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use knit_domain::id::RunId;
 use knit_domain::run::{Status, prepare_volumes};
-use knit_projections::worklists::Stage;
+use knit_projections::worklists::{RunWork, Stage};
 
 use super::{Due, Reactor, gate};
 use crate::app::App;
@@ -21,6 +21,17 @@ impl Initialize {
     #[must_use]
     pub fn new(app: App) -> Arc<Self> {
         Arc::new(Self { app })
+    }
+
+    /// A waiting Run may be deleted while its volumes are being made, and the garbage collector may have
+    /// passed before they were there: nobody else would ever remove them.
+    async fn destroy_orphans(&self, work: &RunWork) -> Result<(), CommandError> {
+        for output in work.outputs.iter().chain(&work.log) {
+            if streams::data(self.app.log(), output.knit_id).await?.state.living().is_err() {
+                self.app.runtime().destroy_volume(&output.volume_ref).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -48,6 +59,10 @@ impl Reactor for Initialize {
             let plan = streams::plan(self.app.log(), work.plan_id).await?;
             Ok(prepare_volumes(&run, &plan, work.attempt)?)
         };
-        self.app.execute(&cause, decide).await.map(|_| ())
+        let prepared = self.app.execute(&cause, decide).await;
+        if prepared.is_err() {
+            self.destroy_orphans(&work).await?;
+        }
+        prepared.map(|_| ())
     }
 }

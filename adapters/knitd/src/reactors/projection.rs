@@ -5,14 +5,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::StreamExt as _;
+use knit_domain::data::Data;
 use knit_domain::decision::{Decision, Versioned};
-use knit_domain::event::run::RunEvent;
-use knit_domain::event::{Event, StreamId};
 use knit_domain::id::{KnitId, PlanId};
 use knit_domain::plan::Plan;
 use knit_domain::run::creation::CandidateInput;
 use knit_domain::run::project;
-use knit_domain::time::Timestamp;
 use knit_log::Log;
 use knit_projections::matcher::{Combination, Cursor};
 use uuid::Uuid;
@@ -32,14 +30,14 @@ const FAULT_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 pub async fn run(app: App) {
     let mut matcher = app.views().matcher.watch();
     let mut cursor = Cursor::default();
-    let mut folded_to = 0;
+    let mut instance = 0;
     loop {
-        let reached = matcher.borrow_and_update().position;
-        if reached < folded_to {
-            // The log was restored or swapped; what the cursor remembers is of another history.
+        let reached = matcher.borrow_and_update().instance;
+        if reached != instance {
+            // What the cursor remembers is of another instance, and perhaps of another history.
             cursor = Cursor::default();
         }
-        folded_to = reached;
+        instance = reached;
         let due = app.views().matcher.read().due(&mut cursor, BATCH_MAX);
         if !due.held.is_empty() {
             tracing::debug!(plans = ?due.held, "held: too many of their Runs have not ended");
@@ -89,26 +87,28 @@ async fn make_run(app: &App, loaded: &Loaded, combination: &Combination) -> Resu
     let conflicts = AtomicU32::new(0);
     command::execute(app.log(), &Cause::reactor("projection"), || async {
         if conflicts.fetch_add(1, Ordering::Relaxed) == 0 {
-            return decide(app.log(), loaded, combination).await;
+            return decide(app, loaded, combination).await;
         }
         // What was loaded for the whole batch is out of date, or somebody else has made the Run.
         if streams::run(app.log(), combination.run_id).await?.exists() {
             return Ok(Decision::nothing());
         }
-        decide(app.log(), &Loaded::default(), combination).await
+        decide(app, &Loaded::default(), combination).await
     })
     .await
 }
 
-async fn decide(log: &Log, loaded: &Loaded, wanted: &Combination) -> Result<Decision, CommandError> {
-    let plan = loaded.plan(log, wanted.plan_id).await?;
+async fn decide(app: &App, loaded: &Loaded, wanted: &Combination) -> Result<Decision, CommandError> {
+    let plan = loaded.plan(app.log(), wanted.plan_id).await?;
     let mut inputs = Vec::with_capacity(wanted.inputs.len());
     for input in &wanted.inputs {
-        inputs.push((input.path.as_str(), loaded.data(log, input.knit_id).await?));
+        let data = loaded.data(app.log(), input.knit_id).await?;
+        // The matcher has seen the Run that made the Data succeed; that never changes for this Data.
+        let done_at = app.views().matcher.read().done_at(input.knit_id);
+        inputs.push((input.path.as_str(), data, done_at));
     }
-    let candidates: Vec<CandidateInput<'_>> = (inputs.iter())
-        .map(|(path, input)| CandidateInput { path, data: &input.data, done_at: input.done_at })
-        .collect();
+    let candidates: Vec<CandidateInput<'_>> =
+        inputs.iter().map(|(path, data, done_at)| CandidateInput { path, data, done_at: *done_at }).collect();
     Ok(project(wanted.plan_id, &plan, &candidates, &wanted.trigger, || KnitId(Uuid::new_v4()))?)
 }
 
@@ -116,13 +116,7 @@ async fn decide(log: &Log, loaded: &Loaded, wanted: &Combination) -> Result<Deci
 #[derive(Default)]
 struct Loaded {
     plans: Mutex<HashMap<PlanId, Versioned<Plan>>>,
-    data: Mutex<HashMap<KnitId, Input>>,
-}
-
-#[derive(Clone)]
-struct Input {
-    data: Versioned<knit_domain::data::Data>,
-    done_at: Option<Timestamp>,
+    data: Mutex<HashMap<KnitId, Versioned<Data>>>,
 }
 
 impl Loaded {
@@ -135,18 +129,13 @@ impl Loaded {
         Ok(plan)
     }
 
-    async fn data(&self, log: &Log, id: KnitId) -> Result<Input, CommandError> {
-        if let Some(input) = held(&self.data, &id) {
-            return Ok(input);
+    async fn data(&self, log: &Log, id: KnitId) -> Result<Versioned<Data>, CommandError> {
+        if let Some(data) = held(&self.data, &id) {
+            return Ok(data);
         }
         let data = streams::data(log, id).await?;
-        let done_at = match data.state.living() {
-            Ok(record) => done_at(log, &StreamId::run(record.run_id), record.attempt).await?,
-            Err(_) => None,
-        };
-        let input = Input { data, done_at };
-        keep(&self.data, id, input.clone());
-        Ok(input)
+        keep(&self.data, id, data.clone());
+        Ok(data)
     }
 }
 
@@ -156,15 +145,4 @@ fn held<K: std::hash::Hash + Eq, V: Clone>(map: &Mutex<HashMap<K, V>>, key: &K) 
 
 fn keep<K: std::hash::Hash + Eq, V>(map: &Mutex<HashMap<K, V>>, key: K, value: V) {
     map.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key, value);
-}
-
-/// When `attempt` of the Run succeeded, if it did.
-async fn done_at(log: &Log, run: &StreamId, attempt: u32) -> Result<Option<Timestamp>, CommandError> {
-    let events = log.load(run).await?;
-    Ok(events.iter().find_map(|recorded| match &recorded.event {
-        Event::Run(RunEvent::RunSucceeded { attempt: ended, .. }) if *ended == attempt => Some(recorded.recorded_at),
-        Event::Run(_) | Event::Catalog(_) | Event::Plan(_) | Event::Data(_) | Event::Agent(_) | Event::Journal(_) => {
-            None
-        }
-    }))
 }
