@@ -102,8 +102,10 @@ impl<'a> Unpacker<'a> {
     /// Opens a directory below the root by a path on which no part is a link: the kernel sees to it.
     fn open(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
         let path = if path.is_empty() { OsStr::new(".") } else { OsStr::from_bytes(path) };
+        // Without NOFOLLOW, which would report a link at the end as something else than a link.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        rustix::fs::openat2(&self.root, path, crate::tree::DIRECTORY, Mode::empty(), resolve)
+        rustix::fs::openat2(&self.root, path, flags, Mode::empty(), resolve)
     }
 
     /// Makes a second name of a file. Its content counts again: a download will contain it again.

@@ -111,23 +111,28 @@ pub(super) fn enter(view: &View<'_>) -> Result<(), SetUpError> {
     for covered in view.covered {
         read_only_at_last.extend(image::cover(&root, covered)?);
     }
-    bind_volumes(view, &root, &mut read_only_at_last)?;
+    let inputs = make_mount_points(&root, view.inputs, &mut read_only_at_last)?;
+    let outputs = make_mount_points(&root, view.outputs, &mut read_only_at_last)?;
+    // Before the volumes are bound: one of them may hide what is made read-only here.
     for tmpfs in read_only_at_last.iter().rev() {
         mounts::make_read_only(tmpfs)?;
+    }
+    for (volume, target) in inputs {
+        mounts::bind(&Path::new("volumes").join(volume), &target, MountFlags::RDONLY)?;
+    }
+    for (volume, target) in outputs {
+        mounts::bind(&Path::new("open").join(volume), &target, MountFlags::empty())?;
     }
     change_root(&root)
 }
 
-fn bind_volumes(view: &View<'_>, root: &Path, skeletons: &mut Vec<PathBuf>) -> Result<(), SetUpError> {
-    for Place { path, volume } in view.inputs {
-        let target = mount_point::make(root, path, skeletons)?;
-        mounts::bind(&Path::new("volumes").join(volume), &target, MountFlags::RDONLY)?;
-    }
-    for Place { path, volume } in view.outputs {
-        let target = mount_point::make(root, path, skeletons)?;
-        mounts::bind(&Path::new("open").join(volume), &target, MountFlags::empty())?;
-    }
-    Ok(())
+/// Each volume with its mount point.
+fn make_mount_points<'a>(
+    root: &Path,
+    places: &'a [Place],
+    skeletons: &mut Vec<PathBuf>,
+) -> Result<Vec<(&'a str, PathBuf)>, SetUpError> {
+    places.iter().map(|place| Ok((&*place.volume, mount_point::make(root, &place.path, skeletons)?))).collect()
 }
 
 fn change_root(root: &Path) -> Result<(), SetUpError> {

@@ -1,0 +1,104 @@
+//! The life of a volume.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use knit_domain::id::{KnitId, VolumeRef};
+use knit_runtime::Runtime;
+use knit_runtime::port::ReadError;
+use uuid::Uuid;
+
+use super::kit::{Archive, House};
+
+fn volume() -> VolumeRef {
+    VolumeRef("data".into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vol_02_a_volume_that_exists_is_prepared_again() {
+    let house = House::open().await;
+    house.prepare("data").await;
+    fs::write(house.state().join("open/data/kept"), "x").unwrap();
+    house.prepare("data").await;
+    assert!(house.state().join("open/data/kept").exists());
+    house.runtime.seal_volume(&volume()).await.unwrap();
+    house.prepare("data").await;
+    assert!(!house.state().join("open/data").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_volume_is_read_only_and_is_sealed_again() {
+    let house = House::open().await;
+    house.prepare("data").await;
+    let open = house.state().join("open/data");
+    fs::create_dir_all(open.join("closed/inner")).unwrap();
+    fs::write(open.join("closed/inner/tool"), "x").unwrap();
+    fs::set_permissions(open.join("closed/inner/tool"), fs::Permissions::from_mode(0o4711)).unwrap();
+    fs::set_permissions(open.join("closed/inner"), fs::Permissions::from_mode(0o000)).unwrap();
+    symlink("/etc", open.join("link")).unwrap();
+    for _again in 0..2 {
+        house.runtime.seal_volume(&volume()).await.unwrap();
+    }
+    let sealed = house.state().join("volumes/data");
+    for (path, mode) in [("", 0o555), ("closed", 0o555), ("closed/inner", 0o555), ("closed/inner/tool", 0o511)] {
+        assert_eq!(fs::metadata(sealed.join(path)).unwrap().mode() & 0o7777, mode, "{path}");
+    }
+    assert!(!open.exists());
+    assert!(fs::metadata("/etc").unwrap().mode() & 0o200 != 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sealing_or_reading_what_is_not_there_says_so() {
+    let house = House::open().await;
+    assert!(matches!(house.runtime.seal_volume(&volume()).await, Err(ReadError::Missing { .. })));
+    assert!(matches!(house.runtime.send(&volume()).await.map(drop), Err(ReadError::Missing { .. })));
+    assert!(matches!(house.runtime.log_sha256(&volume()).await, Err(ReadError::Missing { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn destroying_follows_no_link_and_stops_at_nothing() {
+    let house = House::open().await;
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("precious"), "x").unwrap();
+    for sealed in [false, true] {
+        house.prepare("data").await;
+        let open = house.state().join("open/data");
+        fs::create_dir_all(open.join("a/b")).unwrap();
+        fs::write(open.join("a/b/file"), "x").unwrap();
+        symlink(outside.path(), open.join("a/link")).unwrap();
+        fs::set_permissions(open.join("a/b"), fs::Permissions::from_mode(0o000)).unwrap();
+        if sealed {
+            house.runtime.seal_volume(&volume()).await.unwrap();
+        }
+        for _again in 0..2 {
+            house.runtime.destroy_volume(&volume()).await.unwrap();
+        }
+        assert!(!open.exists() && !house.state().join("volumes/data").exists());
+        assert!(house.nothing_incoming());
+    }
+    assert!(outside.path().join("precious").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_the_server_did_not_survive_is_gone() {
+    let house = House::open().await;
+    house.push("kept", Archive::default().file(b"a", b"1").end()).await.unwrap();
+    house.prepare("open").await;
+    let half = house.state().join("incoming/half/dir");
+    fs::create_dir_all(&half).unwrap();
+    fs::write(half.join("file"), "x").unwrap();
+    fs::set_permissions(&half, fs::Permissions::from_mode(0o500)).unwrap();
+    let house = house.restart().await;
+    assert!(house.nothing_incoming());
+    assert!(house.state().join("volumes/kept/a").exists() && house.state().join("open/open").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_lead_elsewhere_are_not_used() {
+    let house = House::open().await;
+    for bad in ["../x", "", "..", "a/b"] {
+        let volume = VolumeRef(bad.into());
+        assert!(house.runtime.prepare_volume(&volume, KnitId(Uuid::nil())).await.is_err(), "{bad}");
+        assert!(house.runtime.destroy_volume(&volume).await.is_err(), "{bad}");
+    }
+}
