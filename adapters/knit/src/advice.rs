@@ -14,6 +14,8 @@ use crate::profile::ProfileError;
 pub(crate) struct Advice {
     /// What did not work, in one line.
     pub(crate) headline: String,
+    /// What the server says about it, line by line.
+    pub(crate) explanation: Vec<String>,
     /// Why, outermost first.
     pub(crate) causes: Vec<String>,
     /// What to try.
@@ -25,7 +27,13 @@ pub(crate) struct Advice {
 impl Advice {
     /// What to tell about `error`.
     pub(crate) fn about(error: &Error) -> Self {
-        Self { headline: error.to_string(), causes: causes(error), hints: hints(error), status: status(error) }
+        Self {
+            headline: error.to_string(),
+            explanation: explanation(error),
+            causes: causes(error),
+            hints: hints(error),
+            status: status(error),
+        }
     }
 
     /// The text for standard error; empty when there is nothing to tell.
@@ -34,6 +42,9 @@ impl Advice {
             return String::new();
         }
         let mut text = format!("error: {}\n", self.headline);
+        for line in &self.explanation {
+            let _ = writeln!(text, "  {line}");
+        }
         for cause in &self.causes {
             let _ = writeln!(text, "  caused by: {}", cause.replace('\n', "\n    "));
         }
@@ -70,6 +81,17 @@ fn status(error: &Error) -> ExitStatus {
     }
 }
 
+fn explanation(error: &Error) -> Vec<String> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(Error::Refused(refusal)) = error.downcast_ref() {
+            return refusal.advice.clone();
+        }
+        next = error.source();
+    }
+    Vec::new()
+}
+
 /// The chain of sources; texts that only repeat what was already said are left out.
 fn causes(error: &Error) -> Vec<String> {
     if let Error::Refused(refusal) = error {
@@ -86,6 +108,10 @@ fn causes(error: &Error) -> Vec<String> {
         told = text;
         next = source.source();
     }
+    if matches!(error, Error::Unreachable { .. } | Error::ConnectionLost { .. }) {
+        // The libraries in between only say that they did not get through either.
+        causes.drain(..causes.len().saturating_sub(1));
+    }
     causes
 }
 
@@ -100,8 +126,14 @@ fn hints(error: &Error) -> Vec<String> {
             "or name another one: `--server URL`, the variable KNIT_SERVER, or `knit init KNIT_PROFILE_FILE`"
                 .to_owned(),
         ],
+        Error::Unreachable { .. } if causes(error).iter().any(|cause| cause.contains("certificate")) => {
+            hint("the profile's `cert.ca` must name the authority that vouches for the server; ask your administrator")
+        }
         Error::Unreachable { .. } => hint("check that the server runs there, and the profile that names it"),
-        Error::ConnectionLost { .. } => hint("nothing is known about the outcome; look before trying again"),
+        Error::ConnectionLost { ask, .. } if ask.is_change => {
+            hint("nothing is known about the outcome; look before trying again")
+        }
+        Error::ConnectionLost { .. } => hint("try again"),
         Error::Unintelligible { .. } => hint("is this address the API of Knitfab? It usually ends in `/api`"),
         Error::Profile(problem) => profile_hints(problem),
         Error::Untagged { knit_id, change, .. } => {
@@ -112,10 +144,12 @@ fn hints(error: &Error) -> Vec<String> {
         Error::Unpack { knit_id, .. } => {
             vec![format!("`knit data pull {knit_id}` without `-x` saves the archive as it is")]
         }
-        Error::Yaml { .. } => hint("tags and annotations are texts: quote them, like \"type:corpus\""),
-        Error::File { .. } | Error::Pack { .. } | Error::Extension { .. } | Error::Output(_) | Error::Interrupted => {
-            Vec::new()
-        }
+        Error::Yaml { .. }
+        | Error::File { .. }
+        | Error::Pack { .. }
+        | Error::Extension { .. }
+        | Error::Output(_)
+        | Error::Interrupted => Vec::new(),
     }
 }
 
@@ -135,11 +169,12 @@ fn profile_hints(problem: &ProfileError) -> Vec<String> {
 }
 
 fn refusal_hints(refusal: &Refusal) -> Vec<String> {
-    let mut hints = refusal.advice.clone();
+    let mut hints = Vec::new();
     match (refusal.status, &refusal.see, &refusal.ask.subject) {
         (404, _, Subject::Data(_)) => hints.push("`knit data find` lists all Data".to_owned()),
         (404, _, Subject::Plan(_)) => hints.push("`knit plan find` lists all Plans".to_owned()),
         (404, _, Subject::Run(_)) => hints.push("`knit run find` lists all Runs".to_owned()),
+        (404, _, Subject::AttemptsOf(id)) => hints.push(format!("`knit run show {id}` prints the Run as it is now")),
         (404, _, Subject::LogOf(id)) => {
             hints.push(format!("`knit run show {id}` tells whether the Run keeps a log"));
         }
@@ -148,7 +183,8 @@ fn refusal_hints(refusal: &Refusal) -> Vec<String> {
         (503, _, Subject::LogOf(id)) => {
             hints.push(format!("the Run may not have started yet: `knit run show {id}` tells its status"));
         }
-        (503, ..) => hints.push("try again in a moment".to_owned()),
+        (503, ..) if refusal.advice.is_empty() => hints.push("try again in a moment".to_owned()),
+        (503, ..) => {}
         (500.., ..) => hints.push("the log of the server says more".to_owned()),
         _ => {}
     }

@@ -54,7 +54,8 @@ impl Client {
     pub(crate) fn url(&self, segments: &[&str]) -> Result<Url, Error> {
         // The standard of addresses resolves these two even when they are escaped.
         if let Some(bad) = segments.iter().find(|segment| matches!(**segment, "" | "." | "..")) {
-            return Err(Error::Usage(format!("`{bad}` is not an id")));
+            let bad = if bad.is_empty() { "an empty text".to_owned() } else { format!("`{bad}`") };
+            return Err(Error::Usage(format!("{bad} is not an id")));
         }
         let mut url = self.server.root.clone();
         if let Ok(mut path) = url.path_segments_mut() {

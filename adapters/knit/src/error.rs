@@ -144,6 +144,8 @@ pub(crate) struct Ask {
     pub(crate) verb: &'static str,
     /// Of what.
     pub(crate) subject: Subject,
+    /// Whether the server may have changed something although its answer is lost.
+    pub(crate) is_change: bool,
 }
 
 /// What a request is about.
@@ -165,12 +167,19 @@ pub(crate) enum Subject {
     Run(String),
     /// The log of a Run.
     LogOf(String),
+    /// The attempts of a Run.
+    AttemptsOf(String),
 }
 
 impl Ask {
-    /// `verb` the `subject`.
-    pub(crate) const fn new(verb: &'static str, subject: Subject) -> Self {
-        Self { verb, subject }
+    /// A question: `verb` the `subject`.
+    pub(crate) const fn question(verb: &'static str, subject: Subject) -> Self {
+        Self { verb, subject, is_change: false }
+    }
+
+    /// An order: `verb` the `subject`.
+    pub(crate) const fn order(verb: &'static str, subject: Subject) -> Self {
+        Self { verb, subject, is_change: true }
     }
 }
 
@@ -186,6 +195,7 @@ impl fmt::Display for Ask {
             Subject::AnyRun => f.write_str("Runs"),
             Subject::Run(id) => write!(f, "Run `{id}`"),
             Subject::LogOf(id) => write!(f, "the log of Run `{id}`"),
+            Subject::AttemptsOf(id) => write!(f, "the attempts of Run `{id}`"),
         }
     }
 }

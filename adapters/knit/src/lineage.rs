@@ -33,18 +33,16 @@ impl<'a> Index<'a> {
 const LOG: &str = "(log)";
 
 /// Everything the Run made that is in the graph: (path, Data), the log last.
-fn made<'a>(index: &Index<'a>, run: &'a LineageRun) -> impl Iterator<Item = (&'a str, &'a LineageData)> {
+fn made<'a>(index: &Index<'a>, run: &'a LineageRun) -> Vec<(&'a str, &'a LineageData)> {
     let outputs = run.outputs.iter().map(|edge| (edge.path.as_str(), edge.knit_id.as_str()));
-    let all: Vec<_> = outputs.chain(run.log.as_deref().map(|knit_id| (LOG, knit_id))).collect();
-    known(index, all)
+    known(index, outputs.chain(run.log.as_deref().map(|knit_id| (LOG, knit_id))))
 }
 
 /// Everything the Run took that is in the graph: (path, Data).
-fn taken<'a>(index: &Index<'a>, run: &'a LineageRun) -> impl Iterator<Item = (&'a str, &'a LineageData)> {
-    known(index, run.inputs.iter().map(|edge| (edge.path.as_str(), edge.knit_id.as_str())).collect())
+fn taken<'a>(index: &Index<'a>, run: &'a LineageRun) -> Vec<(&'a str, &'a LineageData)> {
+    known(index, run.inputs.iter().map(|edge| (edge.path.as_str(), edge.knit_id.as_str())))
 }
 
-fn known<'a>(index: &Index<'a>, all: Vec<(&'a str, &'a str)>) -> impl Iterator<Item = (&'a str, &'a LineageData)> {
-    let there: Vec<_> = all.into_iter().filter_map(|(path, knit_id)| Some((path, *index.data.get(knit_id)?))).collect();
-    there.into_iter()
+fn known<'a>(index: &Index<'a>, all: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, &'a LineageData)> {
+    all.filter_map(|(path, knit_id)| Some((path, *index.data.get(knit_id)?))).collect()
 }

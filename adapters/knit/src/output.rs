@@ -39,7 +39,8 @@ pub(crate) fn pretty(value: &impl Serialize) -> io::Result<String> {
 /// Prints a JSON array element by element as it is decoded, so that a long listing never exists as
 /// values. Elements that `keep` does not want are left out.
 ///
-/// The outer error is of the output, the inner one of the decoding.
+/// The outer error is of the output, the inner one of the decoding; of a short answer that cannot be
+/// decoded nothing is printed.
 pub(crate) fn json_array<T>(body: &[u8], keep: impl Fn(&T) -> bool) -> io::Result<Result<(), serde_json::Error>>
 where
     T: DeserializeOwned + Serialize,
@@ -58,12 +59,15 @@ where
     if let Some(error) = failed_output {
         return Err(error.into());
     }
-    if decoded.is_ok() {
-        sequence.end()?;
-        out.write_all(b"\n")?;
+    if let Err(error) = decoded {
+        // What was not written yet would only be the beginning of something.
+        drop(out.into_parts());
+        return Ok(Err(error));
     }
+    sequence.end()?;
+    out.write_all(b"\n")?;
     out.flush()?;
-    Ok(decoded)
+    Ok(Ok(()))
 }
 
 /// Hands over the elements of an array one by one.

@@ -96,8 +96,8 @@ impl<'de> Visitor<'de> for TagVisitor {
         }
         match (key, value) {
             (Some(key), Some(value)) => Ok(Tag { key, value }),
-            (None, _) => Err(A::Error::missing_field("key")),
-            (_, None) => Err(A::Error::missing_field("value")),
+            // In YAML an unquoted `type: corpus` arrives here as an object of another kind.
+            _ => Err(A::Error::custom("a tag as an object needs `key` and `value`; as a text write \"KEY:VALUE\"")),
         }
     }
 }

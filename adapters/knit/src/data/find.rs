@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let mut query: Query = arguments.tag.iter().map(|tag| ("tag", tag.to_string())).collect();
     query.extend(range_query(arguments.since, arguments.duration)?);
-    let ask = Ask::new("find", Subject::AnyData);
+    let ask = Ask::question("find", Subject::AnyData);
     let body = session.client()?.get_bytes(&ask, &["data"], query).await?;
     // The wire has no such filter; the answer is looked through here, as the original does.
     let keep = |data: &DataDetail| arguments.transient.admits(is_transient(data));

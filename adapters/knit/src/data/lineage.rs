@@ -83,7 +83,7 @@ async fn ask_once(client: &Client, knit_id: &str, extent: Extent) -> Result<Opti
     };
     let depth = extent.depth.map_or_else(|| "all".to_owned(), |depth| depth.to_string());
     let query: Query = vec![("direction", direction.to_owned()), ("depth", depth)];
-    let ask = Ask::new("trace", Subject::Data(knit_id.to_owned()));
+    let ask = Ask::question("trace", Subject::Data(knit_id.to_owned()));
     match client.get(&ask, &["data", knit_id, "lineage"], query).await {
         Ok(graph) => Ok(Some(graph)),
         Err(Error::Refused(refusal)) if is_unknown_route(&refusal) => Ok(None),

@@ -37,7 +37,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         return Err(Error::Usage("`--extract` and `-` exclude each other: files need a directory".to_owned()));
     }
     let client = session.client()?;
-    let ask = Ask::new("download", Subject::Data(knit_id.clone()));
+    let ask = Ask::question("download", Subject::Data(knit_id.clone()));
     let url = client.url(&["data", &knit_id])?;
     let pull = Pull { response: client.stream(&ask, url).await?, ask, knit_id };
     let destination = session.environment.expand_home(&destination);

@@ -69,7 +69,7 @@ impl Push<'_> {
         let knit_id = uploaded.knit_id;
         self.session.log.line(format_args!("uploaded as Data `{knit_id}`"));
         let change = TagChange { add: self.tags(source), ..TagChange::default() };
-        let ask = Ask::new("tag", Subject::Data(knit_id.clone()));
+        let ask = Ask::order("tag", Subject::Data(knit_id.clone()));
         let tagged = self.client.change::<DataDetail>(&ask, Method::PUT, &["data", &knit_id], Some(&change)).await;
         match tagged {
             Ok(data) => Ok(output::json(&data)?),
@@ -87,7 +87,7 @@ impl Push<'_> {
         }
         let Outgoing { body, packing } = outgoing::start(source.to_owned(), contents, progress.clone());
         let sent = body.sent();
-        let ask = Ask::new("upload", Subject::AnyData);
+        let ask = Ask::order("upload", Subject::AnyData);
         let request = self
             .client
             .post(&["data"])?

@@ -33,7 +33,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     super::refuse_reserved("--add", &add)?;
     super::refuse_reserved("--remove", &remove)?;
     let change = TagChange { add, remove, remove_key };
-    let ask = Ask::new("tag", Subject::Data(knit_id.clone()));
+    let ask = Ask::order("tag", Subject::Data(knit_id.clone()));
     let tagged: DataDetail = session.client()?.change(&ask, Method::PUT, &["data", &knit_id], Some(&change)).await?;
     // The original prints nothing on standard output here, and scripts may count on that.
     session.log.line(format_args!("tagged:\n{}", output::pretty(&tagged)?.trim_end()));

@@ -32,6 +32,7 @@ enum Direction {
 }
 
 /// A node below another, and the path by which it hangs there.
+#[derive(Clone, Copy)]
 struct Branch<'a> {
     path: &'a str,
     node: Node<'a>,
@@ -39,7 +40,8 @@ struct Branch<'a> {
 
 #[derive(Clone, Copy)]
 enum Node<'a> {
-    Run(&'a LineageRun),
+    /// Reached from this Data.
+    Run(&'a LineageRun, &'a LineageData),
     Data(&'a LineageData),
     /// Shown beside the way, not followed.
     Sibling(&'a LineageData),
@@ -60,10 +62,10 @@ impl<'a> Tree<'a> {
         let mut consumers: HashMap<&str, Vec<Branch<'_>>> = HashMap::new();
         for run in &index.graph.runs {
             for (path, data) in made(index, run) {
-                producers.insert(data.knit_id.as_str(), Branch { path, node: Node::Run(run) });
+                producers.insert(data.knit_id.as_str(), Branch { path, node: Node::Run(run, data) });
             }
             for (path, data) in taken(index, run) {
-                consumers.entry(&data.knit_id).or_default().push(Branch { path, node: Node::Run(run) });
+                consumers.entry(&data.knit_id).or_default().push(Branch { path, node: Node::Run(run, data) });
             }
         }
         let cut = index.graph.cut.iter().map(String::as_str).collect();
@@ -78,7 +80,7 @@ impl<'a> Tree<'a> {
         while let Some((branch, indent, is_last)) = pending.pop() {
             let (fork, below) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
             let (text, is_new) = match branch.node {
-                Node::Run(run) => (self.run(run), self.drawn.insert(run.run_id.as_str())),
+                Node::Run(run, _) => (self.run(run), self.drawn.insert(run.run_id.as_str())),
                 Node::Data(data) | Node::Sibling(data) => (self.data(data), true),
             };
             let again = if is_new { "" } else { " (see above)" };
@@ -92,7 +94,7 @@ impl<'a> Tree<'a> {
 
     fn beyond(&self, node: Node<'a>, direction: Direction) -> Vec<Branch<'a>> {
         match node {
-            Node::Run(run) => self.beyond_run(run, direction),
+            Node::Run(run, from) => self.beyond_run(run, from, direction),
             Node::Data(data) => self.beyond_data(data, direction),
             Node::Sibling(_) => Vec::new(),
         }
@@ -100,29 +102,29 @@ impl<'a> Tree<'a> {
 
     fn beyond_data(&self, data: &LineageData, direction: Direction) -> Vec<Branch<'a>> {
         let id = data.knit_id.as_str();
-        let again = |branch: &Branch<'a>| Branch { path: branch.path, node: branch.node };
         match direction {
-            Direction::Up => self.producers.get(id).map(again).into_iter().collect(),
-            Direction::Down => self.consumers.get(id).into_iter().flatten().map(again).collect(),
+            Direction::Up => self.producers.get(id).copied().into_iter().collect(),
+            Direction::Down => self.consumers.get(id).cloned().unwrap_or_default(),
         }
     }
 
     /// What the walk goes on to, and then what else belongs to the Run.
-    fn beyond_run(&self, run: &'a LineageRun, direction: Direction) -> Vec<Branch<'a>> {
-        let followed = |(path, data)| Branch { path, node: Node::Data(data) };
-        let beside = |(path, data)| Branch { path, node: Node::Sibling(data) };
+    fn beyond_run(&self, run: &'a LineageRun, from: &LineageData, direction: Direction) -> Vec<Branch<'a>> {
         let (taken, made) = (taken(self.index, run), made(self.index, run));
-        match direction {
-            Direction::Up => taken.map(followed).chain(made.map(beside)).collect(),
-            Direction::Down => made.map(followed).chain(taken.map(beside)).collect(),
-        }
+        let (followed, beside) = match direction {
+            Direction::Up => (taken, made),
+            Direction::Down => (made, taken),
+        };
+        let followed = followed.into_iter().map(|(path, data)| Branch { path, node: Node::Data(data) });
+        let others = beside.into_iter().filter(|(_, data)| data.knit_id != from.knit_id);
+        followed.chain(others.map(|(path, data)| Branch { path, node: Node::Sibling(data) })).collect()
     }
 
     fn place(&self, branch: &Branch<'_>) -> String {
         let path = self.paint.faint(branch.path);
         match branch.node {
             Node::Sibling(_) => format!("{} {path} ", self.paint.faint("beside")),
-            Node::Run(_) | Node::Data(_) => format!("{path} "),
+            Node::Run(..) | Node::Data(_) => format!("{path} "),
         }
     }
 
@@ -134,7 +136,7 @@ impl<'a> Tree<'a> {
         let transient = data.tags.iter().find(|tag| tag.key == "knit#transient");
         text.extend(transient.map(|tag| format!("  ({})", self.paint.status(&tag.value))));
         if self.cut.contains(data.knit_id.as_str()) {
-            text.push_str("  ... goes on; see `-n all`");
+            text.push_str("  (more: -n all)");
         }
         text
     }
@@ -189,5 +191,60 @@ impl Paint {
             "running" | "starting" | "processing" => self.with("36", status),
             _ => self.faint(status),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use knit_schemas::api::LineageGraph;
+
+    use super::*;
+
+    fn graph() -> LineageGraph {
+        let data = |id: &str| LineageData { knit_id: id.to_owned(), tags: Vec::new() };
+        let edge = |id: &str| knit_schemas::api::LineageEdge { path: "/p".to_owned(), knit_id: id.to_owned() };
+        let run = |id: &str, from: &str, to: &str| LineageRun {
+            run_id: id.to_owned(),
+            status: "done".to_owned(),
+            updated_at: knit_schemas::instant::Instant::from_unix_ms(0).unwrap(),
+            exit: None,
+            plan_id: String::new(),
+            inputs: vec![edge(from)],
+            outputs: vec![edge(to)],
+            log: None,
+        };
+        LineageGraph {
+            start: "a".to_owned(),
+            data: vec![data("a"), data("b"), data("c"), data("d")],
+            runs: vec![run("ab", "a", "b"), run("ac", "a", "c"), run("bd", "b", "d")],
+            ..LineageGraph::default()
+        }
+    }
+
+    fn drawn(graph: &LineageGraph, is_coloured: bool) -> String {
+        let mut text = Vec::new();
+        draw(&Index::new(graph), is_coloured, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn branches_hang_where_they_grow() {
+        let expected = "\
+Data a
+used by
+├─ /p Run ab  done  (unknown Plan)
+│  └─ /p Data b
+│     └─ /p Run bd  done  (unknown Plan)
+│        └─ /p Data d
+└─ /p Run ac  done  (unknown Plan)
+   └─ /p Data c
+";
+        assert_eq!(drawn(&graph(), false), expected);
+    }
+
+    #[test]
+    fn colours_are_there_only_where_they_are_wanted() {
+        assert!(drawn(&graph(), true).contains("\u{1b}[32mdone\u{1b}[0m"));
+        assert!(!drawn(&graph(), false).contains('\u{1b}'));
     }
 }

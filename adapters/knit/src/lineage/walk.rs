@@ -81,7 +81,7 @@ impl Walk<'_> {
         if !self.known_runs.insert(run_id.to_owned()) {
             return Ok(Vec::new());
         }
-        let ask = Ask::new("trace", Subject::Run(run_id.to_owned()));
+        let ask = Ask::question("trace", Subject::Run(run_id.to_owned()));
         let run: RunDetail = self.client.get(&ask, &["runs", run_id], Query::new()).await?;
         let ids = |points: &[knit_schemas::api::RunMountpoint]| {
             points.iter().map(|point| point.knit_id.clone()).filter(|id| !id.is_empty()).collect::<Vec<_>>()
@@ -104,7 +104,7 @@ impl Walk<'_> {
         if self.places.contains_key(knit_id) {
             return Ok(());
         }
-        let ask = Ask::new("trace", Subject::Data(knit_id.to_owned()));
+        let ask = Ask::question("trace", Subject::Data(knit_id.to_owned()));
         let query = vec![("tag", format!("knit#id:{knit_id}"))];
         let found: Vec<DataDetail> = self.client.get(&ask, &["data"], query).await?;
         let Some(data) = found.into_iter().next() else {

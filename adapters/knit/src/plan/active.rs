@@ -33,7 +33,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         YesOrNo::Yes => ("activate", Method::PUT),
         YesOrNo::No => ("deactivate", Method::DELETE),
     };
-    let ask = Ask::new(verb, Subject::Plan(plan_id.clone()));
+    let ask = Ask::order(verb, Subject::Plan(plan_id.clone()));
     let plan: PlanDetail = session.client()?.change(&ask, method, &["plans", &plan_id, "active"], None::<&()>).await?;
     Ok(output::json(&plan)?)
 }

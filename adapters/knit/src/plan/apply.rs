@@ -28,7 +28,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     for warning in &parsed.warnings {
         output::say(format_args!("warning: {}: {warning}", arguments.file.display()));
     }
-    let ask = Ask::new("register", Subject::NewPlan);
+    let ask = Ask::order("register", Subject::NewPlan);
     let plan: PlanDetail = session.client()?.change(&ask, Method::POST, &["plans"], Some(&parsed.spec)).await?;
     Ok(output::json(&plan)?)
 }

@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let ask = Ask::new("find", Subject::AnyPlan);
+    let ask = Ask::question("find", Subject::AnyPlan);
     let body = session.client()?.get_bytes(&ask, &["plans"], query(&arguments)).await?;
     output::json_array(&body, |_: &PlanDetail| true)?.map_err(|source| Error::Unintelligible { ask, source })
 }

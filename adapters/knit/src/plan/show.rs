@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let client = session.client()?;
-    let ask = Ask::new("show", Subject::Plan(arguments.plan_id.clone()));
+    let ask = Ask::question("show", Subject::Plan(arguments.plan_id.clone()));
     let plan: PlanDetail = client.get(&ask, &["plans", &arguments.plan_id], Query::new()).await?;
     output::json(&plan)?;
     if !plan.inputs.is_empty() {
@@ -33,7 +33,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
 
 /// What the Plan finds; an original server cannot tell.
 async fn matches(client: &Client, plan_id: &str) -> Result<Option<PlanMatches>, Error> {
-    let ask = Ask::new("explain", Subject::Plan(plan_id.to_owned()));
+    let ask = Ask::question("explain", Subject::Plan(plan_id.to_owned()));
     match client.get(&ask, &["plans", plan_id, "matches"], Query::new()).await {
         Ok(matches) => Ok(Some(matches)),
         Err(Error::Refused(refusal)) if matches!(refusal.status, 404 | 405) => Ok(None),
@@ -58,7 +58,8 @@ fn notes(plan: &PlanDetail, matches: Option<&PlanMatches>) -> Vec<String> {
 /// Why an input finds nothing, and what would change that.
 fn unfed(input: &InputMatches) -> Vec<String> {
     let path = &input.path;
-    let missing: Vec<String> = input.missing.iter().map(|tag| format!("`{tag}`")).collect();
+    let missing = if input.missing.is_empty() { &input.tags } else { &input.missing };
+    let missing: Vec<String> = missing.iter().map(|tag| format!("`{tag}`")).collect();
     let missing = missing.join(", ");
     let mut notes = match (&input.nearest, input.producible) {
         (_, true) => vec![format!("note: input {path} has no Data yet; the output of another Plan will fit")],

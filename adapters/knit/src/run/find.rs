@@ -50,7 +50,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         }
     }
     query.extend(range_query(since, duration)?);
-    let ask = Ask::new("find", Subject::AnyRun);
+    let ask = Ask::question("find", Subject::AnyRun);
     let body = session.client()?.get_bytes(&ask, &["runs"], query).await?;
     output::json_array(&body, |_: &RunDetail| true)?.map_err(|source| Error::Unintelligible { ask, source })
 }

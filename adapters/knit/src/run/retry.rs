@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let run_id = arguments.run_id;
-    let ask = Ask::new("retry", Subject::Run(run_id.clone()));
+    let ask = Ask::order("retry", Subject::Run(run_id.clone()));
     session.client()?.command(&ask, Method::PUT, &["runs", &run_id, "retry"]).await?;
     session.log.line(format_args!("Run `{run_id}` will run again"));
     Ok(())

@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let run_id = arguments.run_id;
-    let ask = Ask::new("remove", Subject::Run(run_id.clone()));
+    let ask = Ask::order("remove", Subject::Run(run_id.clone()));
     session.client()?.command(&ask, Method::DELETE, &["runs", &run_id]).await?;
     session.log.line(format_args!("Run `{run_id}` and the Data it made are removed"));
     Ok(())

@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
 }
 
 async fn show(client: &Client, run_id: &str) -> Result<(), Error> {
-    let ask = Ask::new("show", Subject::Run(run_id.to_owned()));
+    let ask = Ask::question("show", Subject::Run(run_id.to_owned()));
     let run: RunDetail = client.get(&ask, &["runs", run_id], Query::new()).await?;
     output::json(&run)?;
     if let ("failed" | "aborting", Some(exit)) = (run.status.as_str(), &run.exit) {
@@ -68,7 +68,7 @@ fn reason(exit: &Exit) -> String {
 }
 
 async fn show_attempt(client: &Client, run_id: &str, number: u32) -> Result<(), Error> {
-    let ask = Ask::new("show the attempts of", Subject::Run(run_id.to_owned()));
+    let ask = Ask::question("show", Subject::AttemptsOf(run_id.to_owned()));
     let attempts: Vec<Attempt> = client.get(&ask, &["runs", run_id, "attempts"], Query::new()).await?;
     let Some(attempt) = attempts.iter().find(|attempt| attempt.attempt == number) else {
         let reason = format!("it has {} attempts, but not number {number}", attempts.len());
@@ -82,7 +82,7 @@ async fn show_attempt(client: &Client, run_id: &str, number: u32) -> Result<(), 
 }
 
 async fn show_log(client: &Client, run_id: &str, attempt: Option<u32>, follow: bool) -> Result<(), Error> {
-    let ask = Ask::new("show", Subject::LogOf(run_id.to_owned()));
+    let ask = Ask::question("show", Subject::LogOf(run_id.to_owned()));
     let response = client.stream(&ask, log_url(client, run_id, attempt, follow)?).await?;
     copy(&ask, response).await
 }

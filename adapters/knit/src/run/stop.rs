@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let Arguments { fail, run_id } = arguments;
     let operation = if fail { "abort" } else { "tearoff" };
-    let ask = Ask::new("stop", Subject::Run(run_id.clone()));
+    let ask = Ask::order("stop", Subject::Run(run_id.clone()));
     session.client()?.command(&ask, Method::PUT, &["runs", &run_id, operation]).await?;
     let end = if fail { "failed" } else { "done" };
     session.log.line(format_args!("Run `{run_id}` is stopping and will be {end}"));

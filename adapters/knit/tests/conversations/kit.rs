@@ -92,7 +92,7 @@ impl Conversation {
     fn new(words: &[&str], output: &Output, home: &Path) -> Self {
         let text = |bytes: &[u8]| steady(&String::from_utf8_lossy(bytes), home);
         Self {
-            words: words.join(" "),
+            words: steady(&words.join(" "), home),
             code: output.status.code().unwrap_or(-1),
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
