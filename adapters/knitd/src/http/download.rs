@@ -32,17 +32,24 @@ pub(super) async fn send(State(api): State<Api>, named: Named) -> Result<Respons
     let place = api.transfers.begin()?;
     let reader = api.transfers.open_reader(&api.app, &request::cause(), id).await?;
     let archive = api.app.runtime().send(reader.volume()).await?;
-    let body = Body::new(StreamBody::new(frames(archive, (reader, place))));
+    let end = async move {
+        reader.close().await;
+        drop(place);
+    };
+    let body = Body::new(StreamBody::new(frames(archive, end)));
     let mut response = reply::with_type(StatusCode::OK, TAR_GZIP, body);
     response.headers_mut().insert(TRAILER, HeaderValue::from_static("X-Checksum-Md5"));
     Ok(response)
 }
 
-/// The frames of a body: the archive, then its checksum. `held` is kept until the last, or until the
-/// client is gone and the body is dropped.
-fn frames<H: Send>(archive: ArchiveStream, held: H) -> impl Stream<Item = Result<Frame<Bytes>, Broken>> + Send {
-    stream::unfold(Some((archive, held)), |state| async move {
-        let (mut archive, held) = state?;
+/// The frames of a body: the archive, then its checksum. `end` is awaited before the last of them, or
+/// dropped when the client is gone.
+fn frames(
+    archive: ArchiveStream,
+    end: impl Future<Output = ()> + Send,
+) -> impl Stream<Item = Result<Frame<Bytes>, Broken>> + Send {
+    stream::unfold(Some((archive, end)), |state| async move {
+        let (mut archive, end) = state?;
         let (frame, more) = match archive.next().await {
             Some(Ok(ArchivePart::Bytes(bytes))) => (Ok(Frame::data(bytes)), true),
             Some(Ok(ArchivePart::End { md5 })) => (checksum(&md5), false),
@@ -52,7 +59,11 @@ fn frames<H: Send>(archive: ArchiveStream, held: H) -> impl Stream<Item = Result
             }
             None => (Err("the archive ended without its checksum".into()), false),
         };
-        Some((frame, more.then_some((archive, held))))
+        if more {
+            return Some((frame, Some((archive, end))));
+        }
+        end.await;
+        Some((frame, None))
     })
 }
 
@@ -67,7 +78,7 @@ mod tests {
     use knit_runtime::port::Fault;
 
     async fn sent(parts: Vec<Result<ArchivePart, Fault>>) -> Vec<Result<Frame<Bytes>, Broken>> {
-        frames(Box::pin(stream::iter(parts)), ()).collect().await
+        frames(Box::pin(stream::iter(parts)), std::future::ready(())).collect().await
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use ::http::StatusCode;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use knit_domain::event::run::OutputData;
 use knit_domain::id::{RunId, WorkerName};
 use knit_domain::run::{RunRecord, Status};
@@ -77,7 +77,7 @@ async fn existing(api: &Api, id: RunId) -> Result<RunRecord, Problem> {
 async fn live(api: &Api, run: &RunRecord, log: &OutputData) -> Result<Response, Problem> {
     let worker = run.worker_name.clone().unwrap_or_else(|| WorkerName::of(run.id, run.attempt));
     match api.app.runtime().follow_log(&worker, &log.volume_ref).await {
-        Ok(text) => Ok(stream(text, ())),
+        Ok(text) => Ok(pieces(text, std::future::ready(()))),
         Err(ReadError::Missing { .. }) => Err(Problem::unavailable("the Worker has not begun its log yet")),
         Err(error) => Err(error.into()),
     }
@@ -87,17 +87,23 @@ async fn live(api: &Api, run: &RunRecord, log: &OutputData) -> Result<Response, 
 async fn stored(api: &Api, log: &OutputData) -> Result<Response, Problem> {
     let reader = api.transfers.open_reader(&api.app, &request::cause(), log.knit_id).await?;
     match api.app.runtime().read_log(reader.volume()).await {
-        Ok(text) => Ok(stream(text, reader)),
+        Ok(text) => Ok(pieces(text, reader.close())),
         Err(ReadError::Missing { .. }) => Ok(reply::with_type(StatusCode::OK, OCTET_STREAM, Body::empty())),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Sends each piece as soon as it is there; `held` is kept until the last.
-fn stream<H: Send + 'static>(text: LogStream, held: H) -> Response {
-    let text = text.map(move |piece| {
-        let _ = &held;
-        piece.inspect_err(|fault| tracing::error!("a log breaks off: {fault}"))
+/// Sends each piece as soon as it is there. `end` is awaited behind the last, or dropped when the client is
+/// gone.
+fn pieces(text: LogStream, end: impl Future<Output = ()> + Send + 'static) -> Response {
+    let pieces = stream::unfold((text, end), |(mut text, end)| async move {
+        match text.next().await {
+            Some(piece) => Some((piece.inspect_err(|fault| tracing::error!("a log breaks off: {fault}")), (text, end))),
+            None => {
+                end.await;
+                None
+            }
+        }
     });
-    reply::with_type(StatusCode::OK, OCTET_STREAM, Body::from_stream(text))
+    reply::with_type(StatusCode::OK, OCTET_STREAM, Body::from_stream(pieces))
 }

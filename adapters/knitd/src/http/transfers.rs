@@ -14,12 +14,15 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use super::problem::Problem;
-use crate::app::{App, OpenTransfer};
+use crate::app::{App, FRESHNESS_WAIT, OpenTransfer};
 use crate::command::{Cause, CommandError, Done};
 
 /// Transfers at once; further ones are asked to come again. Each unpacks or packs an archive on a thread
 /// of its own and holds some buffers, so this bounds both threads and memory (a few MiB each).
 const TRANSFERS_MAX: usize = 64;
+/// How long the end of an answer waits until the end of its transfer is recorded: the client has
+/// everything already, so no longer than any reply waits for the projections.
+const CLOSE_WAIT: Duration = FRESHNESS_WAIT;
 /// First pause before an end is tried to be recorded again; it doubles up to [`RECORD_PAUSE_MAX`].
 const RECORD_PAUSE: Duration = Duration::from_millis(500);
 /// Longest such pause: how long after a database came back an orphaned Run or agent may linger.
@@ -60,7 +63,7 @@ impl Transfers {
     /// 404 when there is no such Data; 500 when the log cannot be reached.
     pub(super) async fn open_reader(&self, app: &App, cause: &Cause, id: KnitId) -> Result<Reader, Problem> {
         let open = app.open_reader(cause, id).await?;
-        Ok(Reader { open, cause: cause.clone(), app: app.clone(), transfers: self.clone() })
+        Ok(Reader { open, cause: cause.clone(), app: app.clone(), transfers: self.clone(), closing: None })
     }
 
     /// Waits until no transfer is under way, at most `limit`.
@@ -78,6 +81,7 @@ pub(super) struct Reader {
     cause: Cause,
     app: App,
     transfers: Transfers,
+    closing: Option<JoinHandle<()>>,
 }
 
 impl Reader {
@@ -85,14 +89,31 @@ impl Reader {
     pub(super) fn volume(&self) -> &VolumeRef {
         &self.open.volume
     }
+
+    /// Closes the agent and waits, for a bounded time, until that is recorded. Whoever then reads the end of
+    /// the answer may delete the Data at once.
+    pub(super) async fn close(mut self) {
+        let mut closing = self.begin_closing();
+        if tokio::time::timeout(CLOSE_WAIT, &mut closing).await.is_err() {
+            tracing::warn!(agent = %self.open.agent, "a transfer has ended, but that is not recorded yet");
+        }
+        self.closing = Some(closing);
+    }
+
+    fn begin_closing(&self) -> JoinHandle<()> {
+        let (app, cause, agent) = (self.app.clone(), self.cause.clone(), self.open.agent.clone());
+        self.transfers.spawn(async move {
+            until_recorded(|| app.close_agent(&cause, &agent, AgentClosure::Finished)).await;
+        })
+    }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        let (app, cause, agent) = (self.app.clone(), self.cause.clone(), self.open.agent.clone());
-        self.transfers.spawn(async move {
-            until_recorded(|| app.close_agent(&cause, &agent, AgentClosure::Finished)).await;
-        });
+        // Closing twice is harmless: a client may vanish while it is waited for.
+        if self.closing.is_none() {
+            self.begin_closing();
+        }
     }
 }
 

@@ -249,6 +249,8 @@ async fn log_04_the_stored_log_is_read_when_the_run_is_over() {
             assert_eq!(String::from_utf8(log.body).unwrap(), format!("/log of {run}"));
         }
     }
+    // Nobody reads it any more when its reader has the end.
+    world.call("DELETE", &target).await.expect(204);
 }
 
 #[tokio::test]

@@ -233,6 +233,18 @@ async fn a_client_that_goes_away_leaves_no_agent_open() {
 }
 
 #[tokio::test]
+async fn what_was_just_downloaded_can_be_deleted_at_once() {
+    let world = World::new().await;
+    for _ in 0..10 {
+        let id = world.push(&[]).await;
+        download(&world, &id).await.expect(200);
+        let root = world.get(&format!("/api/runs?knitIdOutput={id}")).await.json();
+        let root = root[0]["runId"].as_str().unwrap().to_owned();
+        world.call("DELETE", &format!("/api/runs/{root}")).await.expect(204);
+    }
+}
+
+#[tokio::test]
 async fn a_data_that_is_being_read_is_not_deleted() {
     let world = World::new().await;
     let id = world.push(&[]).await;
