@@ -32,8 +32,9 @@ const PORTS_MAX: usize = 5;
 /// Users that may run the server when the tests run as root.
 const ORDINARY_USERS: [&str; 2] = ["postgres", "nobody"];
 
-/// Runs the server, and stops it and removes its directory when standard input ends. Signals to the
-/// terminal's group are ignored, so that the cleaning is done also after Ctrl-C.
+/// Runs the server, and stops it and removes its directory when standard input ends. It is stopped at
+/// once: what is thrown away need not be written out first. Signals to the terminal's group are
+/// ignored, so that the cleaning is done also after Ctrl-C.
 const WATCH: &str = r#"trap '' INT TERM HUP
 postgres=$1; directory=$2; shift 2
 "$postgres" -D "$directory/data" "$@" >"$directory/log" 2>&1 </dev/null &

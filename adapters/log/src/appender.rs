@@ -52,9 +52,16 @@ impl Unwritten {
         Self { error, outcome_open: false }
     }
 
-    /// Nothing was recorded if the database itself says so; if the connection broke, who knows.
-    pub(crate) fn open(error: sqlx::Error) -> Self {
+    /// Nothing was recorded if the server itself says so; if the connection broke, who knows.
+    pub(crate) fn unless_answered(error: sqlx::Error) -> Self {
         let outcome_open = Trouble::of(&error) == Trouble::Connection;
+        Self { error, outcome_open }
+    }
+
+    /// A commit to a file failed. Unless there was no room for it, what has reached the disk is only
+    /// known when the file is opened again.
+    pub(crate) fn unless_full(error: sqlx::Error) -> Self {
+        let outcome_open = Trouble::of(&error) != Trouble::DiskFull;
         Self { error, outcome_open }
     }
 }
@@ -180,7 +187,7 @@ impl Tries {
         }
         let trouble = Trouble::of(&error);
         let may_help = match trouble {
-            Trouble::Connection | Trouble::Duplicate => true,
+            Trouble::Connection | Trouble::Race => true,
             Trouble::Content | Trouble::DiskFull | Trouble::Other => false,
         };
         if may_help && Instant::now() + self.pause < self.deadline {

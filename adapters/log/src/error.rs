@@ -270,7 +270,7 @@ impl Fault {
         match Trouble::of(&source) {
             Trouble::DiskFull => Self::DiskFull { doing, source },
             Trouble::Connection => Self::Unreachable { doing, source },
-            Trouble::Content | Trouble::Duplicate | Trouble::Other => Self::Database { doing, source },
+            Trouble::Content | Trouble::Race | Trouble::Other => Self::Database { doing, source },
         }
     }
 }
@@ -280,8 +280,8 @@ impl Fault {
 pub(crate) enum Trouble {
     /// The connection or the server is gone: a new connection may help, and the outcome is open.
     Connection,
-    /// A unique key exists already: somebody else was faster, or wrote past the appender.
-    Duplicate,
+    /// Somebody else was faster, or wrote past the appender: looking again helps.
+    Race,
     /// The database does not take one of the values.
     Content,
     /// No room on the disk.
@@ -312,7 +312,8 @@ impl Trouble {
     fn of_code(code: &str) -> Self {
         match code {
             "53100" | "13" => Self::DiskFull,
-            "23505" | "1555" | "2067" => Self::Duplicate,
+            // Unique keys that exist, and transactions that could not be put in an order.
+            "23505" | "1555" | "2067" | "40001" | "40P01" => Self::Race,
             // Shutdown, crash and start of the server, broken connections, no free connection slot.
             "57P01" | "57P02" | "57P03" | "53300" => Self::Connection,
             _ if code.len() == 5 && code.starts_with("08") => Self::Connection,
@@ -336,8 +337,9 @@ mod tests {
         for (code, trouble) in [
             ("53100", Trouble::DiskFull),
             ("13", Trouble::DiskFull),
-            ("23505", Trouble::Duplicate),
-            ("2067", Trouble::Duplicate),
+            ("23505", Trouble::Race),
+            ("2067", Trouble::Race),
+            ("40001", Trouble::Race),
             ("57P01", Trouble::Connection),
             ("08006", Trouble::Connection),
             ("22021", Trouble::Content),

@@ -195,8 +195,7 @@ impl Log {
         let count = i32::try_from(chunks.len()).unwrap_or(i32::MAX);
         for (bytes, chunk) in chunks.iter().zip(0..) {
             let chunk = Chunk { id, meta, chunk, chunks: count, bytes };
-            let saved = self.inner.backend.save_chunk(&chunk).await;
-            saved.map_err(|error| Fault::of("saving a snapshot", error))?;
+            patiently("saving a snapshot", || self.inner.backend.save_chunk(&chunk)).await?;
         }
         Ok(())
     }

@@ -38,7 +38,9 @@ const POOLED_CONNECTIONS: u32 = 2;
 
 /// How the server treats our connections. They run few statements, each over and over, and each is a
 /// walk along one index.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 6] = [
+    // A batch that lost the race for the head must see so, instead of failing as not serialisable.
+    ("default_transaction_isolation", r"read\ committed"),
     // How long a process that stopped between two statements may hold the lock of the head.
     ("idle_in_transaction_session_timeout", "10s"),
     // Planning these statements takes longer than running them, so each is planned once …
@@ -82,6 +84,11 @@ impl Postgres {
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.listen(sql::CHANNEL).await?;
         Ok(listener)
+    }
+
+    /// Whether the connection that listens still has somebody to listen to.
+    pub(crate) async fn ask_listener(listener: &mut PgListener) -> Result<(), sqlx::Error> {
+        sqlx::query(sql::NOTHING).execute(listener).await.map(drop)
     }
 
     pub(crate) async fn head(&self) -> Result<Head, sqlx::Error> {

@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The longest pause between tries.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
+/// How long one answer may take, a page or a chunk. A machine that vanished does not close its
+/// connections, and without a limit those who wait for it would wait for ever.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Takes stored events one by one, and says when to stop.
 pub(crate) type Visit<'v> = dyn FnMut(StoredEvent) -> ControlFlow<()> + Send + 'v;
@@ -207,7 +210,8 @@ pub(crate) async fn patiently<T, F: Future<Output = Result<T, sqlx::Error>>>(
     let deadline = Instant::now() + PATIENCE;
     let mut pause = PAUSE_MIN;
     loop {
-        match ask().await {
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, ask()).await;
+        match answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(answer) => return Ok(answer),
             Err(error) if Trouble::of(&error) == Trouble::Connection && Instant::now() + pause < deadline => {
                 tokio::time::sleep(pause).await;

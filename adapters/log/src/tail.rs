@@ -112,10 +112,20 @@ async fn listen_once(
     loop {
         match tokio::time::timeout(POLL_INTERVAL, listener.try_recv()).await {
             Ok(Ok(Some(notification))) => heed(&listener, notification.payload(), newest),
-            Ok(Ok(None)) | Err(_) => look_and_go_on(backend, newest).await,
+            Ok(Ok(None)) => look_and_go_on(backend, newest).await,
             Ok(Err(error)) => return Err(error),
+            Err(_quiet) => {
+                look_and_go_on(backend, newest).await;
+                check_that_it_lives(&mut listener).await?;
+            }
         }
     }
+}
+
+/// A connection to a machine that vanished stays silent like one on which nothing happens.
+async fn check_that_it_lives(listener: &mut PgListener) -> Result<(), sqlx::Error> {
+    let answer = tokio::time::timeout(POLL_INTERVAL, Postgres::ask_listener(listener)).await;
+    answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(drop)
 }
 
 async fn look_and_go_on(backend: &Backend, newest: &watch::Sender<Position>) {

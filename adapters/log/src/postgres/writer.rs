@@ -54,7 +54,7 @@ impl Writer {
         let attempt = transact(&mut connection, questions, judge);
         let outcome = match tokio::time::timeout(BATCH_TIMEOUT, attempt).await {
             Ok(outcome) => outcome,
-            Err(_elapsed) => Err(Unwritten::open(sqlx::Error::PoolTimedOut)),
+            Err(_elapsed) => Err(Unwritten::unless_answered(sqlx::Error::PoolTimedOut)),
         };
         // A connection that has failed may be in the middle of anything: the next batch gets a new one.
         if outcome.is_ok() {
@@ -70,14 +70,14 @@ async fn transact(
     judge: &mut Judge<'_, '_>,
 ) -> Result<(), Unwritten> {
     let answers = ask(connection, questions).await.map_err(Unwritten::certain)?;
-    if write(connection, &judge(answers)).await.map_err(Unwritten::open)? {
+    if write(connection, &judge(answers)).await.map_err(Unwritten::unless_answered)? {
         return Ok(());
     }
     let mut transaction = connection.begin().await.map_err(Unwritten::certain)?;
     sqlx::query(sql::LOCK_HEAD).execute(&mut *transaction).await.map_err(Unwritten::certain)?;
     let answers = ask(&mut transaction, questions).await.map_err(Unwritten::certain)?;
     write(&mut transaction, &judge(answers)).await.map_err(Unwritten::certain)?;
-    transaction.commit().await.map_err(Unwritten::open)
+    transaction.commit().await.map_err(Unwritten::unless_answered)
 }
 
 async fn ask(connection: &mut PgConnection, questions: &Questions) -> Result<Answers, sqlx::Error> {

@@ -59,9 +59,10 @@ pub(super) const POSITIONS: &str = "
 SELECT position FROM entity_events WHERE kind = ?1 AND id = ?2 AND position > ?3 ORDER BY position LIMIT ?4";
 pub(super) const ATTACHMENT: &str = "SELECT bytes FROM attachments WHERE sha256 = ?1";
 
+/// A chunk whose answer was lost is sent again, and is there already.
 pub(super) const SAVE_CHUNK: &str = "
 INSERT INTO log_snapshots (id, chunk, name, revision, position, chain, chunks, bytes)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id, chunk) DO NOTHING";
 pub(super) const WHOLE_SNAPSHOTS: &str = "
 SELECT id, position, chain FROM log_snapshots WHERE name = ?1 AND revision = ?2
  GROUP BY id, position, chain, chunks HAVING count(*) = chunks ORDER BY position DESC, id LIMIT ?3";

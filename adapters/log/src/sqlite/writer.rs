@@ -48,7 +48,7 @@ impl Writer {
             return transaction.rollback().await.map_err(Unwritten::certain);
         }
         write(&mut transaction, &changes).await.map_err(Unwritten::certain)?;
-        transaction.commit().await.map_err(Unwritten::open)
+        transaction.commit().await.map_err(Unwritten::unless_full)
     }
 
     /// Runs one statement in its turn; how many rows it changed.
