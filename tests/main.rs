@@ -1,3 +1,24 @@
 //! Promises that are kept by running both programs from outside, one module for each kind of promise.
 
+// Says to the lints what the whole of this is: here an unwrap is a proof by running.
+#![cfg(test)]
+
+mod main_job;
+
+mod endings;
+mod planning;
+mod retrying;
+mod stopping;
+
+mod wire;
+
+mod demonstration;
+
+mod bad_archives;
+mod bad_plans;
+mod bad_requests;
+
+mod crashes;
+mod full_disk;
+
 mod architecture;

@@ -32,6 +32,7 @@ pub struct Setup {
     arguments: Vec<OsString>,
     state_dir: Option<PathBuf>,
     disk_bytes: Option<u64>,
+    address: Option<SocketAddr>,
 }
 
 impl Setup {
@@ -58,6 +59,12 @@ impl Setup {
     #[must_use]
     pub fn on(self, state_dir: &Path) -> Self {
         Self { state_dir: Some(state_dir.to_owned()), ..self }
+    }
+
+    /// The same, listening on one certain address.
+    #[must_use]
+    pub fn listening_on(self, address: SocketAddr) -> Self {
+        Self { address: Some(address), ..self }
     }
 
     /// The same, with the state on a disk of its own that holds so many bytes. Only the server sees the disk,
@@ -105,6 +112,7 @@ impl Setup {
             state_dir,
             arguments: self.arguments,
             disk_bytes: self.disk_bytes,
+            listen: self.address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string()),
             process: None,
             log_read_from: 0,
         }
@@ -118,6 +126,7 @@ pub struct Server {
     state_dir: PathBuf,
     arguments: Vec<OsString>,
     disk_bytes: Option<u64>,
+    listen: String,
     process: Option<Process>,
     /// Where in the log the present process began.
     log_read_from: usize,
@@ -156,7 +165,7 @@ impl Server {
             None => Command::new(program::path("knitd")),
             Some(bytes) => on_a_disk_of(bytes, &self.state_dir),
         };
-        command.args(["--listen", "127.0.0.1:0", "--log", "info,knitd=debug,knit_runtime=debug"]);
+        command.args(["--listen", &self.listen, "--log", "info,knitd=debug,knit_runtime=debug"]);
         command.arg("--state-dir").arg(&self.state_dir).args(&self.arguments);
         command.env_clear().env("PATH", PATH).current_dir(self.home.path());
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
@@ -322,7 +331,10 @@ impl Drop for Server {
             let _ = process.child.kill();
             let _ = process.child.wait();
         }
-        processes::end_all_of(&self.state_dir);
+        // Another server's directory is another server's business, its Workers included.
+        if self.state_dir.starts_with(self.home.path()) {
+            processes::end_all_of(&self.state_dir);
+        }
         let log = self.log();
         open_up(self.home.path());
         if std::thread::panicking() {

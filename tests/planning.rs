@@ -1,0 +1,75 @@
+//! Plans: what they hold, what they wait for, and that they say so.
+
+use knit_tests::plans::PlanFile;
+use knit_tests::workshop::{Workshop, id_of};
+use serde_json::json;
+
+#[test]
+fn a_plan_that_can_never_match_says_so() {
+    let shop = Workshop::open();
+    let plan = shop.apply(
+        &PlanFile::shell("true").input("/in/text", &["type:txet"]).input("/in/digits", &["type:digits", "checked:yes"]),
+    );
+    let near = shop.push(&[("it", "1")], &["type:digits"]);
+    let shown = shop.knit(&["plan", "show", &plan]);
+    let shown = shown.tells("/in/text can never match").tells("`type:txet`");
+    let shown = shown.tells("/in/digits matches no Data").tells(&near).tells("checked:yes");
+    assert_eq!(shown.json()["planId"], json!(plan), "the notes do not disturb the JSON");
+
+    let _ = shop.knit(&["data", "tag", "--add", "checked:yes", &near]);
+    let text = shop.push(&[("it", "a")], &["type:txet"]);
+    shop.only_run_reaches(&plan, "done");
+    let shown = shop.knit(&["plan", "show", &plan]);
+    assert_eq!(shown.stderr, "", "a Plan whose inputs are fed has nothing to explain, {text} fits");
+}
+
+#[test]
+fn an_input_that_another_plan_will_feed_is_told_apart_from_one_that_never_matches() {
+    let shop = Workshop::open();
+    shop.apply(&PlanFile::shell("true").input("/in", &["a:b"]).output("/out", &["is:made"]));
+    let waiting = shop.apply(&PlanFile::shell("true").input("/in", &["is:made"]));
+    let shown = shop.knit(&["plan", "show", &waiting]).tells("the output of another Plan will fit");
+    assert!(!shown.stderr.contains("never"), "{shown}");
+}
+
+#[test]
+fn an_inactive_plan_holds_its_runs_until_it_is_activated() {
+    let shop = Workshop::open();
+    let plan = shop.apply(&PlanFile::shell("true").input("/in", &["a:b"]).with("active", json!(false)));
+    shop.push(&[("it", "x")], &["a:b"]);
+    let run = id_of(&shop.only_run_reaches(&plan, "deactivated"), "runId");
+    let _ = shop.knit(&["plan", "show", &plan]).tells("inactive").tells(&format!("knit plan active yes {plan}"));
+    let active = shop.knit(&["plan", "active", "yes", &plan]).json();
+    assert_eq!(active["active"], json!(true));
+    shop.reaches(&run, "done");
+
+    let _ = shop.knit(&["plan", "active", "no", &plan]);
+    shop.push(&[("it", "y")], &["a:b"]);
+    knit_tests::wait::wait_until("the second Run to be held", || {
+        shop.runs_of(&plan).iter().any(|run| run["status"] == "deactivated")
+    });
+    assert_eq!(shop.run(&run)["status"], "done", "what has ended is not held");
+}
+
+#[test]
+fn an_equivalent_plan_is_refused_and_names_the_one_there_is() {
+    let shop = Workshop::open();
+    let plan = PlanFile::shell("true").input("/in/", &["a:b", "c:d"]);
+    let there = shop.apply(&plan);
+    let same = PlanFile::shell("true").input("/in", &["c:d", "a:b", "a:b"]);
+    let same =
+        same.with("active", json!(false)).with("resources", json!({"cpu": 2})).with("annotations", json!(["x=y"]));
+    let _ = shop.refused(5, &["plan", "apply", &shop.written(&same)]).tells(&there);
+    assert_eq!(shop.knit(&["plan", "find", "--image", "host"]).json().as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_plan_that_would_feed_itself_is_refused() {
+    let shop = Workshop::open();
+    let alone = PlanFile::shell("true").input("/in", &["a:b"]).output("/out", &["a:b", "c:d"]);
+    let _ = shop.refused(5, &["plan", "apply", &shop.written(&alone)]).tells("plan spec conflics with others");
+    shop.apply(&PlanFile::shell("true").input("/in", &["a:b"]).output("/out", &["c:d"]));
+    let back = PlanFile::shell("true").input("/in", &["c:d"]).log(&["a:b"]);
+    let _ = shop.refused(5, &["plan", "apply", &shop.written(&back)]).tells("plan spec conflics with others");
+    assert_eq!(shop.knit(&["plan", "find", "--image", "host"]).json().as_array().map(Vec::len), Some(1));
+}
