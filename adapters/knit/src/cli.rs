@@ -107,7 +107,8 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitStatus {
 }
 
 fn parse(args: Vec<OsString>, environment: &Environment) -> Result<Cli, clap::Error> {
-    let asks_for_help = args.iter().any(|word| word == "--help" || word == "-h" || word == "help");
+    let asks_for_help = args.iter().any(|word| word == "--help" || word == "-h")
+        || args.iter().skip(1).take(2).any(|word| word == "help");
     let mut command = if asks_for_help {
         // Help shows switches as everybody writes them.
         Cli::command().after_help(extension::listing(environment) + EXIT_CODES)

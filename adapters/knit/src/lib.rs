@@ -10,7 +10,7 @@
 //!
 //! The modules, in reading order.
 
-pub mod cli;
+mod cli;
 
 mod data;
 mod init;

@@ -1,7 +1,7 @@
 //! The body of an upload: compressed bytes, and their MD5 as a trailer.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Frame;
 use knit_schemas::api::CHECKSUM_TRAILER;
 use md5::{Digest, Md5};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::pack::{self, Contents};
 use super::{CHANNEL_PIECES, PIECE_BYTES};
@@ -36,19 +36,25 @@ enum Piece {
 pub(crate) struct Outgoing {
     /// To be sent as the request's body.
     pub(crate) body: UploadBody,
-    /// Ends when the archive is complete, cannot be made, or is no longer wanted.
-    pub(crate) packing: tokio::task::JoinHandle<io::Result<()>>,
+    /// Tells how packing ended: the archive is complete, cannot be made, or is no longer wanted.
+    pub(crate) packed: oneshot::Receiver<io::Result<()>>,
 }
 
-/// Starts to pack `root` on a thread.
+/// Starts to pack `root` on a thread. Nobody waits for the thread at the end of the program: it has
+/// nothing to clean up, and it may be stuck on a connection that stands still.
 pub(crate) fn start(root: PathBuf, contents: Contents, progress: Progress) -> Outgoing {
     let (sender, receiver) = mpsc::channel(CHANNEL_PIECES);
-    let packing = tokio::task::spawn_blocking(move || {
+    let (outcome, packed) = oneshot::channel();
+    std::thread::spawn(move || {
         let sink = HashingSink { sender, md5: Md5::new(), pending: Vec::with_capacity(PIECE_BYTES) };
-        let encoder = pack::pack(&root, contents, GzEncoder::new(sink, COMPRESSION), &progress)?;
-        encoder.finish()?.finish()
+        // That nobody wants to know any more is no error.
+        let _ = outcome.send(fill(sink, &root, contents, &progress));
     });
-    Outgoing { body: UploadBody { receiver, sent: Arc::default(), is_complete: false }, packing }
+    Outgoing { body: UploadBody { receiver, sent: Arc::default(), is_complete: false }, packed }
+}
+
+fn fill(sink: HashingSink, root: &Path, contents: Contents, progress: &Progress) -> io::Result<()> {
+    pack::pack(root, contents, GzEncoder::new(sink, COMPRESSION), progress)?.finish()?.finish()
 }
 
 /// Collects bytes into pieces, hashes them, and hands them over; waits while the connection is slow.

@@ -83,9 +83,9 @@ impl Push<'_> {
         let progress = Progress::new(source.display().to_string());
         if progress.is_visible() {
             let (root, bar) = (source.to_owned(), progress.clone());
-            drop(tokio::task::spawn_blocking(move || bar.expect(pack::total_bytes(&root, contents))));
+            std::thread::spawn(move || bar.expect(pack::total_bytes(&root, contents)));
         }
-        let Outgoing { body, packing } = outgoing::start(source.to_owned(), contents, progress.clone());
+        let Outgoing { body, packed } = outgoing::start(source.to_owned(), contents, progress.clone());
         let sent = body.sent();
         let ask = Ask::order("upload", Subject::AnyData);
         let request = self
@@ -99,7 +99,7 @@ impl Push<'_> {
         // When the files are to blame, the broken request is only the consequence. An answer, even a
         // refusal, may come while the thread still waits for the connection: it is not waited for.
         if let Err(Error::ConnectionLost { .. }) = outcome
-            && let Ok(Err(error)) = packing.await
+            && let Ok(Err(error)) = packed.await
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
             return Err(Error::Pack { source_path: source.to_owned(), source: error });

@@ -1,6 +1,6 @@
 //! `knit data push` and `knit data pull`.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::symlink;
 use std::process::Stdio;
 
@@ -231,6 +231,42 @@ fn an_archive_that_leads_outside_is_refused() {
     let place = Place::with(&server);
     insta::assert_snapshot!(place.knit(&["data", "pull", "-x", "d1", "down"]));
     assert_eq!(place.list("down"), [""; 0]);
+}
+
+#[test]
+fn a_server_that_is_slow_to_answer_is_waited_for_and_that_is_said() {
+    let (answer, told) = std::sync::mpsc::channel::<()>();
+    let told = std::sync::Mutex::new(told);
+    let server = Server::start(move |request| {
+        if request.method == "POST" {
+            // Bounded, so that a program that says nothing fails the test instead of hanging it.
+            let _ = told.lock().unwrap().recv_timeout(std::time::Duration::from_secs(20));
+        }
+        storing(request)
+    });
+    let place = Place::with(&server);
+    place.write("corpus/a", "");
+    let mut child =
+        place.command(&["data", "push", "corpus"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.by_ref().any(|line| line.ends_with("waiting for the server...")));
+    answer.send(()).unwrap();
+    assert!(lines.any(|line| line.contains("uploaded as Data `d1`")));
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn ctrl_c_ends_an_upload_that_stands_still() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = Place::new();
+    place.write("big/file", noise(20_000_000));
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut command = place.command(&["data", "push", "big"]);
+    let mut child = command.env("KNIT_SERVER", url).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut connection, _) = listener.accept().unwrap();
+    connection.read_exact(&mut [0; 100_000]).unwrap();
+    interrupt(child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 #[test]
