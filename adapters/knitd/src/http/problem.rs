@@ -311,7 +311,8 @@ impl From<CommandError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let message = self.message();
-        if self.status.is_server_error() {
+        // What only has to wait (503) is everyday life; consoles ask again every few seconds.
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::error!(http.status = self.status.as_u16(), "answered with an error: {message}");
         }
         let mut response = reply::json_with(self.status, &ErrorMessage { message });
