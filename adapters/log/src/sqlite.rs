@@ -59,13 +59,14 @@ impl Sqlite {
             .disable_statement_logging();
         let mut connection = SqliteConnection::connect_with(&options).await.map_err(opening)?;
         migrate(&mut connection).await?;
+        let options = options.create_if_missing(false);
         let readers = SqlitePoolOptions::new()
             .max_connections(readers)
             .test_before_acquire(false)
-            .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
+            .connect_with(options.clone().pragma("query_only", "ON"))
             .await
             .map_err(opening)?;
-        Ok(Self { readers, writer: Writer::new(connection), lock })
+        Ok(Self { readers, writer: Writer::new(connection, options), lock })
     }
 
     pub(crate) async fn close(&self) {

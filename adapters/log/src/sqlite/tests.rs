@@ -1,4 +1,4 @@
-//! The disk is full, which only the database itself can pretend.
+//! The disk is full or failing, which only the database itself can pretend.
 
 use std::path::Path;
 
@@ -52,4 +52,17 @@ async fn a_full_disk_is_a_fault_that_says_so_and_loses_nothing() {
     append(&log, acknowledged).await.unwrap();
     log.close().await;
     assert_eq!(open(directory.path()).await.read(0, 100).await.unwrap().len() as u64, acknowledged + 1);
+}
+
+#[tokio::test]
+async fn a_transaction_that_the_database_ended_by_itself_is_no_trouble_for_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path()).await;
+    let Backend::Sqlite(sqlite) = log.backend() else { panic!("the log is on SQLite") };
+    let trap = "CREATE TEMP TRIGGER trap BEFORE INSERT ON events BEGIN SELECT RAISE(ROLLBACK, 'the disk fails'); END";
+    sqlite.writer.execute(sqlx::query(trap)).await.unwrap();
+    let error = append(&log, 0).await.unwrap_err();
+    assert!(error.to_string().contains("appending events"), "{error}");
+    append(&log, 0).await.unwrap();
+    assert_eq!(log.read(0, 100).await.unwrap().len(), 1);
 }

@@ -7,7 +7,7 @@ use knit_domain::id::EventId;
 use knit_domain::time::Timestamp;
 use serde_json::json;
 use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
 
@@ -18,19 +18,55 @@ use crate::columns::{entity, hash, holder, signed, unsigned};
 
 type Statement<'q> = Query<'q, sqlx::Sqlite, SqliteArguments<'q>>;
 
-/// The connection that writes; none after the log was closed.
+/// The connection that writes.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    connection: Mutex<Option<SqliteConnection>>,
+    options: Box<SqliteConnectOptions>,
+    slot: Mutex<Slot>,
+}
+
+/// What there is to write with.
+#[derive(Debug)]
+enum Slot {
+    Ready(SqliteConnection),
+    /// The last connection failed, or is with somebody who was cut off.
+    Empty,
+    /// The log was closed.
+    Closed,
+}
+
+impl Slot {
+    /// Takes the connection out, or opens another. Whoever does not put it back leaves an empty slot.
+    async fn take(&mut self, options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+        match std::mem::replace(self, Self::Empty) {
+            Self::Ready(connection) => Ok(connection),
+            Self::Empty => SqliteConnection::connect_with(options).await,
+            Self::Closed => {
+                *self = Self::Closed;
+                Err(closed())
+            }
+        }
+    }
+
+    /// Puts a connection back unless it has failed. After an error of the disk SQLite may have rolled back by
+    /// itself; sqlx would count the transaction as open for ever, and refuse every later one.
+    fn put_back<T, E>(&mut self, connection: SqliteConnection, outcome: Result<T, E>) -> Result<T, E> {
+        if outcome.is_ok() {
+            *self = Self::Ready(connection);
+        }
+        outcome
+    }
 }
 
 impl Writer {
-    pub(super) fn new(connection: SqliteConnection) -> Self {
-        Self { connection: Mutex::new(Some(connection)) }
+    /// Writes with `connection`, and after a failure with another that is opened by `options`.
+    pub(super) fn new(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
+        Self { options: Box::new(options), slot: Mutex::new(Slot::Ready(connection)) }
     }
 
     pub(super) async fn close(&self) {
-        if let Some(connection) = self.connection.lock().await.take()
+        let last = std::mem::replace(&mut *self.slot.lock().await, Slot::Closed);
+        if let Slot::Ready(connection) = last
             && let Err(error) = connection.close().await
         {
             tracing::warn!(error = %error, "the event log was not closed cleanly; nothing is lost, it recovers when opened");
@@ -39,31 +75,42 @@ impl Writer {
 
     /// Answers `questions`, lets `judge` decide on the answers, and writes what it decided.
     pub(crate) async fn transact(&self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<(), Unwritten> {
-        let mut slot = self.connection.lock().await;
-        let connection = slot.as_mut().ok_or_else(|| Unwritten::certain(closed()))?;
-        let mut transaction = connection.begin_with(sql::BEGIN).await.map_err(Unwritten::certain)?;
-        let answers = ask(&mut transaction, questions).await.map_err(Unwritten::certain)?;
-        let changes = judge(answers);
-        if changes.events.is_empty() {
-            return transaction.rollback().await.map_err(Unwritten::certain);
-        }
-        write(&mut transaction, &changes).await.map_err(Unwritten::certain)?;
-        transaction.commit().await.map_err(Unwritten::unless_full)
+        let mut slot = self.slot.lock().await;
+        let mut connection = slot.take(&self.options).await.map_err(Unwritten::certain)?;
+        let outcome = transact(&mut connection, questions, judge).await;
+        slot.put_back(connection, outcome)
     }
 
     /// Runs one statement in its turn; how many rows it changed.
     pub(super) async fn execute(&self, statement: Statement<'_>) -> Result<u64, sqlx::Error> {
-        let mut slot = self.connection.lock().await;
-        let connection = slot.as_mut().ok_or_else(closed)?;
-        Ok(statement.execute(connection).await?.rows_affected())
+        let mut slot = self.slot.lock().await;
+        let mut connection = slot.take(&self.options).await?;
+        let outcome = statement.execute(&mut connection).await;
+        Ok(slot.put_back(connection, outcome)?.rows_affected())
     }
 
     /// Runs one statement in its turn; the number it answers.
     pub(super) async fn fetch_optional(&self, statement: Statement<'_>) -> Result<Option<i64>, sqlx::Error> {
-        let mut slot = self.connection.lock().await;
-        let connection = slot.as_mut().ok_or_else(closed)?;
-        statement.fetch_optional(connection).await?.map(|row| row.try_get(0)).transpose()
+        let mut slot = self.slot.lock().await;
+        let mut connection = slot.take(&self.options).await?;
+        let outcome = statement.fetch_optional(&mut connection).await;
+        slot.put_back(connection, outcome)?.map(|row| row.try_get(0)).transpose()
     }
+}
+
+async fn transact(
+    connection: &mut SqliteConnection,
+    questions: &Questions,
+    judge: &mut Judge<'_, '_>,
+) -> Result<(), Unwritten> {
+    let mut transaction = connection.begin_with(sql::BEGIN).await.map_err(Unwritten::certain)?;
+    let answers = ask(&mut transaction, questions).await.map_err(Unwritten::certain)?;
+    let changes = judge(answers);
+    if changes.events.is_empty() {
+        return transaction.rollback().await.map_err(Unwritten::certain);
+    }
+    write(&mut transaction, &changes).await.map_err(Unwritten::certain)?;
+    transaction.commit().await.map_err(Unwritten::unless_full)
 }
 
 fn closed() -> sqlx::Error {
