@@ -10,9 +10,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("knit-domain", &[]),
     ("knit-schemas", &[]),
     ("knit-projections", &["knit-domain", "knit-schemas"]),
-    ("knit-log", &["knit-domain", "knit-schemas"]),
-    ("knit-runtime", &["knit-domain"]),
-    ("knitd", &["knit-domain", "knit-projections", "knit-schemas", "knit-log", "knit-runtime"]),
+    ("knit-failpoint", &[]),
+    ("knit-log", &["knit-domain", "knit-schemas", "knit-failpoint"]),
+    ("knit-runtime", &["knit-domain", "knit-failpoint"]),
+    ("knitd", &["knit-domain", "knit-projections", "knit-schemas", "knit-log", "knit-runtime", "knit-failpoint"]),
     ("knit", &["knit-schemas"]),
     ("knit-tests", &[]),
 ];

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use knit_domain::event::{Position, Recorded};
+use knit_failpoint::failpoint;
 use knit_log::{Log, Snapshot, SnapshotMeta};
 use knit_projections::projection::Projection;
 
@@ -68,7 +69,9 @@ impl Follower {
             let events = self.log.read(after, BATCH_EVENTS_MAX).await?;
             let Some(newest) = events.last() else { return Ok(()) };
             self.last = Some((newest.position, newest.chain));
+            failpoint("follower.read");
             self.apply(events).await;
+            failpoint("follower.applied");
         }
     }
 
@@ -128,6 +131,7 @@ async fn restore<P: Projection>(log: &Log, view: &View<P>) {
         Ok(Some(projection)) => {
             tracing::info!(projection = P::NAME, log.position = projection.position(), "restored from a snapshot");
             view.replace(projection);
+            failpoint("follower.restored");
         }
         Ok(None) => {}
         Err(why) => tracing::warn!(projection = P::NAME, "snapshot passed over, folding from the beginning: {why:#}"),
@@ -156,8 +160,11 @@ async fn save<P: Projection + Send + Sync + 'static>(
 ) -> anyhow::Result<()> {
     let taken = Arc::clone(views);
     let chunks = tokio::task::spawn_blocking(move || view(&taken).read().snapshot()).await?;
+    failpoint("snapshot.taken");
     let meta = SnapshotMeta { name: P::NAME.to_owned(), revision: P::REVISION, position, chain };
     log.save_snapshot(&meta, &chunks).await?;
+    failpoint("snapshot.saved");
     log.prune_snapshots(P::NAME, P::REVISION, SNAPSHOTS_KEPT).await?;
+    failpoint("snapshot.pruned");
     Ok(())
 }

@@ -33,7 +33,7 @@ use axum::routing::{MethodRouter, get, put};
 
 pub use front::{Api, Front};
 pub use guard::Hosts;
-pub use serve::serve;
+pub use serve::{converse, serve};
 
 use problem::Problem;
 

@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use knit_failpoint::failpoint;
 use knit_log::{Database, Log, Options};
 use knit_runtime::Runtime;
 use knit_runtime::local::{self, LocalRuntime, shim};
@@ -34,13 +35,15 @@ use crate::views::Views;
 /// The program: a stage of a Worker when it is started as one, else the server.
 #[must_use]
 pub fn main() -> ExitCode {
+    let armed = knit_failpoint::arm();
     if let Some(ended) = shim::dispatch() {
         return ended;
     }
     let args = Args::parse();
     write_log_lines(&args);
-    match tokio::runtime::Runtime::new().context("cannot start threads").and_then(|threads| threads.block_on(run(args)))
-    {
+    let threads = || tokio::runtime::Runtime::new().context("cannot start threads");
+    let ended = armed.map_err(anyhow::Error::from).and_then(|()| threads()?.block_on(run(args)));
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -69,7 +72,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let database = database(&args, &state_dir)?;
     // The log comes first: its lock keeps a second server from touching the volumes of the first.
     let log = Log::open(&database, Options::default()).await?;
+    failpoint("start.log-opened");
     let runtime = open_runtime(&args, &state_dir).await?;
+    failpoint("start.runtime-opened");
     let views = Arc::new(Views::default());
     let app = App::new(
         log.clone(),
@@ -89,7 +94,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     } else {
         told_to_stop()?.await;
     }
+    failpoint("stop.served");
     log.close().await;
+    failpoint("stop.log-closed");
     tracing::info!("stopped");
     Ok(())
 }
@@ -177,6 +184,7 @@ async fn serve(app: &App, args: &Args, ready: Arc<AtomicBool>) -> anyhow::Result
     if !bound.ip().is_loopback() {
         tracing::warn!("the API has no login and is open to whoever reaches {bound}");
     }
+    failpoint("start.bound");
     tracing::info!("listening on http://{bound}/api");
     http::serve(listener, Front::new(app.clone(), Hosts::new(bound, &args.hosts), ready), stop).await;
     Ok(())

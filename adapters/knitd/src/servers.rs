@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use knit_failpoint::failpoint;
 use knit_log::{Fault, Lease};
 
 use crate::app::App;
@@ -39,6 +40,7 @@ pub async fn lives(app: &App, server: &str) -> Result<bool, Fault> {
     match app.log().acquire_lease(&life_of(server), app.server(), LEASE).await? {
         None => Ok(true),
         Some(lease) => {
+            failpoint("lease.of-the-dead-taken");
             app.log().release_lease(&lease).await?;
             Ok(false)
         }
@@ -58,6 +60,7 @@ pub async fn while_active<F: Future<Output = ()>>(app: &App, role: &str, doing: 
         match app.log().acquire_lease(role, app.server(), LEASE).await {
             Ok(Some(lease)) => {
                 tracing::debug!(role, lease.fence, "active");
+                failpoint("lease.acquired");
                 tokio::select! {
                     () = doing() => return,
                     () = renew(app, lease) => tracing::warn!(role, "no longer active"),

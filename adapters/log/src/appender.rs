@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use knit_domain::event::Position;
+use knit_failpoint::failpoint;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -108,6 +109,7 @@ impl Appender {
         for (answer, verdict) in answers.into_iter().zip(verdicts) {
             // Whoever asked may have gone; what was appended stays appended.
             drop(answer.send(verdict));
+            failpoint("append.answered");
         }
     }
 
@@ -135,6 +137,7 @@ impl Appender {
             match self.backend.transact(&questions, &mut judge).await {
                 Ok(()) => {
                     tail::announce(&self.newest, end.unwrap_or(0));
+                    failpoint("append.announced");
                     return Ok(tries.verdicts());
                 }
                 Err(unwritten) => tries.failed(unwritten).await?,

@@ -75,6 +75,13 @@ pub(crate) struct Changes<'a> {
     pub(crate) attachments: Vec<&'a Attachment>,
 }
 
+impl Changes<'_> {
+    /// The stored names of the events, in their order.
+    pub(crate) fn event_types(&self) -> impl Iterator<Item = &'static str> {
+        self.events.iter().map(|placed| placed.event.event_type)
+    }
+}
+
 /// An event in its place.
 #[derive(Debug)]
 pub(crate) struct Placed<'a> {

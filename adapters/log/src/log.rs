@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use knit_domain::event::{Entity, Position, Recorded, StreamId};
 use knit_domain::reservation::{Holder, Scope};
+use knit_failpoint::failpoint;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
@@ -196,6 +197,7 @@ impl Log {
         for (bytes, chunk) in chunks.iter().zip(0..) {
             let chunk = Chunk { id, meta, chunk, chunks: count, bytes };
             patiently("saving a snapshot", || self.inner.backend.save_chunk(&chunk)).await?;
+            failpoint("snapshot.chunk-saved");
         }
         Ok(())
     }

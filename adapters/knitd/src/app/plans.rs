@@ -3,6 +3,7 @@
 use knit_domain::catalog::{RegisterPlan, register};
 use knit_domain::id::PlanId;
 use knit_domain::plan::{Builtin, PlanChange, PlanDraft, change, define_builtin};
+use knit_failpoint::failpoint;
 use uuid::Uuid;
 
 use super::App;
@@ -49,6 +50,7 @@ impl App {
                 Ok(define_builtin(builtin, &plan))
             });
             defined.await?;
+            failpoint("start.plan-defined");
         }
         Ok(())
     }

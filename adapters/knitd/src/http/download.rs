@@ -14,6 +14,7 @@ use futures::{Stream, StreamExt as _, stream};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use knit_domain::id::KnitId;
+use knit_failpoint::failpoint;
 use knit_runtime::port::{ArchivePart, ArchiveStream};
 use knit_schemas::api::{CHECKSUM_TRAILER, TAR_GZIP};
 
@@ -59,10 +60,13 @@ fn frames(
             }
             None => (Err("the archive ended without its checksum".into()), false),
         };
+        failpoint("download.part-read");
         if more {
             return Some((frame, Some((archive, end))));
         }
+        failpoint("download.read-whole");
         end.await;
+        failpoint("download.closed");
         Some((frame, None))
     })
 }

@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::sockopt;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -55,7 +56,11 @@ pub async fn serve(listener: TcpListener, front: Front, stop: impl Future<Output
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((socket, place)) => {
-                connections.spawn(converse(socket, place, front.clone(), stopping.subscribe()));
+                let conversation = converse(socket, front.clone(), stopping.subscribe());
+                connections.spawn(async move {
+                    conversation.await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
@@ -92,7 +97,9 @@ fn prepare(socket: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-async fn converse(socket: TcpStream, place: OwnedSemaphorePermit, front: Front, mut stopping: watch::Receiver<bool>) {
+/// Answers the requests of one connection until its client is done or `stopping` turns true; then the
+/// present request is the last.
+pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(socket: S, front: Front, mut stopping: watch::Receiver<bool>) {
     let service = service_fn(move |request: Request<Incoming>| {
         let front = front.clone();
         async move { Ok::<_, Infallible>(front.answer(request.map(|body| Body::new(Lingering::new(body)))).await) }
@@ -113,5 +120,4 @@ async fn converse(socket: TcpStream, place: OwnedSemaphorePermit, front: Front, 
     if let Err(error) = ended {
         tracing::debug!("connection ended early: {error}");
     }
-    drop(place);
 }

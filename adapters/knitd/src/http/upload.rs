@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use http_body_util::BodyExt as _;
 use knit_domain::run::ending::UploadOutcome;
+use knit_failpoint::failpoint;
 use knit_runtime::port::{ArchiveBody, Incoming};
 use knit_schemas::api::{CHECKSUM_TRAILER, DataDetail};
 use tokio::sync::mpsc;
@@ -71,13 +72,18 @@ async fn store(api: &Api, upload: &Upload, body: Body) -> Result<(), Problem> {
     let archive: ArchiveBody = Box::pin(ReceiverStream::new(archive));
     let reading = api.transfers.spawn(read(body, frames));
     let incoming = api.app.runtime().receive(&upload.volume, archive).await?;
+    failpoint("upload.unpacked");
     let announced = reading.await.map_err(|error| Problem::unexpected(error.to_string()))?;
     if let Some(announced) = announced.filter(|announced| *announced != incoming.received().md5) {
         let problem = Problem::wrong_checksum(&incoming.received().md5, &announced);
+        failpoint("upload.refused");
         discard(incoming).await;
+        failpoint("upload.discarded");
         return Err(problem);
     }
-    Ok(incoming.commit().await?)
+    incoming.commit().await?;
+    failpoint("upload.stored");
+    Ok(())
 }
 
 async fn discard(incoming: Box<dyn Incoming>) {
@@ -117,6 +123,7 @@ async fn conclude(api: &Api, cause: &Cause, upload: &Upload, outcome: UploadOutc
     match api.app.end_upload(cause, upload, outcome).await {
         Ok(_) => Ok(()),
         Err(CommandError::Refused(refusal)) => {
+            failpoint("upload.ended-by-another");
             // Somebody aborted the Run meanwhile: what was stored belongs to nobody.
             if let Err(fault) = api.app.runtime().destroy_volume(&upload.volume).await {
                 tracing::warn!(volume = %upload.volume, "the volume of an aborted upload is not removed: {fault}");

@@ -14,13 +14,19 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Who has failed how often, and may be tried again when.
 #[derive(Debug)]
-pub struct Backoff<I> {
+pub(super) struct Backoff<I> {
     failed: HashMap<I, Failures>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Failures {
-    count: u32,
+/// The failures of one item since it last succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failures {
+    /// How many.
+    pub(super) count: u32,
+    /// How many of the latest had the same reason.
+    pub(super) alike: u32,
+    /// That reason.
+    reason: String,
     /// None while the item is being tried again.
     not_before: Option<Instant>,
 }
@@ -32,26 +38,39 @@ impl<I> Default for Backoff<I> {
 }
 
 impl<I: Clone + Eq + Hash> Backoff<I> {
-    /// Forgets the failures of `item`.
-    pub fn succeeded(&mut self, item: &I) {
-        self.failed.remove(item);
+    /// Forgets the failures of `item` and tells them, if there were any.
+    pub(super) fn succeeded(&mut self, item: &I) -> Option<Failures> {
+        self.failed.remove(item)
     }
 
     /// Notes a failure at `now`.
-    pub fn failed(&mut self, item: I, now: Instant) {
-        let count = self.failed.get(&item).map_or(0, |failures| failures.count).saturating_add(1);
-        let wait = wait_after(count).mul_f64(rand::rng().random_range(0.5..1.0));
-        self.failed.insert(item, Failures { count, not_before: Some(now + wait) });
+    pub(super) fn failed(&mut self, item: I, reason: &str, now: Instant) -> &Failures {
+        let failures = self.failed.entry(item).or_insert_with(|| Failures {
+            count: 0,
+            alike: 0,
+            reason: String::new(),
+            not_before: None,
+        });
+        failures.count = failures.count.saturating_add(1);
+        failures.alike = if failures.reason == reason { failures.alike.saturating_add(1) } else { 1 };
+        reason.clone_into(&mut failures.reason);
+        let wait = wait_after(failures.count).mul_f64(rand::rng().random_range(0.5..1.0));
+        failures.not_before = Some(now + wait);
+        failures
+    }
+
+    /// Whether `item` has to wait before it is tried again.
+    pub(super) fn waits(&self, item: &I) -> bool {
+        self.failed.get(item).is_some_and(|failures| failures.not_before.is_some())
     }
 
     /// When the next item may be tried again; none when none waits.
-    #[must_use]
-    pub fn next(&self) -> Option<Instant> {
+    pub(super) fn next(&self) -> Option<Instant> {
         self.failed.values().filter_map(|failures| failures.not_before).min()
     }
 
     /// The items that have waited long enough at `now`. Their failures stay counted until they succeed.
-    pub fn over(&mut self, now: Instant) -> Vec<I> {
+    pub(super) fn over(&mut self, now: Instant) -> Vec<I> {
         let mut over = Vec::new();
         for (item, failures) in &mut self.failed {
             if failures.not_before.is_some_and(|at| at <= now) {
@@ -60,6 +79,14 @@ impl<I: Clone + Eq + Hash> Backoff<I> {
             }
         }
         over
+    }
+}
+
+/// Waits until `at`; for ever when there is nothing to wait for.
+pub(super) async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -81,18 +108,33 @@ mod tests {
     #[test]
     fn a_failed_item_is_offered_again_once_its_wait_is_over() {
         let (mut backoff, now) = (Backoff::default(), Instant::now());
-        backoff.failed("item", now);
+        backoff.failed("item", "reason", now);
         assert!(backoff.next().is_some_and(|at| at > now && at < now + FIRST));
         assert!(backoff.over(now).is_empty());
+        assert!(backoff.waits(&"item") && !backoff.waits(&"another"));
         assert_eq!(backoff.over(now + FIRST), ["item"]);
         assert_eq!((backoff.next(), backoff.over(now + FIRST)), (None, Vec::new()));
+        assert!(!backoff.waits(&"item"));
     }
 
     #[test]
-    fn a_success_forgets_the_failures() {
+    fn failures_are_counted_and_those_for_the_same_reason_too() {
         let (mut backoff, now) = (Backoff::default(), Instant::now());
-        backoff.failed("item", now);
-        backoff.succeeded(&"item");
-        assert_eq!(backoff.next(), None);
+        let counts: Vec<(u32, u32)> = ["disk", "disk", "network"]
+            .iter()
+            .map(|reason| {
+                let failures = backoff.failed("item", reason, now);
+                (failures.count, failures.alike)
+            })
+            .collect();
+        assert_eq!(counts, [(1, 1), (2, 2), (3, 1)]);
+    }
+
+    #[test]
+    fn a_success_tells_and_forgets_the_failures() {
+        let (mut backoff, now) = (Backoff::default(), Instant::now());
+        backoff.failed("item", "reason", now);
+        assert_eq!(backoff.succeeded(&"item").map(|failures| failures.count), Some(1));
+        assert_eq!((backoff.next(), backoff.succeeded(&"item")), (None, None));
     }
 }

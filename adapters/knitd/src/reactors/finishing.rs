@@ -6,6 +6,7 @@ use std::sync::Arc;
 use knit_domain::decision::Versioned;
 use knit_domain::id::{RunId, VolumeRef};
 use knit_domain::run::{Run, Status, finish};
+use knit_failpoint::failpoint;
 use knit_projections::worklists::{RunWork, Stage};
 use knit_runtime::port::ReadError;
 
@@ -29,9 +30,11 @@ impl Finishing {
     async fn clear_away(&self, work: &RunWork) -> Result<Option<String>, CommandError> {
         if let Some(worker) = &work.worker_name {
             self.app.runtime().remove_worker(worker).await?;
+            failpoint("finishing.worker-removed");
         }
         for output in work.outputs.iter().chain(&work.log) {
             self.seal(&output.volume_ref).await?;
+            failpoint("finishing.volume-sealed");
         }
         match &work.log {
             Some(log) => self.log_sha256(&log.volume_ref).await,
@@ -82,7 +85,9 @@ impl Reactor for Finishing {
             | Stage::Importing => return Ok(()),
         };
         gate::pass(id, end).await?;
+        failpoint("finishing.begun");
         let log_sha256 = self.clear_away(&work).await?;
+        failpoint("finishing.cleared-away");
         let cause = Cause::reactor(self.name());
         let decide = |run: &Versioned<Run>| Ok(finish(run, work.attempt, log_sha256.clone())?);
         self.app.decide_on_run(&cause, id, decide).await.map(|_| ())

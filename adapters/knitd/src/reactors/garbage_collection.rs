@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use knit_domain::data::reclaim_volume;
 use knit_domain::id::{KnitId, VolumeRef};
+use knit_failpoint::failpoint;
 
 use super::{Due, Reactor};
 use crate::app::App;
@@ -53,7 +54,9 @@ impl Reactor for GarbageCollection {
     }
 
     async fn act(&self, waste: Waste) -> Result<(), CommandError> {
+        failpoint("garbage.begun");
         self.app.runtime().destroy_volume(&waste.volume).await?;
+        failpoint("garbage.destroyed");
         let cause = Cause::reactor(self.name());
         let decide = || async { Ok(reclaim_volume(&streams::data(self.app.log(), waste.knit_id).await?)?) };
         self.app.execute(&cause, decide).await.map(|_| ())

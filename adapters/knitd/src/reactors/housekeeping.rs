@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use knit_domain::event::agent::AgentClosure;
 use knit_domain::id::AgentName;
+use knit_failpoint::failpoint;
 
 use super::{Due, Reactor};
 use crate::app::App;
@@ -44,6 +45,7 @@ impl Reactor for Housekeeping {
         if servers::lives(&self.app, &record.server).await? {
             return Ok(());
         }
+        failpoint("housekeeping.server-dead");
         tracing::info!(agent = %name, server = record.server, "closing a Data Agent whose server is gone");
         self.app.close_agent(&Cause::reactor(self.name()), &name, AgentClosure::Housekeeping).await.map(|_| ())
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use knit_domain::id::RunId;
 use knit_domain::run::{Status, prepare_volumes};
+use knit_failpoint::failpoint;
 use knit_projections::worklists::{RunWork, Stage};
 
 use super::{Due, Reactor, gate};
@@ -50,8 +51,10 @@ impl Reactor for Initialize {
         let work = self.app.views().worklists.read().run(id);
         let Some(work) = work.filter(|work| work.stage == Stage::Waiting) else { return Ok(()) };
         gate::pass(id, Status::Ready).await?;
+        failpoint("initialize.begun");
         for output in work.outputs.iter().chain(&work.log) {
             self.app.runtime().prepare_volume(&output.volume_ref, output.knit_id).await?;
+            failpoint("initialize.volume-made");
         }
         let cause = Cause::reactor(self.name());
         let decide = || async {
@@ -61,6 +64,7 @@ impl Reactor for Initialize {
         };
         let prepared = self.app.execute(&cause, decide).await;
         if prepared.is_err() {
+            failpoint("initialize.refused");
             self.destroy_orphans(&work).await?;
         }
         prepared.map(|_| ())

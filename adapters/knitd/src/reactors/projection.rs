@@ -11,6 +11,7 @@ use knit_domain::id::{KnitId, PlanId};
 use knit_domain::plan::Plan;
 use knit_domain::run::creation::CandidateInput;
 use knit_domain::run::project;
+use knit_failpoint::failpoint;
 use knit_log::Log;
 use knit_projections::matcher::{Combination, Cursor};
 use uuid::Uuid;
@@ -79,6 +80,7 @@ async fn make_runs(app: &App, cursor: &mut Cursor, combinations: Vec<Combination
             }
         }
     }
+    failpoint("projection.batch-made");
     app.shown(newest).await;
     faults
 }

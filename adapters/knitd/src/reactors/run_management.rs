@@ -15,6 +15,7 @@ use knit_domain::run::ending::{Failure, Success};
 use knit_domain::run::progress::Spawned;
 use knit_domain::run::{Run, Status, decide_failure, decide_success, record_spawn, record_started, request_worker};
 use knit_domain::time::Timestamp;
+use knit_failpoint::failpoint;
 use knit_projections::worklists::{Kind, Mount, RunWork, Stage};
 use knit_runtime::port::{CreateError, Observation, WorkerSpec, WorkerState};
 use tokio::sync::broadcast::error::RecvError;
@@ -73,9 +74,11 @@ impl RunManagement {
     async fn create(&self, work: &RunWork) -> Result<Step, CommandError> {
         let Some(order) = self.order(work).await? else { return Ok(Step::Settled) };
         let name = order.name.clone();
+        failpoint("worker.create-begun");
         let created = match self.app.runtime().create_worker(&spec(work, order)).await {
             Ok(created) => created,
             Err(CreateError::Impossible { reason }) => {
+                failpoint("worker.impossible");
                 return self
                     .decide(work, Status::Aborting, |run| {
                         Ok(decide_failure(run, work.attempt, &Failure::WorkerStuck { message: reason.clone() })?)
@@ -84,13 +87,16 @@ impl RunManagement {
             }
             Err(CreateError::Fault(fault)) => return Err(fault.into()),
         };
+        failpoint("worker.created");
         let spawned = Spawned { uid: created.uid, image_digest: created.image_digest, notes: created.notes };
         let decide = |run: &Versioned<Run>| Ok(record_spawn(run, work.attempt, spawned.clone())?);
         match self.app.decide_on_run(&self.cause(), work.run_id, decide).await {
             Ok(_) => Ok(Step::Moved),
             // The Run moved on while the Worker was made, so nobody else will ever remove it.
             Err(CommandError::Refused(_)) => {
+                failpoint("worker.unwanted");
                 self.app.runtime().remove_worker(&name).await?;
+                failpoint("worker.unwanted-removed");
                 Ok(Step::Settled)
             }
             Err(other) => Err(other),
@@ -114,6 +120,7 @@ impl RunManagement {
     async fn observe(&self, work: &RunWork) -> Result<Step, CommandError> {
         let Some(name) = &work.worker_name else { return Ok(Step::Settled) };
         let observation = self.app.runtime().observe_worker(name).await?;
+        failpoint("worker.observed");
         let ours = observation.filter(|seen| work.worker_uid.as_ref() == Some(&seen.uid));
         let attempt = work.attempt;
         match ours.map(|seen| seen.state) {
@@ -213,7 +220,9 @@ impl Reactor for RunManagement {
         for seen in self.app.runtime().list_workers().await? {
             if !self.is_wanted(&seen).await? {
                 tracing::warn!(worker = %seen.name, "removing a Worker that no Run asks for");
+                failpoint("relist.unwanted");
                 self.app.runtime().remove_worker(&seen.name).await?;
+                failpoint("relist.removed");
             }
         }
         Ok(())

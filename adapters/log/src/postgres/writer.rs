@@ -11,6 +11,7 @@ use std::time::Duration;
 use knit_domain::id::EventId;
 use knit_domain::reservation::Scope;
 use knit_domain::time::Timestamp;
+use knit_failpoint::{failpoint, failpoints};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, Row};
 use tokio::sync::Mutex;
@@ -70,13 +71,18 @@ async fn transact(
     judge: &mut Judge<'_, '_>,
 ) -> Result<(), Unwritten> {
     let answers = ask(connection, questions).await.map_err(Unwritten::certain)?;
-    if write(connection, &judge(answers)).await.map_err(Unwritten::unless_answered)? {
+    let changes = judge(answers);
+    failpoints("commit", changes.event_types());
+    if write(connection, &changes).await.map_err(Unwritten::unless_answered)? {
+        failpoints("committed", changes.event_types());
         return Ok(());
     }
     let mut transaction = connection.begin().await.map_err(Unwritten::certain)?;
     sqlx::query(sql::LOCK_HEAD).execute(&mut *transaction).await.map_err(Unwritten::certain)?;
     let answers = ask(&mut transaction, questions).await.map_err(Unwritten::certain)?;
+    failpoint("append.head-locked");
     write(&mut transaction, &judge(answers)).await.map_err(Unwritten::certain)?;
+    failpoint("append.written-under-lock");
     transaction.commit().await.map_err(Unwritten::unless_answered)
 }
 

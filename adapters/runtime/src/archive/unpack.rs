@@ -7,6 +7,7 @@ use std::io::{self, BufRead, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
+use knit_failpoint::failpoint;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
@@ -25,6 +26,7 @@ pub(super) fn unpack(source: impl BufRead, root: OwnedFd, limits: &Limits) -> io
     while let Some(entry) = tar.next()? {
         entries += 1;
         content_bytes += unpacker.write(&entry, &mut tar)?;
+        failpoint("upload.entry-unpacked");
     }
     Ok((entries, content_bytes))
 }

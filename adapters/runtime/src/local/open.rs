@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use knit_failpoint::failpoint;
 use rustix::fs::{FlockOperation, Mode, flock};
 use rustix::process::geteuid;
 use uuid::Uuid;
@@ -80,6 +81,17 @@ pub enum OpenError {
         /// Who owns it.
         owner: u32,
     },
+    /// It is open to others and holds things that are not ours.
+    #[error(
+        "`{}` is open to other users (mode {mode:o}) and holds other things: give the server a directory of its own, or          close this one (`chmod 700`)",
+        state_dir.display()
+    )]
+    OpenToOthers {
+        /// The directory.
+        state_dir: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// Workers cannot be confined on this machine.
     #[error("this machine cannot confine Workers: {reason}\n{advice}")]
     NoSandbox {
@@ -117,14 +129,21 @@ pub(super) async fn open(options: Options) -> Result<LocalRuntime, OpenError> {
 fn claim(state_dir: &Path) -> Result<(PathBuf, File), OpenError> {
     let broken = |e| Fault::new(format!("open the state directory `{}`", state_dir.display()), e);
     DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(broken)?;
-    let owner = fs::metadata(state_dir).map_err(broken)?.uid();
-    if owner != geteuid().as_raw() {
-        return Err(OpenError::NotOurs { state_dir: state_dir.to_owned(), owner });
+    let found = fs::metadata(state_dir).map_err(broken)?;
+    if found.uid() != geteuid().as_raw() {
+        return Err(OpenError::NotOurs { state_dir: state_dir.to_owned(), owner: found.uid() });
     }
-    // An existing directory may have been open to others.
-    rustix::fs::chmod(state_dir, Mode::RWXU).map_err(|e| broken(e.into()))?;
     let real = state_dir.canonicalize().map_err(broken)?;
-    let lock = File::options().create(true).truncate(false).write(true).open(real.join("runtime.lock"));
+    let lock = real.join("runtime.lock");
+    let mode = found.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        // Somebody may have named a directory that others need; closing that would do harm.
+        if !lock.exists() && fs::read_dir(&real).map_err(broken)?.next().is_some() {
+            return Err(OpenError::OpenToOthers { state_dir: state_dir.to_owned(), mode });
+        }
+        rustix::fs::chmod(&real, Mode::RWXU).map_err(|e| broken(e.into()))?;
+    }
+    let lock = File::options().create(true).truncate(false).write(true).open(lock);
     let lock = lock.map_err(broken)?;
     match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok((real, lock)),
@@ -138,6 +157,7 @@ fn probe(state_dir: &Path, shim: &Path) -> Result<(), OpenError> {
     let root = PathBuf::from("incoming").join(format!(".probe-{}", Uuid::new_v4()));
     let broken = |e| Fault::new("try to confine a Worker", e);
     fs::create_dir(state_dir.join(&root)).map_err(broken)?;
+    failpoint("start.trial-made");
     let tried = Command::new(shim)
         .args(shim::stage_args("probe", &root.to_string_lossy()))
         .current_dir(state_dir)
@@ -176,8 +196,12 @@ fn advice() -> String {
 /// not where homes are, and what the user root could read that others cannot.
 fn covered(state_dir: &Path) -> Vec<PathBuf> {
     let home = std::env::var_os("HOME").map(PathBuf::from).and_then(|home| home.canonicalize().ok());
-    let home = home.filter(|home| home.parent().is_some() && !state_dir.starts_with(home));
-    let mut covered: Vec<PathBuf> = std::iter::once(state_dir.to_owned()).chain(home).collect();
+    let home = home.filter(|home| home.parent().is_some());
+    let mut covered: Vec<PathBuf> = home.into_iter().filter(|home| !home.starts_with(state_dir)).collect();
+    // Covering twice would hide the first cover, which then could not be made read-only.
+    if !covered.iter().any(|home| state_dir.starts_with(home)) {
+        covered.push(state_dir.to_owned());
+    }
     if geteuid().is_root() {
         covered.extend(root_secrets().into_iter().filter(|secret| secret.symlink_metadata().is_ok()));
     }

@@ -19,6 +19,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use knit_domain::id::RunId;
+use knit_failpoint::failpoint;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -102,6 +103,7 @@ impl Record {
         fs::create_dir(&new)?;
         fs::create_dir(new.join("root"))?;
         fs::write(new.join("spec.json"), serde_json::to_vec(spec)?)?;
+        failpoint("worker.record-begun");
         match renameat_with(CWD, &new, CWD, &self.dir, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::EXIST) => fs::remove_dir_all(&new).map(|()| false),
@@ -128,6 +130,7 @@ impl Record {
     pub(super) fn claim_start(&self, shim: ProcessId) -> io::Result<bool> {
         let claim = self.dir.join(format!("started.{}", shim.pid));
         fs::write(&claim, serde_json::to_vec(&shim)?)?;
+        failpoint("shim.claim-begun");
         match renameat_with(CWD, &claim, CWD, self.dir.join("started"), RenameFlags::NOREPLACE) {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::EXIST) => Ok(false),
@@ -170,6 +173,7 @@ impl Record {
         let mut file = File::options().write(true).create(true).truncate(false).open(&new)?;
         file.write_all(&text)?;
         file.sync_all()?;
+        failpoint("shim.end-durable");
         fs::rename(new, self.dir.join("end.json"))?;
         File::open(&self.dir)?.sync_all()
     }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use knit_domain::id::VolumeRef;
+use knit_failpoint::failpoint;
 use rustix::fs::{AtFlags, CWD, Mode, RenameFlags, fchmod, renameat_with, unlinkat};
 use rustix::io::Errno;
 use uuid::Uuid;
@@ -74,7 +75,9 @@ impl Volumes {
         if !found.sealed {
             let root = open_dir(&found.path)?;
             make_durable(&root, Files::ToSeal)?;
+            failpoint("seal.durable");
             publish(&found.path, &sealed_path).map_err(|e| broken("seal", &found.path, e))?;
+            failpoint("seal.renamed");
         }
         // Also after a crash between the rename and this.
         Ok(finish_publishing(&self.sealed, &sealed_path)?)
@@ -88,7 +91,10 @@ impl Volumes {
                 .and_then(|dir| fchmod(&dir, Mode::RWXU).map_err(|e| broken("open for removal", &found.path, e)))
                 .and_then(|()| fs::rename(&found.path, &gone).map_err(|e| Fault::new("remove a volume", e)));
             match moved {
-                Ok(()) => remove_tree(&gone)?,
+                Ok(()) => {
+                    failpoint("destroy.moved-aside");
+                    remove_tree(&gone)?;
+                }
                 Err(_) if !is_dir(&found.path) => {}
                 Err(fault) => return Err(fault),
             }
@@ -118,6 +124,7 @@ impl Volumes {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(exists()),
             Err(error) => return Err(Fault::new("make a place for the upload", error).into()),
         }
+        failpoint("upload.place-made");
         let unpacking = Unpacking { path: Some(path.clone()), volume: volume.clone(), volumes: Arc::clone(self) };
         let root = open_dir(&path)?;
         Ok((unpacking, root))
@@ -138,11 +145,15 @@ impl Unpacking {
         let target = self.volumes.sealed.join(file_name(&self.volume.0)?);
         let root = open_dir(&path)?;
         make_durable(&root, Files::SealedAlready)?;
+        failpoint("upload.durable");
         if self.volumes.find(&self.volume)?.is_some() {
             return Err(ReceiveError::Exists { volume: self.volume.clone() });
         }
         match publish(&path, &target) {
-            Ok(()) => self.path = None,
+            Ok(()) => {
+                failpoint("upload.renamed");
+                self.path = None;
+            }
             Err(Errno::EXIST | Errno::NOTEMPTY) => return Err(ReceiveError::Exists { volume: self.volume.clone() }),
             Err(error) => return Err(broken("publish", &path, error).into()),
         }

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use knit_domain::event::run::Exit;
 use knit_domain::id::WorkerName;
+use knit_failpoint::failpoint;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -103,6 +104,7 @@ impl Workers {
                 |existing| adopt(name, spec, existing),
             )?);
         }
+        failpoint("worker.written-down");
         table.next_sequence += 1;
         table.queue.wait(name.clone(), request);
         self.start_due(&mut table);
@@ -151,16 +153,19 @@ impl Workers {
     fn start(&self, name: &WorkerName) -> io::Result<(Child, Arc<OwnedFd>)> {
         let record = self.record(name).map_err(io::Error::other)?;
         let lock = record.lock()?.ok_or_else(|| io::Error::other("somebody holds its lock"))?;
+        failpoint("worker.locked");
         let child = Command::new(&self.surroundings.shim)
             .args(shim::stage_args("shim", &name.0))
             .current_dir(&self.surroundings.state_dir)
             // The server's environment may hold secrets.
             .env_clear()
+            .envs(knit_failpoint::inherited())
             .stdin(Stdio::from(lock))
             .stdout(Stdio::piped())
             // Not the server's: whoever reads that to its end would wait for the Worker.
             .stderr(Stdio::from(File::create(record.dir().join("shim.err"))?))
             .spawn()?;
+        failpoint("worker.shim-started");
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| io::Error::other("the kernel gave no process number"))?;
         let handle = Arc::new(pidfd_open(pid, PidfdFlags::NONBLOCK)?);
@@ -179,6 +184,7 @@ impl Workers {
         if !table.live.get(name).is_some_and(|live| Arc::ptr_eq(live, shim)) {
             return;
         }
+        failpoint("worker.shim-ended");
         table.live.remove(name);
         table.queue.leave(name);
         if let Ok(record) = self.record(name)

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
 
+use knit_failpoint::failpoint;
 use nix::sys::signal::{Signal as NixSignal, kill};
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, set_parent_process_death_signal};
 
@@ -24,15 +25,20 @@ pub(super) fn run(name: &str) -> io::Result<()> {
     let mut shim = InitEnd::from_stdin()?;
     // If the shim died before the line above it has said nothing, and will not.
     shim.wait()?;
+    failpoint("init.let-go");
     let record = Record::at(Path::new("workers").join(name));
     let spec = record.spec()?.ok_or_else(|| io::Error::other(format!("there is no Worker `{name}`")))?;
     if let Err(error) = set_up(&spec, &record.root()) {
         return shim.send(&Report::Stuck(error.to_string()));
     }
+    failpoint("init.set-up");
     let last = match start(&spec) {
         Ok((command, log)) => {
+            failpoint("init.command-started");
             shim.send(&Report::Running)?;
-            wait_for_end(&spec, command, log)?
+            let end = wait_for_end(&spec, command, log)?;
+            failpoint("init.command-ended");
+            end
         }
         Err(error) => not_started(&spec, &error),
     };

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use knit_failpoint::failpoint;
 use rustix::process::setsid;
 
 use super::next_stage;
@@ -26,11 +27,13 @@ pub(super) fn run(name: &str) -> io::Result<()> {
     let _ = setsid();
     let record = Record::at(Path::new("workers").join(name));
     let spec = record.spec()?.ok_or_else(|| io::Error::other(format!("there is no Worker `{name}`")))?;
+    failpoint("shim.begun");
     record.reserve_end()?;
     let this = ProcessId::of(i32::try_from(std::process::id()).map_err(io::Error::other)?)?;
     if !record.claim_start(this)? {
         return Ok(());
     }
+    failpoint("shim.claimed");
     let end = supervise(name, &spec, &record).unwrap_or_else(|message| End::Stuck { message });
     while let Err(error) = record.write_end(&end) {
         if !record.dir().exists() {
@@ -38,6 +41,7 @@ pub(super) fn run(name: &str) -> io::Result<()> {
         }
         std::thread::sleep(END_RETRY);
     }
+    failpoint("shim.end-written");
     Ok(())
 }
 
@@ -49,8 +53,10 @@ fn supervise(name: &str, spec: &Spec, record: &Record) -> Result<End, String> {
     let log = spec.log.as_ref().map(|volume| open_log(volume)).transpose()?;
     let groups = Groups::make(&spec.confinement, &spec.uid, spec.cpu_millis, spec.memory_bytes)
         .map_err(|e| format!("cannot make its control groups: {e}"))?;
+    failpoint("shim.groups-made");
     let outcome = start_init(name, log, record, &groups)
         .and_then(|(init, reports)| wait_for_end(init, reports, record).map_err(|e| format!("cannot watch it: {e}")));
+    failpoint("shim.init-ended");
     let out_of_memory = groups.memory_ran_out();
     groups.remove();
     outcome.map(|last| end_of(last, out_of_memory))?
@@ -82,9 +88,13 @@ fn start_init(name: &str, log: Option<File>, record: &Record, groups: &Groups) -
             .stdout(log.map_or_else(Stdio::null, Stdio::from))
             .spawn()?;
         let pid = i32::try_from(init.id()).map_err(io::Error::other)?;
+        failpoint("shim.init-started");
         record.write_init(ProcessId::of(pid)?)?;
+        failpoint("shim.init-written-down");
         groups.enter(pid)?;
+        failpoint("shim.init-bounded");
         reports.let_go()?;
+        failpoint("shim.init-let-go");
         Ok((init, reports))
     };
     start().map_err(|e| format!("cannot start its first process: {e}"))
@@ -96,6 +106,7 @@ fn wait_for_end(mut init: Child, mut reports: ShimEnd, record: &Record) -> io::R
     while let Some(report) = reports.next().unwrap_or(None) {
         if report == Report::Running {
             record.mark_running()?;
+            failpoint("shim.running");
             // The server may be gone.
             let _ = io::stdout().write_all(b"running\n").and_then(|()| io::stdout().flush());
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use knit_domain::id::WorkerName;
+use knit_failpoint::failpoint;
 use uuid::Uuid;
 
 use super::{Record, Workers, broken};
@@ -36,6 +37,7 @@ impl Workers {
             shim
         };
         self.end(&record, shim).await.map_err(|e| broken("end", name, e))?;
+        failpoint("remove.all-ended");
         self.forget(name, &record)
     }
 
@@ -43,6 +45,7 @@ impl Workers {
     /// down. Then the shim, if it hangs. Then init again, for a shim that was killed while it started it.
     async fn end(&self, record: &Record, shim: Option<Arc<OwnedFd>>) -> io::Result<()> {
         let killed_init = kill_init(record)?.is_some();
+        failpoint("remove.init-killed");
         if let Some(shim) = shim {
             let patience = if killed_init { LAST_WORDS_MAX } else { Duration::ZERO };
             if tokio::time::timeout(patience, ended(shim.try_clone()?)).await.is_err() {
@@ -60,9 +63,13 @@ impl Workers {
         if let Ok(Some(spec)) = record.spec() {
             cgroup::remove_left_over(&spec.confinement, &spec.uid);
         }
+        failpoint("remove.groups-removed");
         let gone = record.dir().with_file_name(format!(".gone-{}", Uuid::new_v4()));
         match fs::rename(record.dir(), &gone) {
-            Ok(()) => remove_tree(&gone)?,
+            Ok(()) => {
+                failpoint("remove.moved-aside");
+                remove_tree(&gone)?;
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(broken("remove", name, error)),
         }
