@@ -36,7 +36,7 @@ pub(crate) fn seal_file(file: &File, wanted: Mode) -> io::Result<()> {
 /// missing; they come back as files that nobody may write.)
 pub(crate) fn seal_worker_file(file: &File, left: &Stat) -> io::Result<()> {
     let wanted = Mode::from_raw_mode(left.st_mode);
-    let noted = noted_write_bits(file).filter(|_| !wanted.intersects(WRITE_BITS));
+    let noted = if wanted.intersects(WRITE_BITS) { None } else { noted_write_bits(file) };
     if noted.is_none() && left.st_nlink > 1 {
         note_write_bits(file, wanted)?;
     }

@@ -83,7 +83,8 @@ pub enum OpenError {
     },
     /// It is open to others and holds things that are not ours.
     #[error(
-        "`{}` is open to other users (mode {mode:o}) and holds other things: give the server a directory of its own, or          close this one (`chmod 700`)",
+        "`{}` is open to other users (mode {mode:o}) and holds other things: give the server a directory of its own, \
+         or close this one (`chmod 700`)",
         state_dir.display()
     )]
     OpenToOthers {

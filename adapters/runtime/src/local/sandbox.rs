@@ -106,6 +106,7 @@ pub(super) fn enter(view: &View<'_>) -> Result<(), SetUpError> {
     image::bind_machine(&root)?;
     let mut read_only_at_last = vec![root.clone()];
     image::make_scratch(&root, view.scratch_bytes, &mut read_only_at_last)?;
+    image::keep_name_servers(&root)?;
     image::make_devices(&root)?;
     image::mount_proc(&root)?;
     for covered in view.covered {

@@ -22,7 +22,26 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct House {
     pub(crate) runtime: LocalRuntime,
     pub(crate) options: Options,
-    _dir: Option<TempDir>,
+    _dir: Option<Scratch>,
+}
+
+/// A directory that goes away although sealed volumes are in it.
+pub(crate) struct Scratch(TempDir);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("chmod").args(["-R", "u+w"]).arg(self.0.path()).status();
+    }
 }
 
 /// The program that the runtime starts as a shim.
@@ -36,7 +55,7 @@ impl House {
     }
 
     pub(crate) async fn open_with(change: impl FnOnce(&mut Options)) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Scratch::new();
         let mut options = Options::new(dir.path().join("state"));
         options.shim = shim();
         change(&mut options);

@@ -1,13 +1,15 @@
 //! A server ends, at any moment, and the next one takes over.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
 
 use knit_domain::id::WorkerName;
 use knit_runtime::Runtime;
-use knit_runtime::local::{Capacity, LocalRuntime, OpenError};
+use knit_runtime::local::{Capacity, LocalRuntime, OpenError, Options};
 use knit_runtime::port::WorkerState;
 
-use super::kit::{Archive, House, Worker, is_over};
+use super::kit::{Archive, House, Worker, is_over, shim};
 
 fn is_running(state: &WorkerState) -> bool {
     *state == WorkerState::Running
@@ -57,8 +59,6 @@ async fn the_end_of_a_worker_without_a_server_is_not_lost() {
     house.create(&worker).await;
     house.wait(&worker.name(), is_running).await;
     let end_file = house.state().join("workers").join(&worker.name().0).join("end.json");
-    let House { runtime, .. } = &house;
-    let _ = runtime;
     say_the_word(&house, "made").await;
     tokio::task::spawn_blocking(move || {
         while !end_file.exists() {
@@ -166,13 +166,21 @@ async fn a_record_that_is_not_readable_does_not_keep_the_server_from_starting() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shim_that_cannot_begin_is_told() {
-    let house = House::open_with(|_| {}).await;
-    let worker = Worker::shell("true");
-    house.prepare(&worker.spec.log.as_ref().unwrap().0).await;
-    fs::remove_dir(house.state().join("workers")).unwrap();
-    fs::create_dir(house.state().join("workers")).unwrap();
-    house.create(&worker).await;
-    assert_eq!(house.wait(&worker.name(), is_over).await, WorkerState::Succeeded);
+    let dir = super::kit::Scratch::new();
+    let program = dir.path().join("shim");
+    fs::copy(shim(), &program).unwrap();
+    let house = House::open_with(|options| options.shim.clone_from(&program)).await;
+    for (script, said) in [(Some("#!/bin/sh\necho out of order >&2; exit 1"), "out of order"), (None, "cannot start")] {
+        fs::remove_file(&program).unwrap();
+        if let Some(script) = script {
+            fs::write(&program, script).unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let worker = Worker::shell("true");
+        let state = house.run(&worker).await;
+        assert!(matches!(&state, WorkerState::Stuck(exit) if exit.message.contains(said)), "{state:?}");
+        house.runtime.remove_worker(&worker.name()).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +193,51 @@ async fn a_second_server_on_one_directory_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_state_directory_is_closed_to_others() {
-    use std::os::unix::fs::MetadataExt;
     let house = House::open().await;
     assert_eq!(fs::metadata(house.state()).unwrap().mode() & 0o7777, 0o700);
+    let shared = tempfile::tempdir().unwrap();
+    fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(shared.path().join("theirs"), "").unwrap();
+    let refused = LocalRuntime::open(Options::new(shared.path())).await.map(drop);
+    assert!(matches!(refused, Err(OpenError::OpenToOthers { .. })), "{refused:?}");
+    assert_eq!(fs::metadata(shared.path()).unwrap().mode() & 0o7777, 0o755);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_directory_of_somebody_else_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let theirs = if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(dir.path(), Some(65_534), None).unwrap();
+        dir.path().to_owned()
+    } else {
+        "/usr".into()
+    };
+    let refused = LocalRuntime::open(Options::new(theirs)).await.map(drop);
+    assert!(matches!(refused, Err(OpenError::NotOurs { .. })), "{refused:?}");
+}
+
+/// User namespaces are switched off in a namespace of its own, where that concerns nobody else.
+#[test]
+fn a_machine_that_cannot_confine_workers_says_what_to_do() {
+    if std::env::var_os("KNIT_TEST_NO_NAMESPACES").is_none() {
+        let status = Command::new("unshare")
+            .args(["--user", "--map-root-user", "sh", "-c"])
+            .arg("echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\"")
+            .arg("sh")
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "server_restarts::a_machine_that_cannot_confine_workers_says_what_to_do"])
+            .env("KNIT_TEST_NO_NAMESPACES", "yes")
+            .env("KNIT_TEST_SHIM", shim())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = Options::new(dir.path().join("state"));
+    options.shim = shim();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let refused = runtime.block_on(LocalRuntime::open(options)).map(drop).unwrap_err();
+    assert!(matches!(refused, OpenError::NoSandbox { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("sysctl user.max_user_namespaces="), "{refused}");
 }

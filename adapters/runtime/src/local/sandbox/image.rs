@@ -84,6 +84,20 @@ fn make_dir(path: &Path, mode: u32) -> Result<(), SetUpError> {
     rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(mode)).step("make a directory for temporary files")
 }
 
+/// Where the machine's list of name servers is kept in `/run`, only that file is shown there: without it a
+/// Worker could reach no host by its name.
+pub(super) fn keep_name_servers(root: &Path) -> Result<(), SetUpError> {
+    let Ok(list) = Path::new("/etc/resolv.conf").canonicalize() else { return Ok(()) };
+    if !list.starts_with("/run") {
+        return Ok(());
+    }
+    let target = within(root, &list);
+    let action = "show the list of name servers";
+    fs::create_dir_all(target.parent().unwrap_or(root)).step(action)?;
+    File::create(&target).step(action)?;
+    mounts::bind(&list, &target, MountFlags::RDONLY)
+}
+
 pub(super) fn make_devices(root: &Path) -> Result<(), SetUpError> {
     let dev = root.join("dev");
     for device in DEVICES {
