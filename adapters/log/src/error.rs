@@ -219,6 +219,14 @@ pub enum OpenError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// There is no connection to be had.
+    #[error("cannot connect to the database {database}: check that it runs there, and that the address is right")]
+    Unreachable {
+        /// Its address, without user and password.
+        database: String,
+        /// What the connection said.
+        source: sqlx::Error,
+    },
     /// The world broke.
     #[error(transparent)]
     Fault(#[from] Fault),

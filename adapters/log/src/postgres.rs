@@ -63,9 +63,14 @@ pub(crate) struct Postgres {
 impl Postgres {
     pub(crate) async fn open(options: PgConnectOptions, readers: u32) -> Result<Self, OpenError> {
         let options = options.application_name("knit-log").options(SETTINGS).disable_statement_logging();
+        // A pool does not say why it has no connection, so the first is made without it.
+        let mut first =
+            connect(&options).await.map_err(|source| OpenError::Unreachable { database: address(&options), source })?;
+        migrate(&mut first).await?;
+        // It has done its work; a failed goodbye loses nothing.
+        first.close().await.ok();
         let pool = PgPoolOptions::new().max_connections(POOLED_CONNECTIONS).acquire_timeout(CONNECT_TIMEOUT);
         let pool = pool.connect_with(options.clone()).await.map_err(opening)?;
-        migrate(&pool).await?;
         Ok(Self { connections: Connections::new(options.clone(), readers), pool, writer: Writer::new(options) })
     }
 
@@ -226,8 +231,8 @@ fn stored_event(row: &PgRow) -> Result<StoredEvent, sqlx::Error> {
 }
 
 /// Takes the tables to the newest version, in one transaction under a lock.
-async fn migrate(pool: &PgPool) -> Result<(), OpenError> {
-    let mut transaction = pool.begin().await.map_err(opening)?;
+async fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
+    let mut transaction = connection.begin().await.map_err(opening)?;
     sqlx::query(sql::LOCK_SCHEMA).execute(&mut *transaction).await.map_err(opening)?;
     sqlx::query(sql::CREATE_SCHEMA_VERSION).execute(&mut *transaction).await.map_err(opening)?;
     let found: i64 = sqlx::query_scalar(sql::SCHEMA_VERSION).fetch_one(&mut *transaction).await.map_err(opening)?;
@@ -241,6 +246,12 @@ async fn take(connection: &mut PgConnection, step: &Migration) -> Result<(), sql
     sqlx::raw_sql(step.sql).execute(&mut *connection).await?;
     sqlx::query(sql::RECORD_SCHEMA_VERSION).bind(step.version).bind(step.name).execute(connection).await?;
     Ok(())
+}
+
+/// What may be told to everybody: the password is a secret, and the user may be.
+fn address(options: &PgConnectOptions) -> String {
+    let host = options.get_socket().map_or_else(|| options.get_host().to_owned(), |path| path.display().to_string());
+    format!("postgres://{host}:{}/{}", options.get_port(), options.get_database().unwrap_or_default())
 }
 
 fn opening(error: sqlx::Error) -> OpenError {
