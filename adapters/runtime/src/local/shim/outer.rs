@@ -105,7 +105,8 @@ fn wait_for_end(mut init: Child, mut reports: ShimEnd, record: &Record) -> io::R
     let mut last = None;
     while let Some(report) = reports.next().unwrap_or(None) {
         if report == Report::Running {
-            record.mark_running()?;
+            // Without the mark, on a full disk, it looks as if it were still being set up; that ends with it.
+            let _ = record.mark_running();
             failpoint("shim.running");
             // The server may be gone.
             let _ = io::stdout().write_all(b"running\n").and_then(|()| io::stdout().flush());
