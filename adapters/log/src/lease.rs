@@ -11,7 +11,7 @@ use std::time::Duration;
 pub struct Lease {
     /// The role.
     pub role: String,
-    /// Who holds it; unique to the instance.
+    /// Who holds it; unique among those that live at the same time.
     pub holder: String,
     /// Grows with every new holder of the role.
     pub fence: u64,

@@ -230,7 +230,9 @@ impl Log {
         patiently("removing snapshots", || self.inner.backend.prune(name, newest.position, &ids)).await
     }
 
-    /// Becomes the holder of `role` for `ttl`, unless somebody is. `holder` is unique to the instance.
+    /// Becomes the holder of `role` for `ttl`, unless somebody else is. `holder` is unique among those that live
+    /// at the same time; one that died and came back under the same name need not wait. All who want a role
+    /// use the same `ttl`. When the clock of the database goes back, leases of the dead last for twice as long.
     ///
     /// # Errors
     /// When the database does not answer.

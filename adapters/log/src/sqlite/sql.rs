@@ -79,14 +79,17 @@ macro_rules! now_ms {
         "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
     };
 }
+/// An end that lies further ahead than any renewal puts it was written before the clock went back.
 pub(super) const ACQUIRE_LEASE: &str = concat!(
     "INSERT INTO leases AS l (role, holder, fence, expires_at) VALUES (?1, ?2, 1, ",
     now_ms!(),
     " + ?3) ON CONFLICT (role) DO UPDATE SET holder = ?2, fence = l.fence + 1, expires_at = ",
     now_ms!(),
-    " + ?3 WHERE l.expires_at <= ",
+    " + ?3 WHERE l.holder = ?2 OR NOT l.expires_at BETWEEN ",
     now_ms!(),
-    " RETURNING fence"
+    " + 1 AND ",
+    now_ms!(),
+    " + 2 * ?3 RETURNING fence"
 );
 pub(super) const RENEW_LEASE: &str =
     concat!("UPDATE leases SET expires_at = ", now_ms!(), " + ?4 WHERE role = ?1 AND holder = ?2 AND fence = ?3");

@@ -9,6 +9,8 @@ on_both_databases!(
     d9_a_role_has_one_holder_until_it_lets_go,
     d9_every_new_holder_has_a_greater_fence,
     d9_an_expired_lease_goes_to_the_next_and_the_old_holder_is_told,
+    d9_a_holder_that_died_and_came_back_need_not_wait,
+    d9_a_lease_outlives_its_holder_by_no_hour_when_the_clock_goes_back_by_one,
 );
 
 const LONG: Duration = Duration::from_secs(600);
@@ -45,4 +47,23 @@ async fn d9_an_expired_lease_goes_to_the_next_and_the_old_holder_is_told(place: 
     assert!(!log.renew_lease(&old).await.unwrap());
     log.release_lease(&old).await.unwrap();
     assert!(log.renew_lease(&new).await.unwrap());
+}
+
+async fn d9_a_holder_that_died_and_came_back_need_not_wait(place: Place) {
+    let log = place.open().await;
+    let before = log.acquire_lease("finishing", "one", LONG).await.unwrap().unwrap();
+    let after = log.acquire_lease("finishing", "one", LONG).await.unwrap().unwrap();
+
+    assert!(after.fence > before.fence);
+    assert!(!log.renew_lease(&before).await.unwrap(), "the dead one is no holder any more");
+    assert!(log.renew_lease(&after).await.unwrap());
+}
+
+async fn d9_a_lease_outlives_its_holder_by_no_hour_when_the_clock_goes_back_by_one(place: Place) {
+    let log = place.open().await;
+    log.acquire_lease("finishing", "one", LONG).await.unwrap().unwrap();
+    // For the lease it is the same whether the clock goes back or its end goes on.
+    place.tamper("UPDATE leases SET expires_at = expires_at + 3600000").await;
+
+    assert!(log.acquire_lease("finishing", "two", LONG).await.unwrap().is_some());
 }
