@@ -162,6 +162,23 @@ impl Client {
         connection
     }
 
+    /// One request with a JSON body or none, of a client that bears that the server is away.
+    ///
+    /// # Errors
+    /// There is no connection, or it ended before the answer did.
+    pub fn try_json(&self, method: &str, target: &str, body: Option<&Value>) -> io::Result<Response> {
+        let mut connection = self.try_connect()?;
+        let text = body.map(Value::to_string).unwrap_or_default();
+        let length = text.len().to_string();
+        let headers = [("Content-Type", "application/json"), ("Content-Length", length.as_str())];
+        connection.try_head(method, target, if body.is_some() { &headers } else { &[] })?;
+        connection.write(text.as_bytes())?;
+        let mut response = connection.try_response_head()?;
+        connection.read_body(&mut response)?;
+        response.complete = true;
+        Ok(response)
+    }
+
     /// A connection on which nothing has been said.
     ///
     /// # Panics
@@ -169,10 +186,14 @@ impl Client {
     #[must_use]
     #[track_caller]
     pub fn connect(&self) -> Connection {
-        let stream = TcpStream::connect(self.address).expect("the server accepts connections");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a connection can have a time-out");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a connection can have a time-out");
-        Connection { stream: BufReader::new(stream), host: self.address.to_string() }
+        self.try_connect().expect("the server accepts connections")
+    }
+
+    fn try_connect(&self) -> io::Result<Connection> {
+        let stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Connection { stream: BufReader::new(stream), host: self.address.to_string() })
     }
 }
 
@@ -190,6 +211,10 @@ impl Connection {
     /// When it cannot be sent.
     #[track_caller]
     pub fn head(&mut self, method: &str, target: &str, headers: &[(&str, &str)]) {
+        self.try_head(method, target, headers).expect("a request head can be sent");
+    }
+
+    fn try_head(&mut self, method: &str, target: &str, headers: &[(&str, &str)]) -> io::Result<()> {
         let mut head = format!("{method} {target} HTTP/1.1\r\n");
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             head.push_str(&format!("Host: {}\r\n", self.host));
@@ -198,7 +223,7 @@ impl Connection {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");
-        self.write(head.as_bytes()).expect("a request head can be sent");
+        self.write(head.as_bytes())
     }
 
     /// Sends bytes as they are.
@@ -250,11 +275,23 @@ impl Connection {
     #[must_use]
     #[track_caller]
     pub fn response_head(&mut self) -> Response {
-        let line = self.line().expect("the server answers");
+        self.try_response_head().expect("the server answers with a whole head")
+    }
+
+    fn try_response_head(&mut self) -> io::Result<Response> {
+        let line = self.line()?;
         let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
-        let status = status.unwrap_or_else(|| panic!("not a status line: {line:?}"));
-        let headers = self.fields().expect("the head of the response is whole");
-        Response { status, headers, body: Vec::new(), trailers: Vec::new(), complete: false }
+        let status = status.ok_or_else(|| io::Error::other(format!("not a status line: {line:?}")))?;
+        let headers = self.fields()?;
+        Ok(Response { status, headers, body: Vec::new(), trailers: Vec::new(), complete: false })
+    }
+
+    /// Reads some bytes of a body as they are on the wire, at most `bytes_max`; 0 at the end of the connection.
+    ///
+    /// # Errors
+    /// The connection broke, or nothing came for too long.
+    pub fn read_some(&mut self, bytes_max: usize) -> io::Result<usize> {
+        self.stream.read(&mut vec![0; bytes_max])
     }
 
     fn read_body(&mut self, response: &mut Response) -> io::Result<()> {

@@ -13,8 +13,10 @@ pub mod http;
 pub mod plans;
 pub mod server;
 
+pub mod port;
 pub mod postgres;
 pub mod processes;
 pub mod program;
 pub mod proxy;
+pub mod robber;
 pub mod wait;
