@@ -34,6 +34,8 @@ mod profile;
 mod session;
 mod since;
 
+pub mod doors;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 

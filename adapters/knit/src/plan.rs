@@ -2,7 +2,7 @@
 
 mod active;
 mod apply;
-mod file;
+pub(crate) mod file;
 mod find;
 mod show;
 
