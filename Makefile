@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint build prerequisites
+.PHONY: demo test lint build prerequisites bench
 
 # Builds both programs and does the main job with real files on the embedded default.
 demo: build
@@ -22,3 +22,9 @@ lint:
 # Installs what the tests need when it may, else names it.
 prerequisites:
 	sh tests/prerequisites.sh
+
+# Measures every target of the design beside its anchor; writes docs/performance.md, plots and JSON. Half an hour
+# on two processors; `make bench BENCH_ARGS=--quick` is a look in minutes. The machine should have nothing else to do.
+bench:
+	$(CARGO) build --locked --release -p knitd -p knit -p knit-bench
+	target/release/knit-bench $(BENCH_ARGS)

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("knitd", &["knit-domain", "knit-projections", "knit-schemas", "knit-log", "knit-runtime", "knit-failpoint"]),
     ("knit", &["knit-schemas"]),
     ("knit-tests", &[]),
+    ("knit-bench", &["knit-domain", "knit-projections", "knit-log", "knit-tests"]),
 ];
 
 /// What the pure crates must never name, since each of these brings clocks, chance, files or networks.

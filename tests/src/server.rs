@@ -23,6 +23,8 @@ use crate::{processes, program};
 
 /// What a server says once it can be reached; the address follows.
 const ANNOUNCEMENT: &str = "listening on http://";
+/// What a server logs unless a test says otherwise.
+const LOG_FILTER: &str = "info,knitd=debug,knit_runtime=debug";
 /// What stands in a log after a panic.
 const PANIC: &str = "panicked at";
 
@@ -33,6 +35,7 @@ pub struct Setup {
     state_dir: Option<PathBuf>,
     disk_bytes: Option<u64>,
     address: Option<SocketAddr>,
+    log_filter: Option<String>,
 }
 
 impl Setup {
@@ -65,6 +68,13 @@ impl Setup {
     #[must_use]
     pub fn listening_on(self, address: SocketAddr) -> Self {
         Self { address: Some(address), ..self }
+    }
+
+    /// The same, logging only what `filter` lets through; that must be at least `info`, where it says that it
+    /// listens. Without it the server logs all that helps to understand a failed test.
+    #[must_use]
+    pub fn logging(self, filter: &str) -> Self {
+        Self { log_filter: Some(filter.to_owned()), ..self }
     }
 
     /// The same, with the state on a disk of its own that holds so many bytes. Only the server sees the disk,
@@ -113,6 +123,7 @@ impl Setup {
             arguments: self.arguments,
             disk_bytes: self.disk_bytes,
             listen: self.address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string()),
+            log_filter: self.log_filter.unwrap_or_else(|| LOG_FILTER.to_owned()),
             process: None,
             log_read_from: 0,
         }
@@ -127,6 +138,7 @@ pub struct Server {
     arguments: Vec<OsString>,
     disk_bytes: Option<u64>,
     listen: String,
+    log_filter: String,
     process: Option<Process>,
     /// Where in the log the present process began.
     log_read_from: usize,
@@ -165,7 +177,7 @@ impl Server {
             None => Command::new(program::path("knitd")),
             Some(bytes) => on_a_disk_of(bytes, &self.state_dir),
         };
-        command.args(["--listen", &self.listen, "--log", "info,knitd=debug,knit_runtime=debug"]);
+        command.args(["--listen", &self.listen, "--log", &self.log_filter]);
         command.arg("--state-dir").arg(&self.state_dir).args(&self.arguments);
         command.env_clear().env("PATH", PATH).current_dir(self.home.path());
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
@@ -253,6 +265,15 @@ impl Server {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.process.as_ref().and_then(|process| process.address).expect("the server runs")
+    }
+
+    /// Its process id.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the server runs").child.id()
     }
 
     /// Its state directory.

@@ -9,7 +9,7 @@
 //! log of a graph is one that a server could have written, and a server that opens it finds nothing due.
 
 mod shapes;
-mod sizes;
+pub(crate) mod sizes;
 pub(crate) mod wfformat;
 
 use std::collections::HashMap;

@@ -151,11 +151,6 @@ impl PlanShape {
         let own = self.outputs.get(at).map_or_else(|| format!("log:{}", self.name), |output| output.tag.clone());
         vec![TAG_OF_ALL.to_owned(), own]
     }
-
-    /// Where its Runs make Data: the outputs, then the log.
-    pub(crate) fn made(&self) -> usize {
-        self.outputs.len() + usize::from(self.log)
-    }
 }
 
 impl Graph {

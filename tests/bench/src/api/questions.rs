@@ -1,0 +1,210 @@
+//! What is read: one thing by its id, some by a tag, all of them, and a lineage.
+
+use std::time::Instant;
+
+use anyhow::Context as _;
+
+use super::Catalog;
+use crate::graph::sizes::{MARK, MARKED};
+use crate::graph::{DataRow, Graph};
+use crate::history::Ids;
+use crate::lineage::data_target;
+use crate::process::Watch;
+use crate::row::{Row, bytes, latency, number, rate, time};
+use crate::statistics::Sample;
+use crate::wire::Wire;
+
+/// Requests of one round on one connection, and in all on eight.
+const REQUESTS: usize = 8_000;
+/// Different things asked for.
+const THINGS: usize = 1_000;
+/// Repetitions of one long question.
+const REPETITIONS: usize = 7;
+/// How much memory a whole answer may take in the server, to be called independent of its size.
+const GROWTH_BYTES_MAX: f64 = 32e6;
+
+/// Requests per second and the seconds of each.
+struct Load {
+    per_second: Vec<f64>,
+    latencies: Vec<f64>,
+}
+
+pub(super) fn measure(catalog: &Catalog<'_>) -> anyhow::Result<Vec<Row>> {
+    let graph = &catalog.filled.graph;
+    let some = |all: usize| (0..all).step_by((all / THINGS).max(1));
+    let data: Vec<String> =
+        graph.every((graph.data().len() / THINGS).max(1)).map(|data| data_target(Ids::data(data))).collect();
+    let runs = some(graph.runs().len()).filter_map(|run| u32::try_from(run).ok());
+    let runs: Vec<String> = runs.map(|run| format!("/api/runs/{}", catalog.filled.ids.run(run))).collect();
+    // The Plan with an input for each of a thousand samples is a document of its own size.
+    let plans = (0..).zip(graph.plans()).filter(|(_, shape)| shape.inputs.len() < 10);
+    let plans: Vec<String> = plans.map(|(plan, _)| format!("/api/plans/{}", Ids::plan(plan))).collect();
+    let mut rows = vec![
+        by_id(catalog, "one Data by its id, 1 connection", &data, 1, 2_000.0, Some(32.0))?,
+        by_id(catalog, "one Data by its id, 8 connections", &data, 8, 5_000.0, Some(41.0))?,
+        by_id(catalog, "one Run by its id, 8 connections", &runs, 8, 5_000.0, Some(352.0))?,
+        by_id(catalog, "one Plan by its id, 8 connections", &plans, 8, 5_000.0, Some(131.0))?,
+    ];
+    rows.push(found(
+        catalog,
+        &format!("find {MARKED} Data by tag"),
+        &format!("/api/data?tag={}", MARK.replace(':', "%3A")),
+        0.1,
+        "9.3 s",
+    )?);
+    rows.push(everything(catalog)?);
+    rows.push(found(catalog, &format!("find {} Plans", graph.plans().len()), "/api/plans", 0.05, "4.5 s")?);
+    rows.extend(lineage(catalog)?);
+    Ok(rows)
+}
+
+fn by_id(
+    catalog: &Catalog<'_>,
+    what: &str,
+    targets: &[String],
+    connections: usize,
+    least: f64,
+    original: Option<f64>,
+) -> anyhow::Result<Row> {
+    let mut all = Load { per_second: Vec::new(), latencies: Vec::new() };
+    for _ in 0..catalog.bench.sizes.rounds {
+        let load = load(catalog, targets, connections, REQUESTS / catalog.bench.sizes.shorter)?;
+        all.per_second.extend(load.per_second);
+        all.latencies.extend(load.latencies);
+    }
+    let (rates, latencies) = (Sample::of(all.per_second), Sample::of(all.latencies));
+    let with_tail = what.starts_with("one Data");
+    let target = format!("≥ {}/s{}", number(least), if with_tail { ", p99 ≤ 10 ms" } else { "" });
+    let met = rates.median() >= least && (!with_tail || latencies.p99() <= 0.01);
+    let measured = format!("{}, {}", rate(rates.median()), latency(&latencies));
+    let row = Row::judged(what, target, measured, met)
+        .value("measured_per_s", rates.median())
+        .value("target_per_s", least)
+        .value("p50_s", latencies.median())
+        .value("p99_s", latencies.p99());
+    Ok(match original {
+        Some(original) => row.original(&rate(original)).value("original_per_s", original),
+        None => row,
+    })
+}
+
+/// Asks for `targets` again and again through connections that stay open.
+fn load(catalog: &Catalog<'_>, targets: &[String], connections: usize, requests: usize) -> anyhow::Result<Load> {
+    let address = catalog.server.address();
+    let each = requests / connections;
+    let begun = Instant::now();
+    let latencies = std::thread::scope(|scope| {
+        let clients = (0..connections).map(|client| {
+            scope.spawn(move || {
+                let mut wire = Wire::to(address)?;
+                let mut latencies = Vec::with_capacity(each);
+                for at in 0..each {
+                    let begun = Instant::now();
+                    wire.fetch(&targets[(client * 101 + at) % targets.len()])?;
+                    latencies.push(begun.elapsed().as_secs_f64());
+                }
+                anyhow::Ok(latencies)
+            })
+        });
+        let clients: Vec<_> = clients.collect();
+        let ended = clients.into_iter().map(|client| client.join().ok().context("a client panicked")?);
+        ended.collect::<anyhow::Result<Vec<_>>>()
+    })?;
+    let per_second = (each * connections) as f64 / begun.elapsed().as_secs_f64();
+    Ok(Load { per_second: vec![per_second], latencies: latencies.concat() })
+}
+
+fn found(catalog: &Catalog<'_>, what: &str, target: &str, most: f64, original: &str) -> anyhow::Result<Row> {
+    let mut wire = Wire::to(catalog.server.address())?;
+    let (mut times, mut size) = (Vec::new(), 0);
+    for _ in 0..REPETITIONS {
+        let begun = Instant::now();
+        size = wire.fetch(target)?.body_bytes;
+        times.push(begun.elapsed().as_secs_f64());
+    }
+    let times = Sample::of(times);
+    let measured = format!("{}, {}", latency(&times), bytes(size as f64));
+    let row = Row::judged(what, format!("≤ {most} s"), measured, times.median() <= most);
+    Ok(row.original(original).value("measured_s", times.median()))
+}
+
+fn everything(catalog: &Catalog<'_>) -> anyhow::Result<Row> {
+    let mut wire = Wire::to(catalog.server.address())?;
+    let (mut times, mut growths, mut size) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..catalog.bench.sizes.rounds.max(2) {
+        let watch = Watch::of(catalog.server.pid())?;
+        let begun = Instant::now();
+        size = wire.fetch("/api/data")?.body_bytes;
+        times.push(begun.elapsed().as_secs_f64());
+        growths.push(watch.growth());
+    }
+    // The first time everything is asked for, buffers of the allocator grow that stay.
+    let (times, growth) = (Sample::of(times), Sample::of(growths).max());
+    let count = number(catalog.filled.graph.data().len() as f64);
+    let measured = format!("{}, {}; the server grew by {}", time(times.median()), bytes(size as f64), bytes(growth));
+    let met = times.median() <= 3.0 && growth <= GROWTH_BYTES_MAX;
+    let row = Row::judged(format!("find all {count} Data"), "≤ 3 s, memory independent of the result", measured, met);
+    let note = format!(
+        "called independent if the server grows by less than {}; the most of all rounds",
+        bytes(GROWTH_BYTES_MAX)
+    );
+    Ok(row
+        .original("9 to > 75 s, 1.2 GB in the server")
+        .note(note)
+        .value("measured_s", times.median())
+        .value("growth_bytes", growth))
+}
+
+/// The whole lineage around a Data that a thousand Runs take, node by node and at once.
+fn lineage(catalog: &Catalog<'_>) -> anyhow::Result<Vec<Row>> {
+    let graph = &catalog.filled.graph;
+    let hub = graph.landmarks().hub.context("a catalog has a hub")?;
+    let targets = nodes_around(graph, &catalog.filled.ids, hub);
+    let mut wire = Wire::to(catalog.server.address())?;
+    let (mut one_by_one, mut at_once, mut size) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..catalog.bench.sizes.rounds {
+        let begun = Instant::now();
+        for target in &targets {
+            wire.fetch(target)?;
+        }
+        one_by_one.push(begun.elapsed().as_secs_f64());
+    }
+    for _ in 0..REPETITIONS {
+        let begun = Instant::now();
+        size = wire.fetch(&format!("/api/data/{}/lineage?direction=both&depth=all", Ids::data(hub)))?.body_bytes;
+        at_once.push(begun.elapsed().as_secs_f64());
+    }
+    let (one_by_one, at_once) = (Sample::of(one_by_one), Sample::of(at_once));
+    let what = "the whole lineage of a Data with 1,000 consumers";
+    Ok(vec![
+        Row::judged(
+            format!("{what}: by {} requests", number(targets.len() as f64)),
+            "≤ 4 s",
+            time(one_by_one.median()),
+            one_by_one.median() <= 4.0,
+        )
+        .original("125 s")
+        .value("measured_s", one_by_one.median())
+        .note("each Data and each Run by its id, one after another, through one connection"),
+        Row::judged(
+            format!("{what}: by our one"),
+            "≤ 0.1 s",
+            format!("{}, {}", latency(&at_once), bytes(size as f64)),
+            at_once.median() <= 0.1,
+        )
+        .original("–")
+        .value("measured_s", at_once.median()),
+    ])
+}
+
+/// What a client asks that fetches the neighbourhood of a hub node by node.
+fn nodes_around(graph: &Graph, ids: &Ids, hub: DataRow) -> Vec<String> {
+    let run = |run| format!("/api/runs/{}", ids.run(run));
+    let mut targets = vec![data_target(Ids::data(hub)), run(graph.maker(hub))];
+    for taker in graph.runs().filter(|run| graph.taken(*run).contains(&hub)) {
+        targets.push(run(taker));
+        let beside = graph.taken(taker).iter().copied().filter(|data| *data != hub);
+        targets.extend(beside.chain(graph.made(taker)).map(|data| data_target(Ids::data(data))));
+    }
+    targets
+}

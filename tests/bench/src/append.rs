@@ -1,0 +1,187 @@
+//! Appending: ours beside the stock repositories of cqrs-es and beside the plainest thing a database can
+//! do, an `INSERT` with its commit.
+//!
+//! A command is the same in both loops: load a Data, fold it, let the domain decide on a tag, append the
+//! event. The stock framework loads and folds by its own repository, ours by the log.
+
+mod ours;
+mod raw;
+mod stock;
+
+use std::time::Instant;
+
+use futures::future::try_join_all;
+
+use crate::bench::{Bench, Kind, Place};
+use crate::plot::{Group, Plot};
+use crate::report::Outcome;
+use crate::row::{Row, latency};
+use crate::statistics::Sample;
+
+/// Writers that append at once.
+const CLIENTS: [usize; 3] = [1, 8, 64];
+/// Commands of one round: a few seconds of each loop, whatever the number of clients.
+const COMMANDS: [usize; 3] = [600, 2_400, 6_400];
+/// Commands of one round on the stock SQLite repository, whose writers mostly wait for each other.
+const COMMANDS_SQLITE: usize = 1_920;
+/// Commands that one Data gets; then comes the next, so that streams stay as short as real ones.
+pub(crate) const COMMANDS_PER_STREAM: usize = 10;
+
+/// One round of one loop.
+struct Round {
+    per_second: f64,
+    /// Seconds of each command.
+    latencies: Vec<f64>,
+}
+
+/// All rounds of one loop.
+#[derive(Default)]
+struct Rounds {
+    rates: Vec<f64>,
+    latencies: Vec<f64>,
+}
+
+impl Rounds {
+    fn add(&mut self, round: Round) {
+        self.rates.push(round.per_second);
+        self.latencies.extend(round.latencies);
+    }
+
+    fn rates(&self) -> Sample {
+        Sample::of(self.rates.iter().copied())
+    }
+
+    fn latency(&self) -> String {
+        latency(&Sample::of(self.latencies.iter().copied()))
+    }
+}
+
+pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Outcome> {
+    let mut outcome = bench.tokio.block_on(on_postgres(bench))?;
+    let sqlite = bench.tokio.block_on(on_sqlite(bench))?;
+    outcome.rows.extend(sqlite.rows);
+    outcome.plots.extend(sqlite.plots);
+    outcome.remarks.push(
+        "Appending: a command loads a Data, folds it, lets the domain decide on a tag and appends the event; each \
+         Data gets ten. The stock loop is `CqrsFramework::execute` on its event store without snapshots. The raw \
+         loop is one `INSERT` of an event of the same size in autocommit, on the stock table in the same server."
+            .to_owned(),
+    );
+    Ok(outcome)
+}
+
+async fn on_postgres(bench: &Bench) -> anyhow::Result<Outcome> {
+    let (place, beside) = (bench.place(Kind::Postgres)?, bench.place(Kind::Postgres)?);
+    beside.sql(stock::TABLE).await?;
+    let log = place.open().await?;
+    let stock = stock::on_postgres(&beside.url()).await;
+    let mut outcome = Outcome::default();
+    let mut groups = Vec::new();
+    for (clients, commands) in CLIENTS.into_iter().zip(COMMANDS) {
+        let each = commands / bench.sizes.shorter / clients;
+        let (mut inserts, mut theirs, mut ours, mut alone) = <(Rounds, Rounds, Rounds, Rounds)>::default();
+        for _ in 0..bench.sizes.rounds {
+            inserts.add(raw::round(&beside.url(), clients, each).await?);
+            theirs.add(stock.round(clients, each).await?);
+            ours.add(ours::round(&log, clients, each).await?);
+            alone.add(ours::append_only(&log, clients, each).await?);
+        }
+        outcome.rows.extend(rows(clients, &inserts, &theirs, &ours));
+        groups.push(group(
+            clients,
+            &[("ours", &ours), ("ours, append alone", &alone), ("raw INSERT", &inserts), ("cqrs-es", &theirs)],
+        ));
+    }
+    log.close().await;
+    outcome.plots.push(Plot::bars("One-event commands on PostgreSQL", "commands per second", groups));
+    Ok(outcome)
+}
+
+fn rows(clients: usize, raw: &Rounds, stock: &Rounds, ours: &Rounds) -> Vec<Row> {
+    let what = |tail: &str| format!("append, {clients} concurrent one-event command{tail}, PostgreSQL");
+    let note =
+        format!("latency of ours: {}; of cqrs-es: {}; of raw: {}", ours.latency(), stock.latency(), raw.latency());
+    let (raw, stock, ours) = (raw.rates(), stock.rates(), ours.rates());
+    match clients {
+        1 => vec![Row::rates("append, 1 writer, PostgreSQL", 0.7, &ours, "raw, one client", &raw).note(note)],
+        8 => vec![
+            Row::rates(what("s with load and decide"), 2.0, &ours, "stock cqrs-es + postgres-es", &stock).note(note),
+            Row::rates(what("s beside raw"), 0.8, &ours, "raw INSERT+COMMIT", &raw),
+        ],
+        _ => vec![Row::rates(what("s"), 1.5, &ours, "raw INSERT+COMMIT, as many clients", &raw).note(note)],
+    }
+}
+
+async fn on_sqlite(bench: &Bench) -> anyhow::Result<Outcome> {
+    let clients = CLIENTS[2];
+    let each = COMMANDS_SQLITE / bench.sizes.shorter / clients;
+    let place = bench.place(Kind::Sqlite)?;
+    let log = place.open().await?;
+    let (loose, durable): (Place, Place) = (bench.place(Kind::Sqlite)?, bench.place(Kind::Sqlite)?);
+    let (loose, durable) = (stock::on_sqlite(&loose.url()).await?, stock::on_sqlite_durable(&durable.url()).await?);
+    let (mut ours, mut theirs, mut synced) = <(Rounds, Rounds, Rounds)>::default();
+    for _ in 0..bench.sizes.rounds {
+        theirs.add(loose.round(clients, each).await?);
+        synced.add(durable.round(clients, each).await?);
+        ours.add(ours::round(&log, clients, each).await?);
+    }
+    log.close().await;
+    let what = "append, 64 concurrent one-event commands, SQLite";
+    let note = format!(
+        "sqlite-es as its own pool sets it up does not wait for the disk at a commit (`synchronous=NORMAL`), ours \
+         does. Latency of ours: {}; of sqlite-es: {}",
+        ours.latency(),
+        theirs.latency()
+    );
+    let rows = vec![
+        Row::rates(what, 5.0, &ours.rates(), "stock cqrs-es + sqlite-es", &theirs.rates()).note(note),
+        Row::rates(
+            "the same, both durable at commit",
+            5.0,
+            &ours.rates(),
+            "cqrs-es + sqlite-es with synchronous=FULL",
+            &synced.rates(),
+        ),
+    ];
+    let bars = [("ours", &ours), ("cqrs-es", &theirs), ("cqrs-es, durable", &synced)];
+    let plot = Plot::bars("One-event commands on SQLite", "commands per second", vec![group(clients, &bars)]);
+    Ok(Outcome { rows, plots: vec![plot], remarks: Vec::new() })
+}
+
+fn group(clients: usize, bars: &[(&str, &Rounds)]) -> Group {
+    let bars = bars.iter().map(|(name, rounds)| ((*name).to_owned(), rounds.rates().median())).collect();
+    Group { name: format!("{clients} at once"), bars, target: None }
+}
+
+/// The table into which [`raw_inserts_per_second`] inserts.
+pub(crate) const INSERT_TABLE: &str = stock::TABLE;
+
+/// What one client alone gets done, as an anchor for others.
+pub(crate) async fn raw_inserts_per_second(url: &str, count: usize) -> anyhow::Result<f64> {
+    Ok(raw::round(url, 1, count).await?.per_second)
+}
+
+/// Runs `clients` at once, each doing `command` for its numbers in turn, on tasks of their own.
+async fn race<F, C>(clients: usize, each: usize, client: impl Fn(usize) -> C) -> anyhow::Result<Round>
+where
+    C: FnMut(usize) -> F + Send + 'static,
+    F: Future<Output = anyhow::Result<()>> + Send,
+{
+    let begun = Instant::now();
+    let running = (0..clients).map(|number| {
+        let mut command = client(number);
+        tokio::spawn(async move {
+            let mut latencies = Vec::with_capacity(each);
+            for at in 0..each {
+                let begun = Instant::now();
+                command(at).await?;
+                latencies.push(begun.elapsed().as_secs_f64());
+            }
+            anyhow::Ok(latencies)
+        })
+    });
+    let all = try_join_all(running.collect::<Vec<_>>()).await?;
+    let per_second = (clients * each) as f64 / begun.elapsed().as_secs_f64();
+    let latencies = all.into_iter().collect::<anyhow::Result<Vec<_>>>()?.concat();
+    Ok(Round { per_second, latencies })
+}
