@@ -17,10 +17,13 @@ use std::time::Duration;
 
 use knit_domain::decision::Decision;
 use knit_domain::event::Position;
+use knit_domain::id::RunId;
 use knit_log::Log;
 use knit_runtime::Runtime;
 
 use crate::command::{Cause, CommandError, Done};
+use crate::reactors::gate::{Gate, OpenGate};
+use crate::reactors::turns::{Turn, Turns};
 use crate::views::Views;
 
 /// How long a reply waits for the projections (D13); then it says which position they have reached.
@@ -32,20 +35,30 @@ pub struct App {
     parts: Arc<Parts>,
 }
 
+#[derive(Clone)]
 struct Parts {
     log: Log,
     views: Arc<Views>,
     runtime: Arc<dyn Runtime>,
+    gate: Arc<dyn Gate>,
+    turns: Arc<Turns>,
     server: String,
     alone: bool,
 }
 
 impl App {
     /// Joins log, projections and runtime. `server` names this process among its replicas; it is `alone`
-    /// when its database lets no other process in.
+    /// when its database lets no other process in. Its gate is open.
     #[must_use]
     pub fn new(log: Log, views: Arc<Views>, runtime: Arc<dyn Runtime>, server: String, alone: bool) -> Self {
-        Self { parts: Arc::new(Parts { log, views, runtime, server, alone }) }
+        let (gate, turns) = (Arc::new(OpenGate), Arc::default());
+        Self { parts: Arc::new(Parts { log, views, runtime, gate, turns, server, alone }) }
+    }
+
+    /// The same, with another gate before the transitions of Runs.
+    #[must_use]
+    pub fn with_gate(self, gate: Arc<dyn Gate>) -> Self {
+        Self { parts: Arc::new(Parts { gate, ..Arc::unwrap_or_clone(self.parts) }) }
     }
 
     /// The event log.
@@ -64,6 +77,17 @@ impl App {
     #[must_use]
     pub fn runtime(&self) -> &Arc<dyn Runtime> {
         &self.parts.runtime
+    }
+
+    /// Who is asked before a reactor lets a Run change its status.
+    #[must_use]
+    pub fn gate(&self) -> &dyn Gate {
+        &*self.parts.gate
+    }
+
+    /// Waits until no other reactor of this process is at `run`; then it is the caller's turn.
+    pub(crate) async fn turn(&self, run: RunId) -> Turn<'_> {
+        self.parts.turns.take(run).await
     }
 
     /// The name of this process among its replicas.

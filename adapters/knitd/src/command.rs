@@ -126,7 +126,7 @@ macro_rules! faults {
 faults!(knit_log::Fault, knit_log::ReadError, knit_runtime::port::Fault);
 
 /// The whole chain in one line: what failed, and every reason below it.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

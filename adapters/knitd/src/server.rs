@@ -27,8 +27,8 @@ use crate::reactors::finishing::Finishing;
 use crate::reactors::garbage_collection::GarbageCollection;
 use crate::reactors::housekeeping::Housekeeping;
 use crate::reactors::initialize::Initialize;
-use crate::reactors::run_management::{RunManagement, watch_workers};
-use crate::reactors::{self, Reactor, Wake};
+use crate::reactors::run_management::RunManagement;
+use crate::reactors::{self, Reactor};
 use crate::servers;
 use crate::views::Views;
 
@@ -141,12 +141,10 @@ fn name_of_this_server() -> String {
 
 fn start_reactors(app: &App, args: &Args) {
     start(app, args, Role::Initialize, Initialize::new);
+    start(app, args, Role::RunManagement, RunManagement::new);
     start(app, args, Role::Finishing, Finishing::new);
     start(app, args, Role::GarbageCollection, GarbageCollection::new);
     start(app, args, Role::Housekeeping, Housekeeping::new);
-    if let Some(wake) = start(app, args, Role::RunManagement, RunManagement::new) {
-        tokio::spawn(watch_workers(app.clone(), wake));
-    }
     if args.has(Role::Projection) {
         let app = app.clone();
         tokio::spawn(async move {
@@ -156,23 +154,14 @@ fn start_reactors(app: &App, args: &Args) {
 }
 
 /// Starts a reactor if this process has its role.
-fn start<R: Reactor>(
-    app: &App,
-    args: &Args,
-    role: Role,
-    new: impl FnOnce(App) -> Arc<R>,
-) -> Option<Arc<Wake<R::Item>>> {
-    if !args.has(role) {
-        return None;
+fn start<R: Reactor>(app: &App, args: &Args, role: Role, new: impl FnOnce(App) -> Arc<R>) {
+    if args.has(role) {
+        let (app, reactor) = (app.clone(), new(app.clone()));
+        tokio::spawn(async move {
+            let name = reactor.name();
+            servers::while_active(&app, name, || reactors::run(app.clone(), Arc::clone(&reactor))).await;
+        });
     }
-    let (app, reactor, wake) = (app.clone(), new(app.clone()), Arc::new(Wake::default()));
-    let woken = Arc::clone(&wake);
-    tokio::spawn(async move {
-        let name = reactor.name();
-        servers::while_active(&app, name, || reactors::run(app.clone(), Arc::clone(&reactor), Arc::clone(&woken)))
-            .await;
-    });
-    Some(wake)
 }
 
 async fn serve(app: &App, args: &Args, ready: Arc<AtomicBool>) -> anyhow::Result<()> {

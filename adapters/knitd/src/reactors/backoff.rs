@@ -25,6 +25,8 @@ pub(super) struct Failures {
     pub(super) count: u32,
     /// How many of the latest had the same reason.
     pub(super) alike: u32,
+    /// Whether anybody was told.
+    pub(super) reported: bool,
     /// That reason.
     reason: String,
     /// None while the item is being tried again.
@@ -44,10 +46,11 @@ impl<I: Clone + Eq + Hash> Backoff<I> {
     }
 
     /// Notes a failure at `now`.
-    pub(super) fn failed(&mut self, item: I, reason: &str, now: Instant) -> &Failures {
+    pub(super) fn failed(&mut self, item: I, reason: &str, now: Instant) -> &mut Failures {
         let failures = self.failed.entry(item).or_insert_with(|| Failures {
             count: 0,
             alike: 0,
+            reported: false,
             reason: String::new(),
             not_before: None,
         });

@@ -10,7 +10,7 @@ use knit_failpoint::failpoint;
 use knit_projections::worklists::{RunWork, Stage};
 use knit_runtime::port::ReadError;
 
-use super::{Due, Reactor, gate};
+use super::{Due, NotDone, Reactor};
 use crate::app::App;
 use crate::command::{Cause, CommandError};
 
@@ -33,7 +33,7 @@ impl Finishing {
             failpoint("finishing.worker-removed");
         }
         for output in work.outputs.iter().chain(&work.log) {
-            self.seal(&output.volume_ref).await?;
+            self.seal(work.stage, &output.volume_ref).await?;
             failpoint("finishing.volume-sealed");
         }
         match &work.log {
@@ -42,10 +42,15 @@ impl Finishing {
         }
     }
 
-    /// A Run that was aborted early never had volumes; there is nothing to seal then.
-    async fn seal(&self, volume: &VolumeRef) -> Result<(), CommandError> {
+    /// A Run that was aborted early never had volumes; there is nothing to seal then. One that succeeded
+    /// had them, and is not said to be `done` without what it made.
+    async fn seal(&self, stage: Stage, volume: &VolumeRef) -> Result<(), CommandError> {
         match self.app.runtime().seal_volume(volume).await {
-            Ok(()) | Err(ReadError::Missing { .. }) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(ReadError::Missing { .. }) if stage == Stage::Aborting => Ok(()),
+            Err(missing @ ReadError::Missing { .. }) => {
+                Err(CommandError::Fault(format!("an output of the Run is lost: {missing}")))
+            }
             Err(ReadError::Fault(fault)) => Err(fault.into()),
         }
     }
@@ -70,7 +75,8 @@ impl Reactor for Finishing {
         super::runs_due(&self.app, &[Stage::Completing, Stage::Aborting], after)
     }
 
-    async fn act(&self, id: RunId) -> Result<(), CommandError> {
+    async fn act(&self, id: RunId) -> Result<(), NotDone> {
+        let _turn = self.app.turn(id).await;
         let Some(work) = self.app.views().worklists.read().run(id) else { return Ok(()) };
         let end = match work.stage {
             Stage::Completing => Status::Done,
@@ -84,12 +90,13 @@ impl Reactor for Finishing {
             | Stage::Uploading
             | Stage::Importing => return Ok(()),
         };
-        gate::pass(id, end).await?;
+        self.app.gate().before(id, end).await?;
         failpoint("finishing.begun");
         let log_sha256 = self.clear_away(&work).await?;
         failpoint("finishing.cleared-away");
         let cause = Cause::reactor(self.name());
         let decide = |run: &Versioned<Run>| Ok(finish(run, work.attempt, log_sha256.clone())?);
-        self.app.decide_on_run(&cause, id, decide).await.map(|_| ())
+        self.app.decide_on_run(&cause, id, decide).await?;
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use knit_domain::data::reclaim_volume;
 use knit_domain::id::{KnitId, VolumeRef};
 use knit_failpoint::failpoint;
 
-use super::{Due, Reactor};
+use super::{Due, NotDone, Reactor};
 use crate::app::App;
 use crate::command::{Cause, CommandError};
 use crate::streams;
@@ -53,12 +53,17 @@ impl Reactor for GarbageCollection {
         Due { items, seen: super::position(&worklists) }
     }
 
-    async fn act(&self, waste: Waste) -> Result<(), CommandError> {
+    async fn act(&self, waste: Waste) -> Result<(), NotDone> {
         failpoint("garbage.begun");
-        self.app.runtime().destroy_volume(&waste.volume).await?;
+        let data = streams::data(self.app.log(), waste.knit_id).await.map_err(CommandError::from)?;
+        let Some(record) = data.state.record else { return Ok(()) };
+        // Whoever still makes the volume, or writes to it, ends first.
+        let _turn = self.app.turn(record.run_id).await;
+        self.app.runtime().destroy_volume(&waste.volume).await.map_err(CommandError::from)?;
         failpoint("garbage.destroyed");
         let cause = Cause::reactor(self.name());
         let decide = || async { Ok(reclaim_volume(&streams::data(self.app.log(), waste.knit_id).await?)?) };
-        self.app.execute(&cause, decide).await.map(|_| ())
+        self.app.execute(&cause, decide).await?;
+        Ok(())
     }
 }

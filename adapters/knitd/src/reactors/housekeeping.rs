@@ -7,10 +7,10 @@ use knit_domain::event::agent::AgentClosure;
 use knit_domain::id::AgentName;
 use knit_failpoint::failpoint;
 
-use super::{Due, Reactor};
+use super::{Due, NotDone, Reactor};
 use crate::app::App;
 use crate::command::{Cause, CommandError};
-use crate::servers;
+use crate::{servers, streams};
 
 /// See the head of the module.
 pub struct Housekeeping {
@@ -22,6 +22,17 @@ impl Housekeeping {
     #[must_use]
     pub fn new(app: App) -> Arc<Self> {
         Arc::new(Self { app })
+    }
+
+    async fn close_if_orphaned(&self, name: &AgentName) -> Result<(), CommandError> {
+        let agent = streams::agent(self.app.log(), name).await?;
+        let Some(record) = agent.state.record.filter(|record| record.closed.is_none()) else { return Ok(()) };
+        if servers::lives(&self.app, &record.server).await? {
+            return Ok(());
+        }
+        failpoint("housekeeping.server-dead");
+        tracing::info!(agent = %name, server = record.server, "closing a Data Agent whose server is gone");
+        self.app.close_agent(&Cause::reactor(self.name()), name, AgentClosure::Housekeeping).await.map(|_| ())
     }
 }
 
@@ -39,14 +50,7 @@ impl Reactor for Housekeeping {
         Due { items: foreign.map(|agent| agent.name.clone()).collect(), seen: super::position(&worklists) }
     }
 
-    async fn act(&self, name: AgentName) -> Result<(), CommandError> {
-        let agent = crate::streams::agent(self.app.log(), &name).await?;
-        let Some(record) = agent.state.record.filter(|record| record.closed.is_none()) else { return Ok(()) };
-        if servers::lives(&self.app, &record.server).await? {
-            return Ok(());
-        }
-        failpoint("housekeeping.server-dead");
-        tracing::info!(agent = %name, server = record.server, "closing a Data Agent whose server is gone");
-        self.app.close_agent(&Cause::reactor(self.name()), &name, AgentClosure::Housekeeping).await.map(|_| ())
+    async fn act(&self, name: AgentName) -> Result<(), NotDone> {
+        Ok(self.close_if_orphaned(&name).await?)
     }
 }

@@ -7,7 +7,7 @@ use knit_domain::run::{Status, prepare_volumes};
 use knit_failpoint::failpoint;
 use knit_projections::worklists::{RunWork, Stage};
 
-use super::{Due, Reactor, gate};
+use super::{Due, NotDone, Reactor};
 use crate::app::App;
 use crate::command::{Cause, CommandError};
 use crate::streams;
@@ -24,8 +24,30 @@ impl Initialize {
         Arc::new(Self { app })
     }
 
-    /// A waiting Run may be deleted while its volumes are being made, and the garbage collector may have
-    /// passed before they were there: nobody else would ever remove them.
+    /// Makes the volumes and records it.
+    async fn prepare(&self, work: &RunWork) -> Result<(), CommandError> {
+        failpoint("initialize.begun");
+        for output in work.outputs.iter().chain(&work.log) {
+            self.app.runtime().prepare_volume(&output.volume_ref, output.knit_id).await?;
+            failpoint("initialize.volume-made");
+        }
+        let decide = || async {
+            let run = streams::run(self.app.log(), work.run_id).await?;
+            let plan = streams::plan(self.app.log(), work.plan_id).await?;
+            Ok(prepare_volumes(&run, &plan, work.attempt)?)
+        };
+        self.app.execute(&Cause::reactor(self.name()), decide).await.map(|_| ())
+    }
+
+    /// Whether this attempt still waits. The stream is asked: of a Run that was deleted meanwhile, the
+    /// garbage collector may have passed already, and nobody would ever remove what is made now.
+    async fn is_waiting(&self, work: &RunWork) -> Result<bool, CommandError> {
+        let run = streams::run(self.app.log(), work.run_id).await?;
+        Ok(run.state.record.is_some_and(|run| run.status == Status::Waiting && run.attempt == work.attempt))
+    }
+
+    /// The same again after a failure: another process may have deleted the Run and destroyed its volumes
+    /// while they were being made here.
     async fn destroy_orphans(&self, work: &RunWork) -> Result<(), CommandError> {
         for output in work.outputs.iter().chain(&work.log) {
             if streams::data(self.app.log(), output.knit_id).await?.state.living().is_err() {
@@ -47,26 +69,19 @@ impl Reactor for Initialize {
         super::runs_due(&self.app, &[Stage::Waiting], after)
     }
 
-    async fn act(&self, id: RunId) -> Result<(), CommandError> {
+    async fn act(&self, id: RunId) -> Result<(), NotDone> {
+        let _turn = self.app.turn(id).await;
         let work = self.app.views().worklists.read().run(id);
         let Some(work) = work.filter(|work| work.stage == Stage::Waiting) else { return Ok(()) };
-        gate::pass(id, Status::Ready).await?;
-        failpoint("initialize.begun");
-        for output in work.outputs.iter().chain(&work.log) {
-            self.app.runtime().prepare_volume(&output.volume_ref, output.knit_id).await?;
-            failpoint("initialize.volume-made");
+        self.app.gate().before(id, Status::Ready).await?;
+        if !self.is_waiting(&work).await? {
+            return Ok(());
         }
-        let cause = Cause::reactor(self.name());
-        let decide = || async {
-            let run = streams::run(self.app.log(), id).await?;
-            let plan = streams::plan(self.app.log(), work.plan_id).await?;
-            Ok(prepare_volumes(&run, &plan, work.attempt)?)
-        };
-        let prepared = self.app.execute(&cause, decide).await;
+        let prepared = self.prepare(&work).await;
         if prepared.is_err() {
             failpoint("initialize.refused");
             self.destroy_orphans(&work).await?;
         }
-        prepared.map(|_| ())
+        Ok(prepared?)
     }
 }

@@ -13,9 +13,11 @@ use knit_domain::run::creation::CandidateInput;
 use knit_domain::run::project;
 use knit_failpoint::failpoint;
 use knit_log::Log;
-use knit_projections::matcher::{Combination, Cursor};
+use knit_projections::matcher::{Combination, Cursor, Due};
+use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::backoff::{Backoff, until};
 use crate::app::App;
 use crate::command::{self, Cause, CommandError};
 use crate::streams;
@@ -24,37 +26,107 @@ use crate::streams;
 const BATCH_MAX: usize = 512;
 /// Runs decided at once: as many as one group commit of the log takes with pleasure.
 const AT_ONCE_MAX: usize = 64;
-/// Pause after a combination could not be made into a Run for a reason other than a rule.
-const FAULT_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+/// Failed combinations that wait to be tried again while others are taken. When so many wait, the world is
+/// broken and not they: then nothing is taken until their pause is over.
+const FAILED_MAX: usize = BATCH_MAX;
 
 /// Runs the role `projection` until the process ends.
 pub async fn run(app: App) {
     let mut matcher = app.views().matcher.watch();
-    let mut cursor = Cursor::default();
-    let mut instance = 0;
+    let mut walk = Walk::default();
     loop {
-        let reached = matcher.borrow_and_update().instance;
-        if reached != instance {
-            // What the cursor remembers is of another instance, and perhaps of another history.
-            cursor = Cursor::default();
-        }
-        instance = reached;
-        let due = app.views().matcher.read().due(&mut cursor, BATCH_MAX);
-        if !due.held.is_empty() {
-            tracing::debug!(plans = ?due.held, "held: too many of their Runs have not ended");
-        }
+        walk.follow(matcher.borrow_and_update().instance);
+        let due = walk.take(&app);
         let idle = due.combinations.is_empty() && due.exhausted;
-        let faults = make_runs(&app, &mut cursor, due.combinations).await;
-        if faults {
-            tokio::time::sleep(FAULT_PAUSE).await;
-        } else if idle && matcher.changed().await.is_err() {
-            return;
+        for (combination, outcome) in make_runs(&app, due.combinations).await {
+            walk.record(combination, outcome);
+        }
+        if idle || walk.is_held_up() {
+            tokio::select! {
+                changed = matcher.changed() => if changed.is_err() { return },
+                () = until(walk.pause.next()) => walk.revisit_failed(),
+            }
+        } else {
+            walk.forget_failures();
         }
     }
 }
 
-/// Makes the Runs of one batch; answers whether some could not be made because the world broke.
-async fn make_runs(app: &App, cursor: &mut Cursor, combinations: Vec<Combination>) -> bool {
+/// The walk through the combinations that are due, and what went wrong on it.
+#[derive(Default)]
+struct Walk {
+    cursor: Cursor,
+    /// Which instance of the matcher the cursor belongs to.
+    instance: u64,
+    failed: Vec<Combination>,
+    /// The one pause of all that failed: what breaks one usually breaks all.
+    pause: Backoff<()>,
+}
+
+impl Walk {
+    /// What the cursor remembers of another instance is perhaps of another history.
+    fn follow(&mut self, instance: u64) {
+        if self.instance != instance {
+            *self = Self { instance, ..Self::default() };
+        }
+    }
+
+    fn take(&mut self, app: &App) -> Due {
+        if self.is_held_up() {
+            return Due::default();
+        }
+        let due = app.views().matcher.read().due(&mut self.cursor, BATCH_MAX);
+        if !due.held.is_empty() {
+            tracing::debug!(plans = ?due.held, "held: too many of their Runs have not ended");
+        }
+        due
+    }
+
+    fn is_held_up(&self) -> bool {
+        self.failed.len() >= FAILED_MAX
+    }
+
+    fn record(&mut self, combination: Combination, outcome: Result<command::Done, CommandError>) {
+        let Combination { plan_id, run_id, .. } = &combination;
+        match outcome {
+            Ok(_) => {}
+            // The Data or the Plan has changed: whether it still fits, the matcher will know.
+            Err(CommandError::Refused(refusal)) => {
+                tracing::debug!(plan = %plan_id, run = %run_id, "no Run is made: {refusal}");
+            }
+            Err(failure) => {
+                let reason = failure.to_string();
+                if self.failed.is_empty() && self.pause.failed((), &reason, Instant::now()).alike == 1 {
+                    tracing::warn!(plan = %plan_id, run = %run_id, "a Run is not made, to be tried again: {reason}");
+                } else {
+                    tracing::debug!(plan = %plan_id, run = %run_id, "a Run is not made, to be tried again: {reason}");
+                }
+                self.failed.push(combination);
+            }
+        }
+    }
+
+    /// The pause is over: what failed is handed out again.
+    fn revisit_failed(&mut self) {
+        self.pause.over(Instant::now());
+        for combination in std::mem::take(&mut self.failed) {
+            self.cursor.revisit(&combination);
+        }
+    }
+
+    /// Combinations were taken and none of them failed.
+    fn forget_failures(&mut self) {
+        if self.failed.is_empty() {
+            self.pause.succeeded(&());
+        }
+    }
+}
+
+/// Makes the Runs of one batch, and waits until the matcher knows them.
+async fn make_runs(
+    app: &App,
+    combinations: Vec<Combination>,
+) -> Vec<(Combination, Result<command::Done, CommandError>)> {
     let loaded = &Loaded::default();
     let outcomes = futures::stream::iter(combinations)
         .map(|combination| async move {
@@ -64,25 +136,10 @@ async fn make_runs(app: &App, cursor: &mut Cursor, combinations: Vec<Combination
         .buffer_unordered(AT_ONCE_MAX)
         .collect::<Vec<_>>()
         .await;
-    let mut faults = false;
-    let mut newest = 0;
-    for (combination, outcome) in outcomes {
-        match outcome {
-            Ok(done) => newest = newest.max(done.position),
-            // The Data or the Plan has changed: whether it still fits, the matcher will know.
-            Err(CommandError::Refused(refusal)) => {
-                tracing::debug!(plan = %combination.plan_id, "no Run: {refusal}");
-            }
-            Err(failure) => {
-                tracing::warn!(plan = %combination.plan_id, "a Run could not be made, to be tried again: {failure}");
-                cursor.revisit(&combination);
-                faults = true;
-            }
-        }
-    }
     failpoint("projection.batch-made");
-    app.shown(newest).await;
-    faults
+    let made = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
+    app.shown(made.map(|done| done.position).max().unwrap_or_default()).await;
+    outcomes
 }
 
 async fn make_run(app: &App, loaded: &Loaded, combination: &Combination) -> Result<command::Done, CommandError> {

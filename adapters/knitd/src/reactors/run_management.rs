@@ -4,26 +4,30 @@
 //! then `WorkerSpawned`. Whoever comes after a crash finds the intent and asks for the same Worker by the
 //! same name, which exists already or not; so a Worker is started once per attempt.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use knit_domain::decision::{Decision, Versioned};
 use knit_domain::event::run::{RunEvent, WorkerOrder};
-use knit_domain::event::{Event, StreamId};
-use knit_domain::id::RunId;
+use knit_domain::event::{Event, Recorded, StreamId};
+use knit_domain::id::{RunId, WorkerName};
 use knit_domain::run::ending::{Failure, Success};
 use knit_domain::run::progress::Spawned;
-use knit_domain::run::{Run, Status, decide_failure, decide_success, record_spawn, record_started, request_worker};
+use knit_domain::run::{
+    Run, RunRecord, Status, decide_failure, decide_success, record_spawn, record_started, request_worker,
+};
 use knit_domain::time::Timestamp;
 use knit_failpoint::failpoint;
 use knit_projections::worklists::{Kind, Mount, RunWork, Stage};
-use knit_runtime::port::{CreateError, Observation, WorkerSpec, WorkerState};
+use knit_runtime::port::{CreateError, Created, Observation, WorkerSpec, WorkerState};
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Due, Reactor, Wake, gate};
+use super::{Due, NotDone, Reactor, Wake};
 use crate::app::App;
 use crate::command::{Cause, CommandError};
-use crate::streams;
+use crate::streams::{self, Folded as _};
 
 /// Stages of one Run passed in one look: from `ready` to seen running there are three, and a Worker that
 /// ended at once makes a fourth. What remains is looked at again.
@@ -49,7 +53,7 @@ impl RunManagement {
         Arc::new(Self { app })
     }
 
-    async fn step(&self, work: &RunWork) -> Result<Step, CommandError> {
+    async fn step(&self, work: &RunWork) -> Result<Step, NotDone> {
         match work.stage {
             Stage::Ready => self.request(work).await,
             Stage::Requested => self.create(work).await,
@@ -60,8 +64,8 @@ impl RunManagement {
         }
     }
 
-    async fn request(&self, work: &RunWork) -> Result<Step, CommandError> {
-        let passed = gate::pass(work.run_id, Status::Starting).await?;
+    async fn request(&self, work: &RunWork) -> Result<Step, NotDone> {
+        let passed = self.app.gate().before(work.run_id, Status::Starting).await?;
         let decide = || async {
             let run = streams::run(self.app.log(), work.run_id).await?;
             let plan = streams::plan(self.app.log(), work.plan_id).await?;
@@ -71,22 +75,33 @@ impl RunManagement {
         Ok(Step::Moved)
     }
 
-    async fn create(&self, work: &RunWork) -> Result<Step, CommandError> {
+    async fn create(&self, work: &RunWork) -> Result<Step, NotDone> {
         let Some(order) = self.order(work).await? else { return Ok(Step::Settled) };
         let name = order.name.clone();
         failpoint("worker.create-begun");
-        let created = match self.app.runtime().create_worker(&spec(work, order)).await {
-            Ok(created) => created,
+        match self.app.runtime().create_worker(&spec(work, order)).await {
+            Ok(created) => Ok(self.record_spawn(work, &name, created).await?),
             Err(CreateError::Impossible { reason }) => {
                 failpoint("worker.impossible");
-                return self
-                    .decide(work, Status::Aborting, |run| {
-                        Ok(decide_failure(run, work.attempt, &Failure::WorkerStuck { message: reason.clone() })?)
-                    })
-                    .await;
+                self.fail(work, &Failure::WorkerStuck { message: reason }).await
             }
-            Err(CreateError::Fault(fault)) => return Err(fault.into()),
-        };
+            Err(CreateError::Fault(fault)) => Err(CommandError::from(fault).into()),
+        }
+    }
+
+    /// What the Worker of this attempt is made from, as it was recorded; none if it is not wanted any more.
+    /// The stream is asked: the worklist may not know yet that the Run has moved on.
+    async fn order(&self, work: &RunWork) -> Result<Option<WorkerOrder>, CommandError> {
+        let events = self.app.log().load(&StreamId::run(work.run_id)).await?;
+        let run = Versioned::fold(&events, |run: &mut Run, recorded| run.fold(&recorded.event));
+        let is_starting = |run: &RunRecord| run.status == Status::Starting && run.attempt == work.attempt;
+        if !run.state.record.as_ref().is_some_and(is_starting) {
+            return Ok(None);
+        }
+        Ok(events.into_iter().rev().find_map(requested))
+    }
+
+    async fn record_spawn(&self, work: &RunWork, name: &WorkerName, created: Created) -> Result<Step, CommandError> {
         failpoint("worker.created");
         let spawned = Spawned { uid: created.uid, image_digest: created.image_digest, notes: created.notes };
         let decide = |run: &Versioned<Run>| Ok(record_spawn(run, work.attempt, spawned.clone())?);
@@ -95,7 +110,7 @@ impl RunManagement {
             // The Run moved on while the Worker was made, so nobody else will ever remove it.
             Err(CommandError::Refused(_)) => {
                 failpoint("worker.unwanted");
-                self.app.runtime().remove_worker(&name).await?;
+                self.app.runtime().remove_worker(name).await?;
                 failpoint("worker.unwanted-removed");
                 Ok(Step::Settled)
             }
@@ -103,23 +118,9 @@ impl RunManagement {
         }
     }
 
-    /// What the Worker of this attempt is made from, as it was recorded.
-    async fn order(&self, work: &RunWork) -> Result<Option<WorkerOrder>, CommandError> {
-        let events = self.app.log().load(&StreamId::run(work.run_id)).await?;
-        Ok(events.into_iter().rev().find_map(|recorded| match recorded.event {
-            Event::Run(RunEvent::WorkerRequested { attempt, worker }) if attempt == work.attempt => Some(worker),
-            Event::Run(_)
-            | Event::Catalog(_)
-            | Event::Plan(_)
-            | Event::Data(_)
-            | Event::Agent(_)
-            | Event::Journal(_) => None,
-        }))
-    }
-
-    async fn observe(&self, work: &RunWork) -> Result<Step, CommandError> {
+    async fn observe(&self, work: &RunWork) -> Result<Step, NotDone> {
         let Some(name) = &work.worker_name else { return Ok(Step::Settled) };
-        let observation = self.app.runtime().observe_worker(name).await?;
+        let observation = self.app.runtime().observe_worker(name).await.map_err(CommandError::from)?;
         failpoint("worker.observed");
         let ours = observation.filter(|seen| work.worker_uid.as_ref() == Some(&seen.uid));
         let attempt = work.attempt;
@@ -138,19 +139,19 @@ impl RunManagement {
         }
     }
 
-    async fn fail(&self, work: &RunWork, failure: &Failure) -> Result<Step, CommandError> {
+    async fn fail(&self, work: &RunWork, failure: &Failure) -> Result<Step, NotDone> {
         self.decide(work, Status::Aborting, |run| Ok(decide_failure(run, work.attempt, failure)?)).await
     }
 
     /// An upload whose Data Agent is closed, or was closed by housekeeping, will never end by itself.
-    async fn police_upload(&self, work: &RunWork) -> Result<Step, CommandError> {
+    async fn police_upload(&self, work: &RunWork) -> Result<Step, NotDone> {
         match work.kind {
             Kind::Upload { writer_open: false } => self.fail(work, &Failure::UploadOrphaned).await,
             Kind::Upload { writer_open: true } | Kind::Image | Kind::Import { .. } => Ok(Step::Settled),
         }
     }
 
-    async fn police_import(&self, work: &RunWork) -> Result<Step, CommandError> {
+    async fn police_import(&self, work: &RunWork) -> Result<Step, NotDone> {
         match work.kind {
             Kind::Import { deadline } if now() >= deadline => self.fail(work, &Failure::ImportOverdue).await,
             Kind::Import { .. } | Kind::Upload { .. } | Kind::Image => Ok(Step::Settled),
@@ -162,8 +163,8 @@ impl RunManagement {
         work: &RunWork,
         to: Status,
         decide: impl Fn(&Versioned<Run>) -> Result<Decision, CommandError> + Send + Sync,
-    ) -> Result<Step, CommandError> {
-        gate::pass(work.run_id, to).await?;
+    ) -> Result<Step, NotDone> {
+        self.app.gate().before(work.run_id, to).await?;
         self.app.decide_on_run(&self.cause(), work.run_id, decide).await?;
         Ok(Step::Moved)
     }
@@ -186,6 +187,16 @@ impl RunManagement {
         Ok(alive && record.attempt == seen.attempt)
     }
 
+    async fn remove_unless_wanted(&self, seen: &Observation) -> Result<(), CommandError> {
+        if !self.is_wanted(seen).await? {
+            tracing::warn!(worker = %seen.name, "removing a Worker that no Run asks for");
+            failpoint("relist.unwanted");
+            self.app.runtime().remove_worker(&seen.name).await?;
+            failpoint("relist.removed");
+        }
+        Ok(())
+    }
+
     fn cause(&self) -> Cause {
         Cause::reactor(self.name())
     }
@@ -204,7 +215,8 @@ impl Reactor for RunManagement {
         super::runs_due(&self.app, &stages, after)
     }
 
-    async fn act(&self, id: RunId) -> Result<(), CommandError> {
+    async fn act(&self, id: RunId) -> Result<(), NotDone> {
+        let _turn = self.app.turn(id).await;
         for _ in 0..STEPS_MAX {
             let work = self.app.views().worklists.read().run(id);
             let Some(work) = work else { return Ok(()) };
@@ -216,22 +228,22 @@ impl Reactor for RunManagement {
         Ok(())
     }
 
-    async fn relist(&self) -> Result<(), CommandError> {
-        for seen in self.app.runtime().list_workers().await? {
-            if !self.is_wanted(&seen).await? {
-                tracing::warn!(worker = %seen.name, "removing a Worker that no Run asks for");
-                failpoint("relist.unwanted");
-                self.app.runtime().remove_worker(&seen.name).await?;
-                failpoint("relist.removed");
-            }
+    /// One that cannot be removed holds up none of the others.
+    async fn relist(&self) -> Result<(), NotDone> {
+        let mut outcome = Ok(());
+        for seen in self.app.runtime().list_workers().await.map_err(CommandError::from)? {
+            outcome = outcome.and(self.remove_unless_wanted(&seen).await);
         }
-        Ok(())
+        Ok(outcome?)
+    }
+
+    fn watch(&self, wake: &Wake<RunId>) -> impl Future<Output = ()> + Send {
+        watch_workers(&self.app, self.app.runtime().changes(), wake)
     }
 }
 
-/// Wakes the reactor whenever a Worker starts, ends or is lost, until the process ends.
-pub async fn watch_workers(app: App, wake: Arc<Wake<RunId>>) {
-    let mut changes = app.runtime().changes();
+/// Wakes the reactor whenever a Worker starts, ends or is lost.
+async fn watch_workers(app: &App, mut changes: Receiver<WorkerName>, wake: &Wake<RunId>) {
     loop {
         match changes.recv().await {
             Ok(name) => match name.run() {
@@ -242,7 +254,17 @@ pub async fn watch_workers(app: App, wake: Arc<Wake<RunId>>) {
                 Ok(all) => all.into_iter().for_each(|seen| wake.item(seen.run)),
                 Err(fault) => tracing::warn!("cannot list Workers; the next relist will: {fault}"),
             },
-            Err(RecvError::Closed) => return,
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
+}
+
+/// The order in an event that is a request for a Worker.
+fn requested(recorded: Recorded) -> Option<WorkerOrder> {
+    match recorded.event {
+        Event::Run(RunEvent::WorkerRequested { worker, .. }) => Some(worker),
+        Event::Run(_) | Event::Catalog(_) | Event::Plan(_) | Event::Data(_) | Event::Agent(_) | Event::Journal(_) => {
+            None
         }
     }
 }
