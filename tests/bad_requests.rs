@@ -8,6 +8,8 @@ use serde_json::json;
 const NOBODY: &str = "3b0f5a52-6c1e-4d0e-9a53-0d1f6f6b7c11";
 /// Bytes of JSON that are too many; the server takes 16 MiB.
 const TOO_MANY_BYTES: usize = (16 << 20) + 1;
+/// Transfers that the server has under way at once.
+const TRANSFERS_MAX: usize = 64;
 
 #[test]
 fn unknown_ids_are_not_found() {
@@ -137,46 +139,6 @@ fn bodies_over_their_limit_are_refused() {
 }
 
 #[test]
-fn foreign_hosts_and_origins_are_refused() {
-    let shop = Workshop::open();
-    let own = shop.server.address().to_string();
-    let ask = |headers: &[(&str, &str)]| {
-        let mut connection = shop.server.http().connect();
-        connection.head("GET", "/api/data", headers);
-        connection.response()
-    };
-    for headers in [
-        &[("Host", "evil.example")][..],
-        &[("Host", "localhost.evil.example")],
-        &[("Host", "192.0.2.1:30803")],
-        &[("Host", "")],
-        &[("Host", own.as_str()), ("Origin", "http://evil.example")],
-        &[("Host", own.as_str()), ("Origin", "null")],
-        &[("Host", own.as_str()), ("Origin", "http://127.0.0.1:1")],
-    ] {
-        let answer = ask(headers);
-        assert_eq!(answer.status, 403, "{headers:?}: {}", answer.text());
-        assert!(!answer.message().is_empty());
-    }
-    for headers in [
-        &[("Host", own.as_str())][..],
-        &[("Host", "localhost:1")],
-        &[("Host", own.as_str()), ("Origin", &format!("http://{own}"))],
-    ] {
-        assert_eq!(ask(headers).status, 200, "{headers:?}");
-    }
-}
-
-#[test]
-fn a_foreign_page_cannot_upload() {
-    let shop = Workshop::open();
-    let archive = Archive::new().file("it", b"x").gzip();
-    let answer = shop.server.http().send("POST", "/api/data", &[("Origin", "http://evil.example")], &archive);
-    assert_eq!(answer.status, 403);
-    assert_eq!(shop.server.http().get("/api/runs").json(), json!([]), "no upload has begun");
-}
-
-#[test]
 fn clients_that_dawdle_keep_nobody_else_waiting() {
     let shop = Workshop::open();
     let http = shop.server.http();
@@ -210,6 +172,29 @@ fn a_client_that_stops_reading_holds_nothing_but_its_connection() {
     drop(unread);
     let deleted = || http.ask("DELETE", &format!("/api/runs/{run}")).status == 204;
     knit_tests::wait::wait_until("the Data to be removable once its reader has gone", deleted);
+}
+
+#[test]
+fn transfers_beyond_the_limit_are_asked_to_come_again() {
+    let shop = Workshop::open();
+    let http = shop.server.http();
+    let archive = Archive::new().file("it", b"x").gzip();
+    let mut begun: Vec<_> = (0..TRANSFERS_MAX)
+        .map(|_| {
+            let mut upload = http.begin_upload();
+            upload.chunk(&archive).unwrap();
+            upload
+        })
+        .collect();
+    let running = || http.get("/api/runs?status=running").json().as_array().map_or(0, Vec::len);
+    knit_tests::wait::wait_until("all uploads to have begun", || running() == TRANSFERS_MAX);
+    let refused = http.upload(&archive, &[]);
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.message().contains("please retry later"), "{}", refused.message());
+    assert_eq!(http.get("/api/data").status, 200, "what is no transfer goes on");
+    begun.iter_mut().for_each(|upload| upload.last_chunk(&[]).unwrap());
+    assert!(begun.iter_mut().all(|upload| upload.response().status == 200), "the others end well");
+    assert_eq!(http.upload(&archive, &[]).status, 200, "there is room again");
 }
 
 #[test]

@@ -93,7 +93,18 @@ fn a_server_told_to_stop_leaves_the_worker_running_for_its_successor() {
 
 #[test]
 fn a_server_killed_during_an_upload_ends_it_as_failed_and_leaves_no_file() {
-    let mut shop = Workshop::open();
+    killed_during_an_upload(Setup::new());
+}
+
+/// With other servers about, one that says nothing may be busy; it counts as dead when its lease has ended.
+#[test]
+fn a_server_on_postgresql_killed_during_an_upload_ends_it_as_failed_and_leaves_no_file() {
+    let database = TestDatabase::new();
+    killed_during_an_upload(Setup::new().database(database.url()));
+}
+
+fn killed_during_an_upload(setup: Setup) {
+    let mut shop = Workshop::with(setup);
     let acknowledged = shop.push(&[("it", "safe")], &["a:b"]);
     let before = shop.server.keeps();
     let mut upload = shop.server.http().begin_upload();
@@ -163,4 +174,10 @@ fn a_second_server_on_the_same_address_refuses_to_run_and_says_why() {
     let shop = Workshop::open();
     let said = Setup::new().listening_on(shop.server.address()).refused();
     assert!(said.contains(&shop.server.address().to_string()) && said.contains("--listen"), "{said}");
+}
+
+#[test]
+fn a_database_that_is_not_there_is_named_without_its_password() {
+    let said = Setup::new().database("postgres://knit:secret@127.0.0.1:1/nowhere").refused();
+    assert!(said.contains("127.0.0.1") && !said.contains("secret"), "{said}");
 }

@@ -3,9 +3,12 @@
 use std::fs;
 
 use knit_tests::archive::{Archive, noise};
+use knit_tests::plans::PlanFile;
 use knit_tests::server::Setup;
 use knit_tests::wait::wait_until;
 use knit_tests::workshop::Workshop;
+use nix::sys::statvfs::statvfs;
+use serde_json::json;
 
 /// The size of the disk.
 const DISK_BYTES: u64 = 24 << 20;
@@ -27,4 +30,26 @@ fn an_upload_that_does_not_fit_is_refused_and_what_fits_goes_on() {
     for (data, content) in [(first, "x"), (second, "y")] {
         assert_eq!(fs::read_to_string(shop.pull(&data).join("it")).unwrap(), content);
     }
+}
+
+#[test]
+fn a_worker_that_fills_the_disk_fails_its_run_and_the_server_recovers_when_there_is_room() {
+    let shop = Workshop::with(Setup::new().on_a_disk_of(DISK_BYTES));
+    let ballast = shop.server.state_seen_by_it().join("ballast");
+    fs::write(&ballast, noise(4 << 20)).unwrap();
+    let plan =
+        PlanFile::shell("exec dd if=/dev/zero of=/out/all bs=64k").input("/in", &["a:b"]).output("/out", &["is:made"]);
+    let plan = shop.apply(&plan.log(&["is:log"]));
+    shop.push(&[("it", "x")], &["a:b"]);
+    let id = shop.the_run_of(&plan);
+    wait_until("the Worker to have filled the disk", || {
+        let disk = statvfs(&shop.server.state_seen_by_it()).expect("a disk says how full it is");
+        disk.blocks_available() == 0 || shop.run(&id)["status"] == "failed"
+    });
+    fs::remove_file(&ballast).unwrap();
+    let run = shop.reaches(&id, "failed");
+    assert_ne!(run["exit"]["code"], json!(0), "{run:#}");
+    let _ = shop.knit(&["run", "rm", &id]);
+    let fits = Archive::new().file("noise", &noise(12 << 20)).gzip();
+    wait_until("the room to be free again", || shop.server.http().upload(&fits, &[]).status == 200);
 }

@@ -17,6 +17,7 @@ mod demonstration;
 mod bad_archives;
 mod bad_plans;
 mod bad_requests;
+mod closed_by_default;
 
 mod crashes;
 mod full_disk;

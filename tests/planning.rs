@@ -67,9 +67,12 @@ fn an_equivalent_plan_is_refused_and_names_the_one_there_is() {
 fn a_plan_that_would_feed_itself_is_refused() {
     let shop = Workshop::open();
     let alone = PlanFile::shell("true").input("/in", &["a:b"]).output("/out", &["a:b", "c:d"]);
-    let _ = shop.refused(5, &["plan", "apply", &shop.written(&alone)]).tells("plan spec conflics with others");
+    let _ = shop.refused(5, &["plan", "apply", &shop.written(&alone)]).tells("feed itself");
     shop.apply(&PlanFile::shell("true").input("/in", &["a:b"]).output("/out", &["c:d"]));
     let back = PlanFile::shell("true").input("/in", &["c:d"]).log(&["a:b"]);
-    let _ = shop.refused(5, &["plan", "apply", &shop.written(&back)]).tells("plan spec conflics with others");
+    let _ = shop.refused(5, &["plan", "apply", &shop.written(&back)]).tells("feed itself");
+    let answer = shop.server.http().send_json("POST", "/api/plans", &back.json());
+    assert_eq!(answer.status, 409);
+    assert!(answer.message().starts_with("plan spec conflics with others\n"), "spelled as the wire has it");
     assert_eq!(shop.knit(&["plan", "find", "--image", "host"]).json().as_array().map(Vec::len), Some(1));
 }
