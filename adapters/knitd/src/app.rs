@@ -20,6 +20,7 @@ use knit_domain::event::Position;
 use knit_domain::id::RunId;
 use knit_log::Log;
 use knit_runtime::Runtime;
+use tokio::time::Instant;
 
 use crate::command::{Cause, CommandError, Done};
 use crate::reactors::gate::{Gate, OpenGate};
@@ -106,10 +107,33 @@ impl App {
     /// [`FRESHNESS_WAIT`]; answers the position they have reached.
     ///
     /// # Errors
-    /// [`CommandError::Fault`] when the log cannot be asked for its head.
+    /// [`CommandError::Fault`] when the log cannot be asked for its head, or is another one than was followed
+    /// and not folded yet (D6).
     pub async fn fresh(&self) -> Result<Position, CommandError> {
-        let head = self.log().head().await?;
-        Ok(self.shown(head.position).await)
+        let deadline = Instant::now() + FRESHNESS_WAIT;
+        loop {
+            // Known before the look begins: a head before it cannot be explained by haste.
+            let followed = self.views().followed();
+            let head = self.log().head().await?;
+            if followed.contradicts(&head) {
+                self.views().doubt();
+            }
+            let shown = self.shown(head.position).await;
+            if !followed.contradicts(&head) && self.views().followed().caught_up {
+                return Ok(shown);
+            }
+            if Instant::now() >= deadline || !self.catches_up(deadline).await {
+                let why = "the projections are being folded: the log was just opened, restored or swapped";
+                return Err(CommandError::Fault(why.to_owned()));
+            }
+        }
+    }
+
+    /// Waits until all of the log was followed, at most until `deadline`; answers whether it was in time.
+    async fn catches_up(&self, deadline: Instant) -> bool {
+        let mut followed = self.views().watch_followed();
+        let caught_up = followed.wait_for(|followed| followed.caught_up);
+        tokio::time::timeout_at(deadline, caught_up).await.is_ok()
     }
 
     /// Waits until the projections show `position`, at most [`FRESHNESS_WAIT`]; answers the position
@@ -135,7 +159,14 @@ impl App {
         cause: &Cause,
         decide: impl Fn() -> F + Send + Sync,
     ) -> Result<Done, CommandError> {
+        let before = self.views().followed().position;
         let done = crate::command::execute(self.log(), cause, decide).await?;
+        if (1..=before).contains(&done.position) {
+            // What is new cannot lie before what was known: the log went back, and the answer must not be
+            // taken from what was.
+            self.views().doubt();
+            self.catches_up(Instant::now() + FRESHNESS_WAIT).await;
+        }
         self.shown(done.position).await;
         Ok(done)
     }

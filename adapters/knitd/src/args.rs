@@ -45,6 +45,11 @@ pub struct Args {
     #[arg(long, env = "KNITD_UPLOAD_ENTRIES_MAX", value_name = "COUNT", default_value_t = UPLOAD_ENTRIES_MAX)]
     pub upload_entries_max: u64,
 
+    /// Save snapshots of the projections after so many events; with fewer the next start has less to fold
+    #[arg(long, env = "KNITD_SNAPSHOT_EVERY", value_name = "EVENTS", default_value_t = SNAPSHOT_EVERY_EVENTS,
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub snapshot_every: u64,
+
     /// What to log: error, warn, info, debug, trace, or a filter such as `info,knitd=debug`
     #[arg(long = "log", env = "KNITD_LOG", value_name = "FILTER", default_value = "info")]
     pub log_filter: String,
@@ -58,6 +63,9 @@ pub struct Args {
 pub const UPLOAD_BYTES_MAX: u64 = 1 << 40;
 /// Files of one upload: ten million, beyond which listing a directory is itself the trouble.
 pub const UPLOAD_ENTRIES_MAX: u64 = 10_000_000;
+
+/// Events between two snapshots: folding so many again at start takes well under a second.
+pub const SNAPSHOT_EVERY_EVENTS: u64 = 20_000;
 
 /// A part of the server; one process may take several, and a cluster runs them as separate Deployments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]

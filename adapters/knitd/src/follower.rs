@@ -1,78 +1,129 @@
-//! The follower: reads the log in order and folds it into the projections, for ever.
+//! The follower: reads the log in order and folds it into the projections, for as long as the process runs.
 //!
-//! It starts from the newest snapshot whose chain value the log confirms, and checks the same whenever
-//! the log shrinks under it: a database that was restored to an older state or swapped for another one
-//! is folded again from the beginning, and the server is not ready meanwhile (D6).
+//! It starts from the newest snapshot whose chain value the log confirms. Each page it reads must continue
+//! the chain of what was folded, and when there is nothing to read, the log must still hold it: a database
+//! that was restored to an older state or swapped for another one is folded again from the beginning, and
+//! nothing is shown meanwhile (D6).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use knit_domain::event::{Position, Recorded};
+use knit_domain::event::{Position, Recorded, UndecodableEvent};
 use knit_failpoint::failpoint;
-use knit_log::{Log, Snapshot, SnapshotMeta};
+use knit_log::{Fault, Log, ReadError, Snapshot, SnapshotMeta, chain};
 use knit_projections::projection::Projection;
+use tokio::sync::watch;
 
+use crate::args::SNAPSHOT_EVERY_EVENTS;
 use crate::views::{View, Views};
 
 /// Events read and applied at once: readers wait for one batch at most, about a millisecond.
 const BATCH_EVENTS_MAX: usize = 1_000;
-/// Events between two snapshots: folding so many again at start takes well under a second.
-const SNAPSHOT_EVERY_EVENTS: u64 = 20_000;
 /// Snapshots kept of each projection: the newest, and one to fall back on when it is damaged.
 const SNAPSHOTS_KEPT: usize = 2;
 /// Pause before the log is read again after a fault.
 const FAULT_PAUSE: Duration = Duration::from_millis(500);
+/// A log that says nothing for so long is compared with what was folded: one that was swapped for another
+/// of the same length says nothing, and reactors would act on what is no more.
+const QUIET_MAX: Duration = Duration::from_secs(5);
+
+/// An event that only a newer program can read. This one must stop: it would go on to decide on a part of
+/// the truth (D8).
+#[derive(Debug, thiserror::Error)]
+#[error("event {position} was written by a newer program: run that one on this log")]
+pub struct Outdated {
+    /// Where the event is.
+    pub position: Position,
+    /// What is not known.
+    #[source]
+    pub source: UndecodableEvent,
+}
 
 /// Folds the log into the projections of this process.
 pub struct Follower {
     log: Log,
     views: Arc<Views>,
-    ready: Arc<AtomicBool>,
+    /// Events between two snapshots.
+    snapshot_every: u64,
     snapshot_at: Position,
-    last: Option<(Position, [u8; 32])>,
+    /// The last event that was folded, and the chain there.
+    last: (Position, chain::Hash),
+    /// The last fault that was told, lest it is told twice a second.
+    told: String,
 }
 
 impl Follower {
-    /// A follower of `log`; `ready` tells when the projections have caught up for the first time.
+    /// A follower of `log`, which tells `views` how far it has come.
     #[must_use]
-    pub fn new(log: Log, views: Arc<Views>, ready: Arc<AtomicBool>) -> Self {
-        Self { log, views, ready, snapshot_at: 0, last: None }
+    pub fn new(log: Log, views: Arc<Views>) -> Self {
+        let snapshot_every = SNAPSHOT_EVERY_EVENTS;
+        Self { log, views, snapshot_every, snapshot_at: 0, last: (0, chain::GENESIS), told: String::new() }
     }
 
-    /// Restores the projections, then follows the log until the process ends.
-    pub async fn run(mut self) {
+    /// The same, taking snapshots every so many events.
+    #[must_use]
+    pub fn with_snapshots_every(self, events: u64) -> Self {
+        Self { snapshot_every: events, ..self }
+    }
+
+    /// Restores the projections, then follows the log until it meets an event that only a newer program can
+    /// read.
+    pub async fn run(mut self) -> Outdated {
         let mut wake = self.log.subscribe();
         self.restore().await;
         loop {
             match self.catch_up().await {
                 Ok(()) => {
-                    self.ready.store(true, Ordering::Release);
+                    self.told.clear();
+                    self.views.caught_up();
                     self.snapshot_when_due().await;
-                    if wake.changed().await.is_err() {
-                        return;
-                    }
+                    self.something_happens(&mut wake).await;
                 }
-                Err(why) => {
-                    self.ready.store(false, Ordering::Release);
-                    tracing::error!("cannot follow the log: {why:#}");
-                    tokio::time::sleep(FAULT_PAUSE).await;
+                Err(ReadError::Undecodable { position, source }) if is_newer(&source) => {
+                    return Outdated { position, source };
+                }
+                Err(error) => self.bear(&error).await,
+            }
+        }
+    }
+
+    async fn catch_up(&mut self) -> Result<(), ReadError> {
+        loop {
+            let Some(after) = self.views.slowest() else { return Ok(()) };
+            let read = self.log.read(after, BATCH_EVENTS_MAX).await;
+            let continues = match read.as_deref() {
+                Ok([first, ..]) if after == self.last.0 => self.is_continued_by(first),
+                Ok(_) | Err(ReadError::Missing { .. }) => self.is_same_log().await?,
+                Err(_) => true,
+            };
+            match read {
+                _ if !continues => self.start_over(),
+                Err(error) => return Err(error),
+                Ok(events) => {
+                    let Some(newest) = events.last() else { return Ok(()) };
+                    let (position, chain) = (newest.position, newest.chain);
+                    failpoint("follower.read");
+                    self.apply(events).await;
+                    failpoint("follower.applied");
+                    self.last = (position, chain);
+                    self.views.advance(position, chain);
+                    if position >= self.log.position() {
+                        return Ok(());
+                    }
                 }
             }
         }
     }
 
-    async fn catch_up(&mut self) -> anyhow::Result<()> {
-        self.check_same_log().await?;
-        loop {
-            let Some(after) = self.views.slowest() else { return Ok(()) };
-            let events = self.log.read(after, BATCH_EVENTS_MAX).await?;
-            let Some(newest) = events.last() else { return Ok(()) };
-            self.last = Some((newest.position, newest.chain));
-            failpoint("follower.read");
-            self.apply(events).await;
-            failpoint("follower.applied");
-        }
+    /// Whether `event` was recorded behind what was folded last.
+    fn is_continued_by(&self, event: &Recorded) -> bool {
+        chain::link(&self.last.1, event.position, event.recorded_at, &event.leaf) == event.chain
+    }
+
+    /// Whether the log still holds what was folded last.
+    async fn is_same_log(&self) -> Result<bool, Fault> {
+        let (position, chain) = self.last;
+        Ok(self.log.chain_at(position).await? == Some(chain))
     }
 
     /// Folding is work for the processor; it must not hold up the tasks that serve requests.
@@ -84,32 +135,52 @@ impl Follower {
         }
     }
 
-    /// Folds again from the beginning when the log no longer holds what was folded.
-    async fn check_same_log(&mut self) -> anyhow::Result<()> {
-        let Some((position, chain)) = self.last else { return Ok(()) };
-        if self.log.chain_at(position).await? == Some(chain) {
-            return Ok(());
-        }
-        tracing::warn!(log.position = position, "the log was restored or swapped; folding it again from the beginning");
-        self.ready.store(false, Ordering::Release);
-        self.last = None;
+    /// Forgets everything that was folded. Nothing is shown before all is folded again.
+    fn start_over(&mut self) {
+        tracing::warn!(
+            log.position = self.last.0,
+            "the log was restored or swapped; folding it again from the beginning"
+        );
+        self.last = (0, chain::GENESIS);
         self.snapshot_at = 0;
-        self.views.store.reset();
-        self.views.matcher.reset();
-        self.views.worklists.reset();
-        Ok(())
+        self.views.start_over();
+    }
+
+    /// Waits for a reason to look at the log again.
+    async fn something_happens(&self, wake: &mut watch::Receiver<Position>) {
+        tokio::select! {
+            // The log outlives this: it is held here.
+            _ = wake.changed() => {}
+            () = self.views.doubted() => {}
+            () = tokio::time::sleep(QUIET_MAX) => {}
+        }
+    }
+
+    /// Tells what is wrong, once, and waits until it may have been mended.
+    async fn bear(&mut self, error: &ReadError) {
+        let why = crate::command::with_causes(error);
+        if why != self.told {
+            tracing::error!("cannot follow the log, trying on: {why}");
+            self.told = why;
+        }
+        tokio::time::sleep(FAULT_PAUSE).await;
     }
 
     async fn restore(&mut self) {
-        restore(&self.log, &self.views.store).await;
-        restore(&self.log, &self.views.matcher).await;
-        restore(&self.log, &self.views.worklists).await;
-        self.snapshot_at = self.views.position();
+        let restored = [
+            restore(&self.log, &self.views.store).await,
+            restore(&self.log, &self.views.matcher).await,
+            restore(&self.log, &self.views.worklists).await,
+        ];
+        // Reading goes on behind the one that is furthest behind.
+        self.last = restored.into_iter().min_by_key(|(position, _)| *position).unwrap_or(self.last);
+        self.snapshot_at = self.last.0;
+        self.views.advance(self.last.0, self.last.1);
     }
 
     async fn snapshot_when_due(&mut self) {
-        let (Some((position, chain)), true) = (self.last, self.views.stopped().is_none()) else { return };
-        if position < self.snapshot_at + SNAPSHOT_EVERY_EVENTS {
+        let (position, chain) = self.last;
+        if position < self.snapshot_at + self.snapshot_every || self.views.stopped().is_some() {
             return;
         }
         let saved = async {
@@ -125,20 +196,31 @@ impl Follower {
     }
 }
 
-/// Restores one projection from its newest snapshot, if there is one that the log confirms.
-async fn restore<P: Projection>(log: &Log, view: &View<P>) {
+fn is_newer(why: &UndecodableEvent) -> bool {
+    match why {
+        UndecodableEvent::UnknownStreamType { .. } | UndecodableEvent::UnknownVersion { .. } => true,
+        UndecodableEvent::BadPayload { .. } => false,
+    }
+}
+
+/// Restores one projection from its newest snapshot, if there is one that the log confirms; answers where it
+/// is then, and the chain there.
+async fn restore<P: Projection>(log: &Log, view: &View<P>) -> (Position, chain::Hash) {
     match confirmed_snapshot::<P>(log).await {
-        Ok(Some(projection)) => {
-            tracing::info!(projection = P::NAME, log.position = projection.position(), "restored from a snapshot");
+        Ok(Some((projection, chain))) => {
+            let position = projection.position();
+            tracing::info!(projection = P::NAME, log.position = position, "restored from a snapshot");
             view.replace(projection);
             failpoint("follower.restored");
+            return (position, chain);
         }
         Ok(None) => {}
         Err(why) => tracing::warn!(projection = P::NAME, "snapshot passed over, folding from the beginning: {why:#}"),
     }
+    (0, chain::GENESIS)
 }
 
-async fn confirmed_snapshot<P: Projection>(log: &Log) -> anyhow::Result<Option<P>> {
+async fn confirmed_snapshot<P: Projection>(log: &Log) -> anyhow::Result<Option<(P, chain::Hash)>> {
     let Some(Snapshot { meta, chunks }) = log.newest_snapshot(P::NAME, P::REVISION).await? else { return Ok(None) };
     anyhow::ensure!(
         log.chain_at(meta.position).await? == Some(meta.chain),
@@ -147,7 +229,7 @@ async fn confirmed_snapshot<P: Projection>(log: &Log) -> anyhow::Result<Option<P
     );
     let projection = P::restore(&chunks)?;
     anyhow::ensure!(projection.position() == meta.position, "it is of another position than it says");
-    Ok(Some(projection))
+    Ok(Some((projection, meta.chain)))
 }
 
 /// Takes a snapshot between two batches: queries go on, the follower waits.

@@ -6,7 +6,6 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
 use clap::Parser as _;
@@ -17,7 +16,6 @@ use knit_runtime::local::{self, LocalRuntime, shim};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
-use uuid::Uuid;
 
 use crate::app::App;
 use crate::args::{Args, LogFormat, Role, RuntimeKind};
@@ -29,8 +27,12 @@ use crate::reactors::housekeeping::Housekeeping;
 use crate::reactors::initialize::Initialize;
 use crate::reactors::run_management::RunManagement;
 use crate::reactors::{self, Reactor};
-use crate::servers;
+use crate::servers::{self, Duties};
 use crate::views::Views;
+
+/// The roles that need the volumes of Data within reach.
+const AT_THE_VOLUMES: [Role; 5] =
+    [Role::Backend, Role::Initialize, Role::RunManagement, Role::Finishing, Role::GarbageCollection];
 
 /// The program: a stage of a Worker when it is started as one, else the server.
 #[must_use]
@@ -75,30 +77,36 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     failpoint("start.log-opened");
     let runtime = open_runtime(&args, &state_dir).await?;
     failpoint("start.runtime-opened");
+    let name = servers::name_at(runtime.place());
     let views = Arc::new(Views::default());
-    let app = App::new(
-        log.clone(),
-        Arc::clone(&views),
-        runtime,
-        name_of_this_server(),
-        matches!(database, Database::Sqlite(_)),
-    );
+    let app = App::new(log.clone(), Arc::clone(&views), runtime, name, matches!(database, Database::Sqlite(_)));
     app.define_builtin_plans().await.context("cannot define the built-in Plans")?;
 
-    let ready = Arc::new(AtomicBool::new(false));
-    tokio::spawn(Follower::new(log.clone(), views, Arc::clone(&ready)).run());
-    tokio::spawn(servers::stay_alive(app.clone()));
-    start_reactors(&app, &args);
+    let mut following = tokio::spawn(Follower::new(log.clone(), views).with_snapshots_every(args.snapshot_every).run());
+    let duties = Duties::of(app.clone());
+    take_on_roles(&duties, &app, &args).await?;
+    let (told, mut outdated) = (told_to_stop()?, None);
+    let stop = async {
+        tokio::select! {
+            () = told => {}
+            ended = &mut following => outdated = Some(ended),
+        }
+        tracing::info!("stopping");
+    };
     if args.has(Role::Api) || args.has(Role::Backend) {
-        serve(&app, &args, ready).await?;
+        serve(&app, &args, stop).await?;
     } else {
-        told_to_stop()?.await;
+        stop.await;
     }
     failpoint("stop.served");
+    duties.lay_down().await;
     log.close().await;
     failpoint("stop.log-closed");
     tracing::info!("stopped");
-    Ok(())
+    match outdated {
+        Some(ended) => Err(ended.context("following the log broke off")?.into()),
+        None => Ok(()),
+    }
 }
 
 /// Only its owner may look into it: it holds everybody's Data.
@@ -133,39 +141,33 @@ async fn open_runtime(args: &Args, state_dir: &Path) -> anyhow::Result<Arc<dyn R
     }
 }
 
-/// Unique among all servers that ever were, so that nobody takes this one for one that died.
-fn name_of_this_server() -> String {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{host}-{}-{}", std::process::id(), Uuid::new_v4().simple())
-}
-
-fn start_reactors(app: &App, args: &Args) {
-    start(app, args, Role::Initialize, Initialize::new);
-    start(app, args, Role::RunManagement, RunManagement::new);
-    start(app, args, Role::Finishing, Finishing::new);
-    start(app, args, Role::GarbageCollection, GarbageCollection::new);
-    start(app, args, Role::Housekeeping, Housekeeping::new);
+/// Takes on the roles of this process, after having told the others that it lives.
+async fn take_on_roles(duties: &Duties, app: &App, args: &Args) -> anyhow::Result<()> {
+    if AT_THE_VOLUMES.iter().any(|role| args.has(*role)) {
+        servers::claim_place(duties).await?;
+    }
+    duties.say_that_it_lives().await;
+    take_on(duties, app, args, Role::Initialize, Initialize::new);
+    take_on(duties, app, args, Role::RunManagement, RunManagement::new);
+    take_on(duties, app, args, Role::Finishing, Finishing::new);
+    take_on(duties, app, args, Role::GarbageCollection, GarbageCollection::new);
+    take_on(duties, app, args, Role::Housekeeping, Housekeeping::new);
     if args.has(Role::Projection) {
         let app = app.clone();
-        tokio::spawn(async move {
-            servers::while_active(&app, "projection", || reactors::projection::run(app.clone())).await;
-        });
+        duties.take_on_when_caught_up("projection", move || reactors::projection::run(app.clone()));
     }
+    Ok(())
 }
 
-/// Starts a reactor if this process has its role.
-fn start<R: Reactor>(app: &App, args: &Args, role: Role, new: impl FnOnce(App) -> Arc<R>) {
+/// Takes on a reactor if this process has its role.
+fn take_on<R: Reactor>(duties: &Duties, app: &App, args: &Args, role: Role, new: impl FnOnce(App) -> Arc<R>) {
     if args.has(role) {
         let (app, reactor) = (app.clone(), new(app.clone()));
-        tokio::spawn(async move {
-            let name = reactor.name();
-            servers::while_active(&app, name, || reactors::run(app.clone(), Arc::clone(&reactor))).await;
-        });
+        duties.take_on_when_caught_up(reactor.name(), move || reactors::run(app.clone(), Arc::clone(&reactor)));
     }
 }
 
-async fn serve(app: &App, args: &Args, ready: Arc<AtomicBool>) -> anyhow::Result<()> {
-    let stop = told_to_stop()?;
+async fn serve(app: &App, args: &Args, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     let listener = TcpListener::bind(args.listen).await.with_context(|| {
         format!("cannot listen on {}: is another knitd running? name another address with --listen", args.listen)
     })?;
@@ -174,8 +176,9 @@ async fn serve(app: &App, args: &Args, ready: Arc<AtomicBool>) -> anyhow::Result
         tracing::warn!("the API has no login and is open to whoever reaches {bound}");
     }
     failpoint("start.bound");
+    let front = Front::new(app.clone(), Hosts::new(bound, &args.hosts), args.has(Role::Backend));
     tracing::info!("listening on http://{bound}/api");
-    http::serve(listener, Front::new(app.clone(), Hosts::new(bound, &args.hosts), ready), stop).await;
+    http::serve(listener, front, stop).await;
     Ok(())
 }
 
@@ -187,6 +190,5 @@ fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping");
     })
 }

@@ -2,31 +2,62 @@
 //!
 //! Both are leases in the database. They save work and tell who is gone; correctness never depends on
 //! them. On SQLite there is one process only, so every other server is gone and every role is its own.
+//!
+//! A runtime whose volumes only one server can reach names its place ([`Runtime::place`]). Leases are then held
+//! in the name of the place: a server that was killed and started again at the same place goes on at once.
+//!
+//! [`Runtime::place`]: knit_runtime::Runtime::place
 
-use std::future::Future;
+use std::future::{Future, pending};
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context as _, bail};
 use knit_failpoint::failpoint;
 use knit_log::{Fault, Lease};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use crate::app::App;
 
-/// How long a lease lasts without being renewed: a server that died is replaced after at most so long.
+/// How long a lease lasts without being renewed: a server that died is replaced after at most so long, and
+/// [`STANDBY`] more.
 const LEASE: Duration = Duration::from_secs(15);
 /// How often a lease is renewed: two renewals may be lost before it ends.
 const RENEWAL: Duration = Duration::from_secs(5);
 /// How often a server that is not active asks whether it may be.
 const STANDBY: Duration = Duration::from_secs(2);
+/// How long a server whose lease has ended is given to say that it lives all the same. After the database was
+/// away, or its clock was turned, the leases of all servers have ended, and the first to come back would take
+/// all others for dead.
+const SECOND_LOOK: Duration = Duration::from_secs(10);
+/// How long a server that stops may take to give its leases back; then they end by themselves.
+const GIVING_BACK_MAX: Duration = Duration::from_secs(2);
+/// The lease of the place that keeps the volumes.
+const PLACE: &str = "place";
 
-/// Says that this server lives, until the process ends.
-pub async fn stay_alive(app: App) {
-    if !app.is_alone() {
-        let role = life_of(app.server());
-        while_active(&app, &role, std::future::pending::<()>).await;
+/// Unique among all servers that ever were, so that nobody takes this one for one that died.
+#[must_use]
+pub fn name_at(place: Option<&str>) -> String {
+    let instance = Uuid::new_v4().simple();
+    match place {
+        Some(place) => format!("{place}/{instance}"),
+        None => {
+            let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            format!("{host}-{}-{instance}", std::process::id())
+        }
     }
 }
 
-/// Whether the server of this name lives.
+/// In whose name this server holds leases.
+fn holder(app: &App) -> &str {
+    app.runtime().place().unwrap_or_else(|| app.server())
+}
+
+/// Whether the server of this name lives. It takes a while to be sure that one does not.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -34,10 +65,20 @@ pub async fn lives(app: &App, server: &str) -> Result<bool, Fault> {
     if server == app.server() {
         return Ok(true);
     }
-    if app.is_alone() {
+    // Two servers cannot be at one place, so one that was here before is gone.
+    let was_here = app.runtime().place().is_some_and(|place| server.starts_with(&format!("{place}/")));
+    if app.is_alone() || was_here {
         return Ok(false);
     }
-    match app.log().acquire_lease(&life_of(server), app.server(), LEASE).await? {
+    if says_that_it_lives(app, server).await? {
+        return Ok(true);
+    }
+    sleep(SECOND_LOOK).await;
+    says_that_it_lives(app, server).await
+}
+
+async fn says_that_it_lives(app: &App, server: &str) -> Result<bool, Fault> {
+    match app.log().acquire_lease(&life_of(server), holder(app), LEASE).await? {
         None => Ok(true),
         Some(lease) => {
             failpoint("lease.of-the-dead-taken");
@@ -51,43 +92,153 @@ fn life_of(server: &str) -> String {
     format!("server/{server}")
 }
 
-/// Runs `doing` whenever and for as long as this server is the active one in `role`, for ever.
-pub async fn while_active<F: Future<Output = ()>>(app: &App, role: &str, doing: impl Fn() -> F) {
-    if app.is_alone() {
-        return doing().await;
+/// Claims that the volumes of this installation are at the place of this server, and nowhere else.
+///
+/// # Errors
+/// When a server at another place claims the same: Data would be on one machine and missing on the other.
+pub async fn claim_place(duties: &Duties) -> anyhow::Result<()> {
+    let app = &duties.app;
+    let (Some(place), false) = (app.runtime().place(), app.is_alone()) else { return Ok(()) };
+    let claimed = app.log().acquire_lease(PLACE, place, LEASE).await.context("cannot claim the volumes")?;
+    if claimed.is_none() {
+        bail!(
+            "another server keeps the volumes of this installation in a directory of its own: start this one \
+             with `--role api,projection,housekeeping`, or stop the other first (if it was killed, wait {} s)",
+            LEASE.as_secs()
+        );
     }
-    loop {
-        match app.log().acquire_lease(role, app.server(), LEASE).await {
-            Ok(Some(lease)) => {
-                tracing::debug!(role, lease.fence, "active");
-                failpoint("lease.acquired");
+    duties.take_on(PLACE, pending);
+    Ok(())
+}
+
+/// What this process does for as long as it runs, each thing under a lease.
+pub struct Duties {
+    app: App,
+    tasks: TaskTracker,
+    laid_down: CancellationToken,
+}
+
+impl Duties {
+    /// None yet.
+    #[must_use]
+    pub fn of(app: App) -> Self {
+        Self { app, tasks: TaskTracker::new(), laid_down: CancellationToken::new() }
+    }
+
+    /// Says that this server lives. When this returns, others can see it.
+    pub async fn say_that_it_lives(&self) {
+        if self.app.is_alone() {
+            return;
+        }
+        let said = watch::Sender::new(false);
+        let mut heard = said.subscribe();
+        self.take_on(&life_of(self.app.server()), move || {
+            said.send_replace(true);
+            pending()
+        });
+        // It fails only if the task is gone, and then this process is about to stop.
+        drop(heard.wait_for(|said| *said).await);
+    }
+
+    /// Does `doing` whenever and for as long as this server is the active one in `role`.
+    pub fn take_on<F>(&self, role: &str, doing: impl Fn() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let (app, role, laid_down) = (self.app.clone(), role.to_owned(), self.laid_down.clone());
+        self.tasks.spawn(async move {
+            if app.is_alone() {
                 tokio::select! {
-                    () = doing() => return,
-                    () = renew(app, lease) => tracing::warn!(role, "no longer active"),
+                    () = doing() => {}
+                    () = laid_down.cancelled() => {}
                 }
+            } else {
+                while_active(&app, &role, &laid_down, doing).await;
             }
-            Ok(None) => tokio::time::sleep(STANDBY).await,
-            Err(fault) => {
-                tracing::warn!(role, "cannot ask for the lease: {fault}");
-                tokio::time::sleep(STANDBY).await;
+        });
+    }
+
+    /// The same, but only while the projections show the log that there is: while they are folded they show a
+    /// past in which nobody may act.
+    pub fn take_on_when_caught_up<F>(&self, role: &str, doing: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let app = self.app.clone();
+        let doing = Arc::new(doing);
+        self.take_on(role, move || while_caught_up(app.clone(), Arc::clone(&doing)));
+    }
+
+    /// Stops doing everything, and gives the leases back, so that others need not wait until they end.
+    pub async fn lay_down(self) {
+        self.laid_down.cancel();
+        self.tasks.close();
+        if timeout(GIVING_BACK_MAX, self.tasks.wait()).await.is_err() {
+            tracing::warn!("not all leases were given back; others take over when they end");
+        }
+    }
+}
+
+async fn while_active<F: Future<Output = ()>>(
+    app: &App,
+    role: &str,
+    laid_down: &CancellationToken,
+    doing: impl Fn() -> F,
+) {
+    loop {
+        let lease = tokio::select! {
+            lease = become_active(app, role) => lease,
+            () = laid_down.cancelled() => return,
+        };
+        tracing::debug!(role, lease.fence, "active");
+        failpoint("lease.acquired");
+        tokio::select! {
+            () = doing() => return,
+            () = renew(app, &lease) => tracing::warn!(role, "no longer active"),
+            () = laid_down.cancelled() => {
+                if let Err(fault) = app.log().release_lease(&lease).await {
+                    tracing::warn!(role, "the lease was not given back; it ends by itself: {fault}");
+                }
+                return;
             }
         }
     }
 }
 
-/// Renews the lease until that fails for as long as it lasts, or somebody else has it.
-async fn renew(app: &App, lease: Lease) {
-    let mut renewed = tokio::time::Instant::now();
+async fn become_active(app: &App, role: &str) -> Lease {
     loop {
-        tokio::time::sleep(RENEWAL).await;
-        match app.log().renew_lease(&lease).await {
-            Ok(true) => renewed = tokio::time::Instant::now(),
+        match app.log().acquire_lease(role, holder(app), LEASE).await {
+            Ok(Some(lease)) => return lease,
+            Ok(None) => {}
+            Err(fault) => tracing::warn!(role, "cannot ask for the lease: {fault}"),
+        }
+        sleep(STANDBY).await;
+    }
+}
+
+/// Renews the lease until that fails for as long as it lasts, or somebody else has it.
+async fn renew(app: &App, lease: &Lease) {
+    let mut renewed = Instant::now();
+    loop {
+        sleep(RENEWAL).await;
+        match app.log().renew_lease(lease).await {
+            Ok(true) => renewed = Instant::now(),
             Ok(false) => return,
             Err(fault) if renewed.elapsed() >= LEASE => {
                 tracing::warn!(role = lease.role, "the lease ended unrenewed: {fault}");
                 return;
             }
             Err(fault) => tracing::debug!(role = lease.role, "renewal failed: {fault}"),
+        }
+    }
+}
+
+async fn while_caught_up<F: Future<Output = ()>>(app: App, doing: Arc<impl Fn() -> F>) {
+    let mut followed = app.views().watch_followed();
+    while followed.wait_for(|followed| followed.caught_up).await.is_ok() {
+        tokio::select! {
+            () = doing() => return,
+            doubted = followed.wait_for(|followed| !followed.caught_up) => drop(doubted),
         }
     }
 }

@@ -3,16 +3,23 @@
 //! Readers share a lock with one writer, the follower, which holds it for one bounded batch at a time.
 //! Whoever needs an answer that is at least as fresh as some position waits for that position, never for
 //! longer than a bound: a projection that stopped must not hang the API.
+//!
+//! Everybody who looks at a projection relies on [`Followed`]: what was folded is a part of the log that
+//! there is now. A database that was restored to an older state or swapped makes that untrue. Whoever sees
+//! a sign of it says so ([`Views::doubt`]); from then on nothing here may be relied on until the follower has
+//! looked.
 
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use knit_domain::event::{Position, Recorded};
+use knit_log::Head;
+use knit_log::chain::Hash;
 use knit_projections::matcher::Matcher;
 use knit_projections::projection::{Projection, Unapplicable};
 use knit_projections::store::Store;
 use knit_projections::worklists::Worklists;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Every projection this process keeps.
 #[derive(Debug, Default)]
@@ -23,6 +30,28 @@ pub struct Views {
     pub matcher: View<Matcher>,
     /// What is due for each reactor.
     pub worklists: View<Worklists>,
+    followed: watch::Sender<Followed>,
+    doubts: Notify,
+}
+
+/// How far the log was followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Followed {
+    /// The last event that was folded; 0 when there is none.
+    pub position: Position,
+    /// The chain at that position.
+    pub chain: Hash,
+    /// Whether the whole log was folded since it was opened or turned out to be another one. Before, the
+    /// projections show a past in which nobody may act.
+    pub caught_up: bool,
+}
+
+impl Followed {
+    /// Whether `head`, which was looked at later, cannot be the end of the log that was followed.
+    #[must_use]
+    pub fn contradicts(&self, head: &Head) -> bool {
+        head.position < self.position || (head.position == self.position && head.chain != self.chain)
+    }
 }
 
 /// One projection, shared by its readers and the follower.
@@ -94,8 +123,7 @@ impl<P: Projection> View<P> {
         });
     }
 
-    /// Forgets everything, to be folded again from the beginning.
-    pub(crate) fn reset(&self) {
+    fn reset(&self) {
         self.replace(P::default());
     }
 
@@ -138,6 +166,46 @@ impl Views {
         self.store.apply(events);
     }
 
+    /// How far the log was followed.
+    pub fn followed(&self) -> Followed {
+        *self.followed.borrow()
+    }
+
+    /// The same, and a wake-up whenever it changes.
+    pub fn watch_followed(&self) -> watch::Receiver<Followed> {
+        self.followed.subscribe()
+    }
+
+    /// Says that the log may be another one than was followed. The follower looks, and until it has, nothing
+    /// here is relied on.
+    pub fn doubt(&self) {
+        self.followed.send_modify(|followed| followed.caught_up = false);
+        self.doubts.notify_one();
+    }
+
+    /// Waits until somebody doubts.
+    pub(crate) async fn doubted(&self) {
+        self.doubts.notified().await;
+    }
+
+    /// Says how far the log was followed.
+    pub(crate) fn advance(&self, position: Position, chain: Hash) {
+        self.followed.send_modify(|followed| (followed.position, followed.chain) = (position, chain));
+    }
+
+    /// Says that all of the log was followed.
+    pub(crate) fn caught_up(&self) {
+        self.followed.send_if_modified(|followed| !std::mem::replace(&mut followed.caught_up, true));
+    }
+
+    /// Forgets everything that was folded, to be folded again from the beginning.
+    pub(crate) fn start_over(&self) {
+        self.followed.send_replace(Followed::default());
+        self.store.reset();
+        self.matcher.reset();
+        self.worklists.reset();
+    }
+
     /// The position up to which every projection has come.
     pub fn position(&self) -> Position {
         self.store.position().min(self.matcher.position()).min(self.worklists.position())
@@ -156,5 +224,21 @@ impl Views {
         why(Store::NAME, self.store.reached())
             .or_else(|| why(Matcher::NAME, self.matcher.reached()))
             .or_else(|| why(Worklists::NAME, self.worklists.reached()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use knit_domain::time::Timestamp;
+
+    #[test]
+    fn d6_a_head_that_went_back_or_has_another_chain_contradicts_what_was_followed() {
+        let followed = Followed { position: 7, chain: [7; 32], caught_up: true };
+        let head = |position, chain| Head { position, chain, recorded_at: Timestamp(0), log: uuid::Uuid::nil() };
+        assert!(followed.contradicts(&head(6, [6; 32])), "the log went back");
+        assert!(followed.contradicts(&head(7, [8; 32])), "another log is as long");
+        assert!(!followed.contradicts(&head(7, [7; 32])));
+        assert!(!followed.contradicts(&head(8, [8; 32])), "a longer one is looked at when it is read");
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! <state>/runtime.lock    locked while a server uses the directory; a second one is refused
+//! <state>/place           a random name, made once: what this directory is called among others
 //! <state>/volumes/<name>  sealed volumes: durable and read-only
 //! <state>/open/<name>     volumes that a Worker writes to
 //! <state>/incoming/…      uploads in flight, and what is being destroyed; emptied at every start
@@ -16,6 +17,7 @@ mod logs;
 mod name;
 mod open;
 mod order;
+mod place;
 mod process;
 mod quantity;
 mod queue;
@@ -50,6 +52,7 @@ pub struct LocalRuntime {
     workers: Arc<Workers>,
     archive_limits: Limits,
     description: Vec<String>,
+    place: String,
     /// Held for as long as anything here may touch the directory.
     _lock: Arc<File>,
 }
@@ -193,6 +196,10 @@ impl Runtime for LocalRuntime {
     async fn log_sha256(&self, volume: &VolumeRef) -> Result<String, ReadError> {
         let log = self.log(volume).await?;
         Ok(blocking("read a log", move || log.sha256()).await?)
+    }
+
+    fn place(&self) -> Option<&str> {
+        Some(&self.place)
     }
 
     fn describe(&self) -> Vec<String> {

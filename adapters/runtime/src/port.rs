@@ -117,6 +117,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// [`ReadError::Missing`] if there is no such volume.
     async fn log_sha256(&self, volume: &VolumeRef) -> Result<String, ReadError>;
 
+    /// The name of the place that this is, if only one server at a time can reach what is kept there: the same
+    /// for whoever comes back to it, and no other place has it. `None` = every server reaches everything.
+    fn place(&self) -> Option<&str> {
+        None
+    }
+
     /// What this runtime is and how it bounds Workers, a line for each fact, for the administrator.
     fn describe(&self) -> Vec<String>;
 }

@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ::http::header::{ALLOW, CONNECTION, TRANSFER_ENCODING};
@@ -27,8 +26,6 @@ pub struct Api {
     pub(super) app: App,
     /// Uploads and downloads under way.
     pub(super) transfers: Transfers,
-    /// Whether the projections have caught up since the log was opened or swapped.
-    pub(super) caught_up: Arc<AtomicBool>,
 }
 
 impl Api {
@@ -55,11 +52,11 @@ pub struct Front {
 }
 
 impl Front {
-    /// The API of `app`, answering to `hosts`; `caught_up` tells whether the projections follow the log.
+    /// The API of `app`, answering to `hosts`. It takes uploads and downloads only if `with_transfers`.
     #[must_use]
-    pub fn new(app: App, hosts: Hosts, caught_up: Arc<AtomicBool>) -> Self {
-        let transfers = Transfers::default();
-        let router = super::routes(Api { app, transfers: transfers.clone(), caught_up });
+    pub fn new(app: App, hosts: Hosts, with_transfers: bool) -> Self {
+        let transfers = Transfers::new(with_transfers);
+        let router = super::routes(Api { app, transfers: transfers.clone() });
         Self { router, hosts: Arc::new(hosts), transfers }
     }
 

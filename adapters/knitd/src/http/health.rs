@@ -1,7 +1,5 @@
 //! Whether the process lives, and whether it should be sent requests.
 
-use std::sync::atomic::Ordering;
-
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use knit_domain::event::Position;
@@ -33,7 +31,7 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
     if let Some(stopped) = views.stopped() {
         return Problem::unavailable(format!("a projection has stopped: {stopped}")).into_response();
     }
-    if !api.caught_up.load(Ordering::Acquire) {
+    if !views.followed().caught_up {
         return Problem::unavailable("the projections are being folded from the log").into_response();
     }
     match api.app.log().head().await {

@@ -25,6 +25,7 @@ use crate::streams;
     ),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Problem))]
 pub(super) async fn log(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
+    api.transfers.offered()?;
     let run = existing(&api, named.id("Run")?).await?;
     let log = run.log().ok_or_else(|| Problem::absent("the Plan of this Run keeps no log"))?;
     match run.status {
@@ -51,6 +52,7 @@ pub(super) async fn log(State(api): State<Api>, named: Named, Asked(query): Aske
     ),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Problem))]
 pub(super) async fn of_attempt(State(api): State<Api>, named: NamedAttempt) -> Result<Response, Problem> {
+    api.transfers.offered()?;
     let run = existing(&api, named.run_id()?).await?;
     let attempt = named.attempt().filter(|attempt| *attempt <= run.attempt);
     let attempt = attempt.ok_or_else(|| Problem::absent(format!("the Run has attempts 1 to {}", run.attempt)))?;

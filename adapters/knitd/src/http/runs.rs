@@ -75,6 +75,8 @@ pub(super) async fn tear_off(State(api): State<Api>, named: Named) -> Result<Res
 /// `PUT /api/runs/{id}/retry`: 200 without a body or a content type.
 #[utoipa::path(put, path = "/api/runs/{id}/retry", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, description = "The next attempt waits; no body"), Problem))]
 pub(super) async fn retry(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+    // The end of the present log is kept with the attempt that ends; it must be in reach.
+    api.transfers.offered()?;
     let retried = api.app.retry(&request::cause(), named.id("Run")?).await;
     retried.map_err(|error| Problem::of_run(RunOperation::Retry, error))?;
     Ok(reply::at(api.app.views().position(), StatusCode::OK.into_response()))

@@ -1,4 +1,7 @@
 //! The connection loop: accepting, how many at once, how long to wait, and stopping gracefully.
+//!
+//! A server that stops answers every request that has reached this machine. To a client, either there is no
+//! connection, and it may ask another server without fear, or there is an answer.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::Front;
 use super::linger::Lingering;
@@ -33,6 +37,9 @@ const HEAD_WAIT: Duration = Duration::from_secs(120);
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// After the grace, how long the transfers that were cut off may take to record their end.
 const TRANSFER_END_WAIT: Duration = Duration::from_secs(5);
+/// How long a connection that said nothing yet is listened to when the server stops: its request may be on the
+/// way. A client that connects also sends, within the time of a round trip.
+const FIRST_REQUEST_WAIT: Duration = Duration::from_millis(500);
 /// Pause after a failed accept: descriptors ran out, and asking again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A peer that has been silent this long is asked whether it still lives; transfers have no other limit.
@@ -68,10 +75,12 @@ pub async fn serve(listener: TcpListener, front: Front, stop: impl Future<Output
             }
         }
     }
-    drop(listener);
+    for socket in the_last_of(listener) {
+        connections.spawn(converse(socket, front.clone(), stopping.subscribe()));
+    }
     stopping.send_replace(true);
     let ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(STOP_GRACE, ended).await.is_err() {
+    if timeout(STOP_GRACE, ended).await.is_err() {
         tracing::warn!(connections = connections.len(), "stopping: cutting off requests that did not end");
     }
     connections.shutdown().await;
@@ -87,6 +96,22 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(
     Ok((socket, place))
 }
 
+/// The connections that the kernel has made already. Were the listener just closed, it would reset them, and with
+/// them requests that may have been sent. There are no more of them than the kernel's queue holds.
+fn the_last_of(listener: TcpListener) -> Vec<TcpStream> {
+    let mut sockets = Vec::new();
+    // The runtime may not know yet who has come in the meantime; the kernel does.
+    match listener.into_std() {
+        Ok(listener) => {
+            while let Ok((socket, _)) = listener.accept() {
+                sockets.extend(socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket)));
+            }
+        }
+        Err(error) => tracing::warn!("cannot look for connections that still wait: {error}"),
+    }
+    sockets
+}
+
 /// Answers must not wait for more bytes, and peers that are gone without a word must be noticed.
 fn prepare(socket: &TcpStream) -> io::Result<()> {
     socket.set_nodelay(true)?;
@@ -100,7 +125,10 @@ fn prepare(socket: &TcpStream) -> io::Result<()> {
 /// Answers the requests of one connection until its client is done or `stopping` turns true; then the
 /// present request is the last.
 pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(socket: S, front: Front, mut stopping: watch::Receiver<bool>) {
+    let begun = watch::Sender::new(false);
+    let mut has_begun = begun.subscribe();
     let service = service_fn(move |request: Request<Incoming>| {
+        begun.send_replace(true);
         let front = front.clone();
         async move { Ok::<_, Infallible>(front.answer(request.map(|body| Body::new(Lingering::new(body)))).await) }
     });
@@ -109,7 +137,11 @@ pub async fn converse<S: AsyncRead + AsyncWrite + Unpin>(socket: S, front: Front
         .header_read_timeout(HEAD_WAIT)
         .serve_connection(TokioIo::new(Willing::new(socket)), service);
     let mut connection = pin!(connection);
-    let told_to_stop = async { drop(stopping.wait_for(|stopping| *stopping).await) };
+    let told_to_stop = async {
+        drop(stopping.wait_for(|stopping| *stopping).await);
+        // A connection on which nothing was read would be closed over the request that it is about to bring.
+        drop(timeout(FIRST_REQUEST_WAIT, has_begun.wait_for(|begun| *begun)).await);
+    };
     let ended = tokio::select! {
         ended = &mut connection => ended,
         () = told_to_stop => {

@@ -28,25 +28,38 @@ const RECORD_PAUSE: Duration = Duration::from_millis(500);
 /// Longest such pause: how long after a database came back an orphaned Run or agent may linger.
 const RECORD_PAUSE_MAX: Duration = Duration::from_secs(30);
 
+/// What a server says that has volumes, but not those of this installation.
+const ELSEWHERE: &str = "this server does not have the role `backend`, so it neither takes nor gives files and logs; \
+                         ask one that has it";
+
 /// The transfers of this process; clones are the same ones.
 #[derive(Clone)]
 pub(super) struct Transfers {
     places: Arc<Semaphore>,
     tasks: TaskTracker,
-}
-
-impl Default for Transfers {
-    fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(TRANSFERS_MAX)), tasks: TaskTracker::new() }
-    }
+    offered: bool,
 }
 
 impl Transfers {
+    /// No transfers yet; if they are not `offered`, there will be none.
+    pub(super) fn new(offered: bool) -> Self {
+        Self { places: Arc::new(Semaphore::new(TRANSFERS_MAX)), tasks: TaskTracker::new(), offered }
+    }
+
+    /// Whether volumes can be asked for here at all.
+    ///
+    /// # Errors
+    /// 503 when another server has them.
+    pub(super) fn offered(&self) -> Result<(), Problem> {
+        if self.offered { Ok(()) } else { Err(Problem::unavailable(ELSEWHERE)) }
+    }
+
     /// A place for one more transfer; it is given back when dropped.
     ///
     /// # Errors
-    /// 503 when all are taken.
+    /// 503 when all are taken, or none are offered.
     pub(super) fn begin(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.offered()?;
         Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| Problem::unavailable(format!("{TRANSFERS_MAX} transfers are under way already")))
@@ -139,13 +152,20 @@ mod tests {
 
     #[test]
     fn one_transfer_too_many_is_asked_to_come_again() {
-        let transfers = Transfers::default();
+        let transfers = Transfers::new(true);
         let mut places: Vec<_> = (0..TRANSFERS_MAX).map(|_| transfers.begin().unwrap()).collect();
         let refused = transfers.begin().unwrap_err();
         assert_eq!(refused.status(), ::http::StatusCode::SERVICE_UNAVAILABLE);
         assert!(refused.message().contains("please retry later"));
         places.pop();
         assert!(transfers.begin().is_ok());
+    }
+
+    #[test]
+    fn a_server_without_the_volumes_says_who_has_them() {
+        let refused = Transfers::new(false).begin().unwrap_err();
+        assert_eq!(refused.status(), ::http::StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.message().contains("`backend`"), "{}", refused.message());
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use knit_domain::id::RunId;
 use knit_domain::run::ending::{Failure, Success};
@@ -31,7 +30,6 @@ pub(crate) struct World {
     pub(crate) server: SocketAddr,
     pub(crate) app: App,
     pub(crate) shelf: Arc<Shelf>,
-    pub(crate) caught_up: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
     following: JoinHandle<()>,
@@ -48,16 +46,16 @@ impl World {
         let behind = Arc::clone(&shelf.0);
         let app = App::new(log.clone(), Arc::clone(&views), Arc::new(shelf), "server-of-this-test".to_owned(), true);
         app.define_builtin_plans().await.unwrap();
-        let caught_up = Arc::new(AtomicBool::new(false));
-        let following = tokio::spawn(Follower::new(log, views, Arc::clone(&caught_up)).run());
+        let follower = Follower::new(log, views);
+        let following = tokio::spawn(async move { panic!("{}", follower.run().await) });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = listener.local_addr().unwrap();
-        let front = Front::new(app.clone(), Hosts::new(server, &[]), Arc::clone(&caught_up));
+        let front = Front::new(app.clone(), Hosts::new(server, &[]), true);
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(knitd::http::serve(listener, front, async move {
             let _ = stopped.await;
         }));
-        Self { server, app, shelf: behind, caught_up, stop: Some(stop), serving, following, _dir: dir }
+        Self { server, app, shelf: behind, stop: Some(stop), serving, following, _dir: dir }
     }
 
     /// Tells the server to stop, and waits until it has.

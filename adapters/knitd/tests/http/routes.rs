@@ -107,9 +107,12 @@ async fn health_is_alive_and_ready() {
     assert_eq!(alive["status"], "ok");
     let ready = world.get("/readyz").await.expect(200).json();
     assert!(ready["position"].as_u64().unwrap() > 0);
-    world.caught_up.store(false, std::sync::atomic::Ordering::Release);
-    let folding = world.get("/readyz").await.expect(503);
-    assert!(folding.message().contains("folded"), "{}", folding.message());
+    world.stop_following();
+    world.app.views().doubt();
+    for target in ["/readyz", "/api/data"] {
+        let folding = world.get(target).await.expect(503);
+        assert!(folding.message().contains("folded"), "{target}: {}", folding.message());
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::cgroup::Confinement;
 use super::volumes::Volumes;
 use super::workers::{Surroundings, Workers};
-use super::{LocalRuntime, blocking, shim};
+use super::{LocalRuntime, blocking, place, shim};
 use crate::archive::Limits;
 use crate::port::Fault;
 
@@ -110,6 +110,7 @@ pub(super) async fn open(options: Options) -> Result<LocalRuntime, OpenError> {
     let Options { state_dir, shim, archive_limits, capacity, without_control_groups } = options;
     let machine = move || -> Result<_, OpenError> {
         let (state_dir, lock) = claim(&state_dir)?;
+        let place = place::name_of(&state_dir).map_err(|e| Fault::new("learn the name of the state directory", e))?;
         let volumes = Volumes::take_up(&state_dir)?;
         probe(&state_dir, &shim)?;
         let confinement = if without_control_groups { Confinement::default() } else { Confinement::find() };
@@ -118,12 +119,12 @@ pub(super) async fn open(options: Options) -> Result<LocalRuntime, OpenError> {
             None => of_machine().map_err(|e| Fault::new("learn the machine's capacity", e))?,
         };
         let covered = covered(&state_dir);
-        Ok((volumes, lock, Surroundings { state_dir, shim, capacity, confinement, covered }))
+        Ok((volumes, lock, place, Surroundings { state_dir, shim, capacity, confinement, covered }))
     };
-    let (volumes, lock, surroundings) = blocking("open the state directory", machine).await?;
+    let (volumes, lock, place, surroundings) = blocking("open the state directory", machine).await?;
     let description = describe(&surroundings);
     let workers = Workers::take_up(surroundings).await?;
-    Ok(LocalRuntime { volumes: Arc::new(volumes), workers, archive_limits, description, _lock: Arc::new(lock) })
+    Ok(LocalRuntime { volumes: Arc::new(volumes), workers, archive_limits, description, place, _lock: Arc::new(lock) })
 }
 
 /// Makes the directory ours alone, and locks it. Returns its real path, links resolved.
