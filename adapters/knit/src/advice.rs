@@ -71,6 +71,9 @@ fn status(error: &Error) -> ExitStatus {
         | Error::Unintelligible { .. }
         | Error::File { .. }
         | Error::Yaml { .. }
+        | Error::EmptyPlan { .. }
+        | Error::NothingToPush
+        | Error::UnwritableTag { .. }
         | Error::Pack { .. }
         | Error::Untagged { .. }
         | Error::Unpack { .. }
@@ -81,15 +84,10 @@ fn status(error: &Error) -> ExitStatus {
     }
 }
 
+/// What the server says; of a Data that could not be tagged, what it says about the tags.
 fn explanation(error: &Error) -> Vec<String> {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(Error::Refused(refusal)) = error.downcast_ref() {
-            return refusal.advice.clone();
-        }
-        next = error.source();
-    }
-    Vec::new()
+    let refused = if let Error::Untagged { source, .. } = error { source } else { error };
+    if let Error::Refused(refusal) = refused { refusal.advice.clone() } else { Vec::new() }
 }
 
 /// The chain of sources; texts that only repeat what was already said are left out.
@@ -144,13 +142,28 @@ fn hints(error: &Error) -> Vec<String> {
         Error::Unpack { knit_id, .. } => {
             vec![format!("`knit data pull {knit_id}` without `-x` saves the archive as it is")]
         }
-        Error::Yaml { .. }
+        Error::Yaml { source, .. } => yaml_hints(&source.to_string()),
+        Error::NothingToPush => hint("nothing was uploaded; look at how the sources are written"),
+        Error::UnwritableTag { .. } => hint("nothing was uploaded or changed; write the tag without them"),
+        Error::EmptyPlan { .. }
         | Error::File { .. }
         | Error::Pack { .. }
         | Error::Extension { .. }
         | Error::Output(_)
         | Error::Interrupted => Vec::new(),
     }
+}
+
+/// What beginners in YAML stumble over. The texts are those of the library, which has no codes for them.
+fn yaml_hints(cause: &str) -> Vec<String> {
+    let hint = if cause.contains("cannot start any token") {
+        "YAML is indented by spaces, never by tabs; a text that begins with a sign such as `@` stands in quotes"
+    } else if cause.contains("expected a sequence") {
+        "a list is written as [\"one\", \"two\"], or each item on a line of its own that begins with `- `"
+    } else {
+        return Vec::new();
+    };
+    vec![hint.to_owned()]
 }
 
 fn profile_hints(problem: &ProfileError) -> Vec<String> {
@@ -176,9 +189,12 @@ fn refusal_hints(refusal: &Refusal) -> Vec<String> {
         (404, _, Subject::Run(_)) => hints.push("`knit run find` lists all Runs".to_owned()),
         (404, _, Subject::AttemptsOf(id)) => hints.push(format!("`knit run show {id}` prints the Run as it is now")),
         (404, _, Subject::LogOf(id)) => {
-            hints.push(format!("`knit run show {id}` tells whether the Run keeps a log"));
+            hints.push(format!("`knit run show {id}` prints the Run; with `log:` in its file, a Plan keeps logs"));
         }
-        (409, Some(see), Subject::NewPlan) => hints.push(format!("it is there already: `knit plan show {see}`")),
+        (409, Some(see), Subject::NewPlan) => {
+            hints.push(format!("it is there already: `knit plan show {see}`"));
+            hints.push(format!("to change its resources only: `knit plan resource --set cpu=2 {see}`"));
+        }
         (409, _, Subject::Run(id)) => hints.push(format!("`knit run show {id}` tells its status")),
         (503, _, Subject::LogOf(id)) => {
             hints.push(format!("the Run may not have started yet: `knit run show {id}` tells its status"));
@@ -189,4 +205,33 @@ fn refusal_hints(refusal: &Refusal) -> Vec<String> {
         _ => {}
     }
     hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Client;
+    use crate::error::Ask;
+    use crate::profile::Server;
+    use crate::session::block_on;
+
+    #[test]
+    fn where_nothing_is_configured_and_no_server_runs_a_person_learns_how_to_start_one() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let root = format!("http://{closed}/api").parse().unwrap();
+        let client = Client::new(Server { root, ca_pem: None, by_default: true }).unwrap();
+        let find = Ask::question("find", Subject::AnyData);
+        let asking = async { client.get_bytes(&find, &["data"], Vec::new()).await.map(drop) };
+        let advice = Advice::about(&block_on(asking).unwrap_err());
+        assert_eq!(advice.status, ExitStatus::Unreachable);
+        let expected = format!(
+            "error: cannot reach the server at http://{closed}/api
+  caused by: Connection refused (os error 111)
+
+hint: start the server on this machine with `knitd`
+hint: or name another one: `--server URL`, the variable KNIT_SERVER, or `knit init KNIT_PROFILE_FILE`
+"
+        );
+        assert_eq!(advice.render(), expected);
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use knit_schemas::api::TagChange;
+use knit_schemas::api::{Tag, TagChange};
 
 use crate::archive::unpack::UnpackError;
 use crate::profile::ProfileError;
@@ -64,6 +64,21 @@ pub(crate) enum Error {
         path: PathBuf,
         /// Where and why.
         source: serde_yaml_ng::Error,
+    },
+    /// A Plan file in which nothing is written.
+    #[error("`{}` holds no Plan", path.display())]
+    EmptyPlan {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What was to be pushed is not there.
+    #[error("none of the sources exists")]
+    NothingToPush,
+    /// The server would refuse the tag, but only after everything is uploaded.
+    #[error("`{}` cannot be a tag: it must not hold quotes, backslashes or control characters", printable(tag))]
+    UnwritableTag {
+        /// The tag.
+        tag: Tag,
     },
     /// The files of a Data cannot be read.
     #[error("cannot pack `{}`", source_path.display())]
@@ -135,6 +150,12 @@ impl Error {
         let path = path.into();
         move |source| Self::File { doing, path, source }
     }
+}
+
+/// The tag in one line, whatever it holds.
+fn printable(tag: &Tag) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    tag.to_string().chars().map(escaped).collect()
 }
 
 /// What is asked of the server, in words that follow "cannot".
@@ -222,8 +243,19 @@ impl fmt::Display for Refusal {
         write!(f, "cannot {}: ", self.ask)?;
         match self.reason.as_str() {
             "" => write!(f, "the server answered {}", self.status),
-            reason => write!(f, "{reason} ({})", self.status),
+            reason => write!(f, "{} ({})", spelled_right(reason), self.status),
         }
+    }
+}
+
+/// The wire keeps some reasons as the original misspelled them. Programs compare them there; people
+/// read them here.
+fn spelled_right(reason: &str) -> &str {
+    match reason {
+        "there are equiverent plan" => "there is an equivalent Plan",
+        "plan spec conflics with others" => "the Plan conflicts with others",
+        "service unavailable temporaly" => "the service is unavailable for the moment",
+        reason => reason,
     }
 }
 

@@ -34,6 +34,7 @@ Exit status:
   3  server unreachable
   4  no such Data, Plan or Run
   5  refused because of the state things are in
+  130  interrupted by Ctrl-C
   Extension commands end with their own.";
 
 impl ExitStatus {

@@ -6,6 +6,7 @@ use knit_schemas::api::Tag;
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::output;
 use crate::session::Session;
 
 /// What a `knitenv` may say; unknown keys are left to later versions.
@@ -19,6 +20,9 @@ pub(crate) struct Knitenv {
 impl Knitenv {
     /// The file of `--env`, or the nearest one; a missing file counts as empty.
     pub(crate) fn load(session: &Session) -> Result<Self, Error> {
+        if let Some(named) = session.globals.env.as_ref().filter(|path| !path.exists()) {
+            output::say(format_args!("warning: `{}` (--env) does not exist, so no defaults are used", named.display()));
+        }
         match session.globals.env.clone().or_else(|| session.environment.nearest("knitenv")) {
             Some(path) => Self::read(&path),
             None => Ok(Self::default()),

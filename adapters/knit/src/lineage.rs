@@ -27,6 +27,12 @@ impl<'a> Index<'a> {
         let plan = self.plans.get(run.plan_id.as_str());
         plan.and_then(|plan| plan.image.as_deref().or(plan.name.as_deref())).unwrap_or("(unknown Plan)")
     }
+
+    /// The words of the Plan's command; none where the image has its own.
+    fn command(&self, run: &LineageRun) -> Vec<&'a str> {
+        let plan = self.plans.get(run.plan_id.as_str());
+        plan.into_iter().flat_map(|plan| plan.entrypoint.iter().chain(&plan.args)).map(String::as_str).collect()
+    }
 }
 
 /// How the log is written where outputs have their path.

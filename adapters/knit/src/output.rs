@@ -21,6 +21,11 @@ pub(crate) fn stdout() -> BufWriter<Stdout> {
     BufWriter::with_capacity(BUFFER_BYTES, io::stdout())
 }
 
+/// Columns of the terminal that standard output is; `None` if it is no terminal.
+pub(crate) fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
+}
+
 /// Prints one value, indented, with a final newline.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     let mut out = stdout();
@@ -133,12 +138,21 @@ pub(crate) fn complain(text: &str) {
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// A bar with `title`; its total may be told later.
-    pub(crate) fn new(title: String) -> Self {
+    /// A bar with `title`, whose total is told later.
+    pub(crate) fn to_a_total(title: String) -> Self {
+        Self::draw(title, "{bytes} {bar:24} {bytes_per_sec}  {wide_msg}")
+    }
+
+    /// A count with `title`: nobody knows the total.
+    pub(crate) fn without_end(title: String) -> Self {
+        Self::draw(title, "{bytes} {bytes_per_sec}  {wide_msg}")
+    }
+
+    /// The title comes last, where it is cut to what the line has room for.
+    fn draw(title: String, template: &str) -> Self {
         if !io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
-        let template = "{msg} {bytes} {wide_bar} {bytes_per_sec}";
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
             .with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
             .with_message(title);

@@ -4,6 +4,7 @@ mod active;
 mod apply;
 pub(crate) mod file;
 mod find;
+mod resource;
 mod show;
 
 use clap::Subcommand;
@@ -11,13 +12,14 @@ use clap::Subcommand;
 use crate::error::Error;
 use crate::session::{Session, block_on};
 
-/// Register, find, show, activate and deactivate Plans
+/// Register, find, show, change, activate and deactivate Plans
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Show(show::Arguments),
     Find(find::Arguments),
     Apply(apply::Arguments),
     Active(active::Arguments),
+    Resource(resource::Arguments),
 }
 
 impl Command {
@@ -27,6 +29,7 @@ impl Command {
             Self::Find(_) => "plan find",
             Self::Apply(_) => "plan apply",
             Self::Active(_) => "plan active",
+            Self::Resource(_) => "plan resource",
         }
     }
 
@@ -36,6 +39,7 @@ impl Command {
             Self::Find(arguments) => block_on(find::run(arguments, session)),
             Self::Apply(arguments) => block_on(apply::run(arguments, session)),
             Self::Active(arguments) => block_on(active::run(arguments, session)),
+            Self::Resource(arguments) => block_on(resource::run(arguments, session)),
         }
     }
 }

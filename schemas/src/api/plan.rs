@@ -10,6 +10,7 @@ use crate::quantity::Quantity;
 
 /// A directory of a Worker and the *Plan's* tags for it, never the Data's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(expecting = "an object with `path` and `tags`")]
 pub struct Mountpoint {
     /// Absolute path in the container.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -22,6 +23,7 @@ pub struct Mountpoint {
 
 /// Where standard output and error are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(expecting = "an object with `tags`")]
 pub struct LogPoint {
     /// What the log's Data is given.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -207,6 +209,7 @@ impl OnNode {
 
 /// A Plan to be registered, as a request. Nothing is checked but the notation of its parts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(expecting = "an object with `image`, `inputs` and `outputs`")]
 pub struct PlanSpec {
     /// See [`crate::image::ImageReference`].
     #[serde(default, deserialize_with = "null_as_default")]

@@ -204,7 +204,7 @@ mod tests {
     use crate::output::Progress;
 
     fn entries(root: &Path, contents: Contents) -> io::Result<Vec<String>> {
-        let bytes = pack(root, contents, Vec::new(), &Progress::new(String::new()))?;
+        let bytes = pack(root, contents, Vec::new(), &Progress::to_a_total(String::new()))?;
         let mut archive = tar::Archive::new(&bytes[..]);
         archive
             .entries()?
@@ -285,7 +285,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("f");
         fs::write(&path, "12").unwrap();
-        let progress = Progress::new(String::new());
+        let progress = Progress::to_a_total(String::new());
         let mut exactly = Exactly { file: File::open(&path).unwrap(), remaining: 3, progress: &progress };
         assert_eq!(exactly.read_to_end(&mut Vec::new()).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }

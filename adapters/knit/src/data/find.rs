@@ -22,10 +22,10 @@ pub(crate) struct Arguments {
     /// Whether to print Data that are not, or never will be, usable
     #[arg(long, value_enum, value_name = "WHICH", default_value = "both")]
     transient: Choice,
-    /// At or after this time, such as 2025-03-03 or 2025-03-03T10:15:30+09:00
+    /// Finished at or after this time, such as 2025-03-03 or 2025-03-03T10:15:30+09:00
     #[arg(long, value_name = "TIME", value_parser = since::parse)]
     since: Option<DateTime<FixedOffset>>,
-    /// Before `--since` and so much time, such as 1h30m
+    /// At most so long after `--since`, such as 1h30m
     #[arg(long, value_name = "DURATION", value_parser = GoDuration::parse)]
     duration: Option<GoDuration>,
 }

@@ -102,7 +102,13 @@ fn print(graph: &LineageGraph, format: Option<Format>, session: &Session) -> Res
     let mut out = output::stdout();
     match format {
         Format::Json => output::json(graph)?,
-        Format::Tree => tree::draw(&Index::new(graph), is_terminal && !session.environment.no_color, &mut out)?,
+        Format::Tree => {
+            let style = tree::Style {
+                is_coloured: is_terminal && !session.environment.no_color,
+                width: output::terminal_width(),
+            };
+            tree::draw(&Index::new(graph), style, &mut out)?;
+        }
         Format::Dot => {
             dot::draw(&Index::new(graph), &mut out)?;
             session.log.line(format_args!("traced {} Data and {} Runs", graph.data.len(), graph.runs.len()));

@@ -44,6 +44,9 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     if to_stdout {
         return pull.print().await;
     }
+    if destination.is_file() {
+        return Err(Error::file("write into", &destination)(io::ErrorKind::NotADirectory.into()));
+    }
     fs::create_dir_all(&destination).map_err(Error::file("create", &destination))?;
     if extract { pull.extract(destination).await } else { pull.save(destination).await }
 }
@@ -92,7 +95,7 @@ impl Pull {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let progress = Progress::new(format!("Downloading to {}", target.display()));
+        let progress = Progress::without_end(format!("Downloading to {}", target.display()));
         let (sender, archive) = incoming::channel();
         let receiving = incoming::receive(&self.ask, self.response, sender, &progress);
         let reading = on_thread(move || reader(archive));

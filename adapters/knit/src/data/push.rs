@@ -1,5 +1,6 @@
 //! `knit data push`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use clap::Args;
 use knit_schemas::api::{self, DataDetail, Tag, TagChange};
 use reqwest::{Body, Method, Response};
 
-use super::refuse_reserved;
+use super::{refuse_reserved, refuse_unwritable};
 use crate::archive::outgoing::{self, Outgoing};
 use crate::archive::pack::{self, Contents};
 use crate::client::{self, Client};
@@ -46,13 +47,19 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let knitenv = Knitenv::load(session)?;
     let push = Push { client: session.client()?, arguments, knitenv, session };
     for source in &push.arguments.sources {
+        push.check(source)?;
+    }
+    let mut is_any_there = false;
+    for source in &push.arguments.sources {
         if source.try_exists().map_err(Error::file("read", source))? {
+            is_any_there = true;
             push.source(source).await?;
         } else {
             session.log.line(format_args!("`{}` does not exist -- skipped", source.display()));
         }
     }
-    Ok(())
+    // Some missing sources are no failure, as for the original; that nothing at all happened is one.
+    if is_any_there { Ok(()) } else { Err(Error::NothingToPush) }
 }
 
 struct Push<'a> {
@@ -63,6 +70,19 @@ struct Push<'a> {
 }
 
 impl Push<'_> {
+    /// Refuses what would only fail once everything is uploaded.
+    fn check(&self, source: &Path) -> Result<(), Error> {
+        refuse_unwritable(&self.tags(source))?;
+        match source.metadata() {
+            Ok(metadata) if !metadata.is_dir() && !metadata.is_file() => {
+                // Among other files it is left out; by itself it would be a Data without any file.
+                let special = io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a directory");
+                Err(Error::Pack { source_path: source.to_owned(), source: special })
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn source(&self, source: &Path) -> Result<(), Error> {
         self.session.log.line(format_args!("uploading `{}`", source.display()));
         let uploaded = self.upload(source).await?;
@@ -80,7 +100,7 @@ impl Push<'_> {
 
     async fn upload(&self, source: &Path) -> Result<DataDetail, Error> {
         let contents = if self.arguments.dereference { Contents::Dereferenced } else { Contents::AsTheyAre };
-        let progress = Progress::new(source.display().to_string());
+        let progress = Progress::to_a_total(source.display().to_string());
         if progress.is_visible() {
             let (root, bar) = (source.to_owned(), progress.clone());
             std::thread::spawn(move || bar.expect(pack::total_bytes(&root, contents)));
@@ -100,7 +120,7 @@ impl Push<'_> {
         // refusal, may come while the thread still waits for the connection: it is not waited for.
         if let Err(Error::ConnectionLost { .. }) = outcome
             && let Ok(Err(error)) = packed.await
-            && error.kind() != std::io::ErrorKind::BrokenPipe
+            && error.kind() != io::ErrorKind::BrokenPipe
         {
             return Err(Error::Pack { source_path: source.to_owned(), source: error });
         }

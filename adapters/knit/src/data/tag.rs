@@ -32,6 +32,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let Arguments { add, remove, remove_key, knit_id } = arguments;
     super::refuse_reserved("--add", &add)?;
     super::refuse_reserved("--remove", &remove)?;
+    super::refuse_unwritable(&add)?;
     let change = TagChange { add, remove, remove_key };
     let ask = Ask::order("tag", Subject::Data(knit_id.clone()));
     let tagged: DataDetail = session.client()?.change(&ask, Method::PUT, &["data", &knit_id], Some(&change)).await?;

@@ -1,7 +1,8 @@
 //! Lineage as a tree, for people.
 //!
 //! Two trees grow from the start: *made by* towards origins and *used by* towards consumers. A Run
-//! that comes up again is not drawn twice; a Data where the depth ended the walk is marked.
+//! that comes up again is not drawn twice; a Data where the depth ended the walk is marked. What is
+//! wider than the terminal goes on below, inside its branch.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
@@ -10,11 +11,23 @@ use knit_schemas::api::{LineageData, LineageRun};
 
 use super::{Index, made, taken};
 
+/// Characters of a Run's command that are shown: enough to tell Runs of one image apart.
+const COMMAND_CHARS_MAX: usize = 32;
+
+/// How the tree is to look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    /// Whether colours are wanted.
+    pub(crate) is_coloured: bool,
+    /// Columns to keep to; `None` for lines as long as they come.
+    pub(crate) width: Option<usize>,
+}
+
 /// Draws both trees.
-pub(crate) fn draw(index: &Index<'_>, is_coloured: bool, out: &mut impl Write) -> io::Result<()> {
-    let mut tree = Tree::new(index, Paint { is_coloured });
+pub(crate) fn draw(index: &Index<'_>, style: Style, out: &mut impl Write) -> io::Result<()> {
+    let mut tree = Tree::new(index, style);
     let Some(start) = index.data.get(index.graph.start.as_str()) else { return Ok(()) };
-    writeln!(out, "{}", tree.data(start))?;
+    write!(out, "{}", folded("", "  ", &tree.data(start), style.width))?;
     for (direction, title) in [(Direction::Up, "made by"), (Direction::Down, "used by")] {
         let branches = tree.beyond_data(start, direction);
         if !branches.is_empty() {
@@ -50,6 +63,7 @@ enum Node<'a> {
 struct Tree<'a> {
     index: &'a Index<'a>,
     paint: Paint,
+    width: Option<usize>,
     producers: HashMap<&'a str, Branch<'a>>,
     consumers: HashMap<&'a str, Vec<Branch<'a>>>,
     cut: HashSet<&'a str>,
@@ -57,7 +71,7 @@ struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    fn new(index: &'a Index<'a>, paint: Paint) -> Self {
+    fn new(index: &'a Index<'a>, Style { is_coloured, width }: Style) -> Self {
         let mut producers = HashMap::new();
         let mut consumers: HashMap<&str, Vec<Branch<'_>>> = HashMap::new();
         for run in &index.graph.runs {
@@ -69,7 +83,7 @@ impl<'a> Tree<'a> {
             }
         }
         let cut = index.graph.cut.iter().map(String::as_str).collect();
-        Self { index, paint, producers, consumers, cut, drawn: HashSet::new() }
+        Self { index, paint: Paint { is_coloured }, width, producers, consumers, cut, drawn: HashSet::new() }
     }
 
     /// Draws `branches` and all that grows from them. A stack instead of recursion: lineage may be
@@ -79,15 +93,19 @@ impl<'a> Tree<'a> {
         push_all(&mut pending, branches, "");
         while let Some((branch, indent, is_last)) = pending.pop() {
             let (fork, below) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-            let (text, is_new) = match branch.node {
+            let (mut words, is_new) = match branch.node {
                 Node::Run(run, _) => (self.run(run), self.drawn.insert(run.run_id.as_str())),
                 Node::Data(data) | Node::Sibling(data) => (self.data(data), true),
             };
-            let again = if is_new { "" } else { " (see above)" };
-            writeln!(out, "{indent}{fork}{}{text}{again}", self.place(&branch))?;
-            if is_new {
-                push_all(&mut pending, self.beyond(branch.node, direction), &format!("{indent}{below}"));
-            }
+            let beyond = self.beyond(branch.node, direction);
+            // Where nothing hangs below, there is nothing to see above either.
+            let again = if is_new || beyond.is_empty() { "" } else { " (see above)" };
+            let beyond = if is_new { beyond } else { Vec::new() };
+            words.last_mut().expect("a node is at least its id").push_str(again);
+            let bar = if beyond.is_empty() { "   " } else { "│  " };
+            let first = format!("{indent}{fork}{}", self.place(&branch));
+            write!(out, "{}", folded(&first, &format!("{indent}{below}{bar}"), &words, self.width))?;
+            push_all(&mut pending, beyond, &format!("{indent}{below}"));
         }
         Ok(())
     }
@@ -128,25 +146,67 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn data(&self, data: &LineageData) -> String {
-        let mut text = format!("{} {}", self.paint.green("Data"), data.knit_id);
-        for tag in data.tags.iter().filter(|tag| !tag.is_system()) {
-            text.push_str(&format!("  {}:{}", self.paint.bold(&tag.key), tag.value));
-        }
+    /// The words about a Data; each stays on one line.
+    fn data(&self, data: &LineageData) -> Vec<String> {
+        let mut words = vec![format!("{} {}", self.paint.green("Data"), data.knit_id)];
+        let users = data.tags.iter().filter(|tag| !tag.is_system());
+        words.extend(users.map(|tag| format!("{}:{}", self.paint.bold(&tag.key), tag.value)));
         let transient = data.tags.iter().find(|tag| tag.key == "knit#transient");
-        text.extend(transient.map(|tag| format!("  ({})", self.paint.status(&tag.value))));
-        if self.cut.contains(data.knit_id.as_str()) {
-            text.push_str("  (more: -n all)");
-        }
-        text
+        words.extend(transient.map(|tag| format!("({})", self.paint.status(&tag.value))));
+        words.extend(self.cut.contains(data.knit_id.as_str()).then(|| "(more: -n all)".to_owned()));
+        words
     }
 
-    fn run(&self, run: &LineageRun) -> String {
+    /// The words about a Run; each stays on one line.
+    fn run(&self, run: &LineageRun) -> Vec<String> {
         let status = self.paint.status(&run.status);
         let exit = run.exit.as_ref().filter(|exit| exit.code != 0).map(|exit| format!(" (exit code {})", exit.code));
-        let what = self.index.what_runs(run);
-        format!("{} {}  {status}{}  {what}", self.paint.yellow("Run"), run.run_id, exit.unwrap_or_default())
+        let mut words = vec![format!("{} {}", self.paint.yellow("Run"), run.run_id)];
+        words.push(format!("{status}{}", exit.unwrap_or_default()));
+        words.push(self.index.what_runs(run).to_owned());
+        words.extend(shortened(&self.index.command(run)).map(|command| self.paint.faint(&command)));
+        words
     }
+}
+
+/// A command in one short line.
+fn shortened(command: &[&str]) -> Option<String> {
+    let line = command.iter().flat_map(|word| word.split_whitespace()).collect::<Vec<_>>().join(" ");
+    let cut = line.char_indices().nth(COMMAND_CHARS_MAX).map(|(at, _)| format!("{}…", &line[..at]));
+    (!line.is_empty()).then(|| cut.unwrap_or(line))
+}
+
+/// `words` behind `first`, on as many lines as it takes to keep to `width`; all but the first line
+/// begin with `next`.
+fn folded(first: &str, next: &str, words: &[String], width: Option<usize>) -> String {
+    let mut text = first.to_owned();
+    let mut columns = visible_chars(first);
+    for (i, word) in words.iter().enumerate() {
+        let word_columns = visible_chars(word);
+        let fits = width.is_none_or(|width| columns + 2 + word_columns <= width);
+        if i > 0 && fits {
+            text.push_str("  ");
+            columns += 2;
+        } else if i > 0 {
+            text.push('\n');
+            text.push_str(next);
+            columns = visible_chars(next);
+        }
+        text.push_str(word);
+        columns += word_columns;
+    }
+    text + "\n"
+}
+
+/// Characters that take a column: those between an escape and its `m` only change colours.
+fn visible_chars(text: &str) -> usize {
+    let mut is_escape = false;
+    let visible = text.chars().filter(|&c| {
+        let was_escape = is_escape;
+        is_escape = if is_escape { c != 'm' } else { c == '\u{1b}' };
+        !is_escape && !was_escape
+    });
+    visible.count()
 }
 
 /// The last one is drawn last, so it goes on the stack first.
@@ -196,7 +256,7 @@ impl Paint {
 
 #[cfg(test)]
 mod tests {
-    use knit_schemas::api::LineageGraph;
+    use knit_schemas::api::{LineageGraph, Tag};
 
     use super::*;
 
@@ -221,9 +281,9 @@ mod tests {
         }
     }
 
-    fn drawn(graph: &LineageGraph, is_coloured: bool) -> String {
+    fn drawn(graph: &LineageGraph, is_coloured: bool, width: Option<usize>) -> String {
         let mut text = Vec::new();
-        draw(&Index::new(graph), is_coloured, &mut text).unwrap();
+        draw(&Index::new(graph), Style { is_coloured, width }, &mut text).unwrap();
         String::from_utf8(text).unwrap()
     }
 
@@ -239,12 +299,44 @@ used by
 └─ /p Run ac  done  (unknown Plan)
    └─ /p Data c
 ";
-        assert_eq!(drawn(&graph(), false), expected);
+        assert_eq!(drawn(&graph(), false, None), expected);
     }
 
     #[test]
     fn colours_are_there_only_where_they_are_wanted() {
-        assert!(drawn(&graph(), true).contains("\u{1b}[32mdone\u{1b}[0m"));
-        assert!(!drawn(&graph(), false).contains('\u{1b}'));
+        assert!(drawn(&graph(), true, None).contains("\u{1b}[32mdone\u{1b}[0m"));
+        assert!(!drawn(&graph(), false, None).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn what_is_wider_than_the_terminal_goes_on_inside_its_branch() {
+        let mut graph = graph();
+        graph.data[1].tags = vec![Tag::new("colour", "green"), Tag::new("size", "small")];
+        let plain = "\
+Data a
+used by
+├─ /p Run ab  done
+│  │  (unknown Plan)
+│  └─ /p Data b
+│     │  colour:green
+│     │  size:small
+│     └─ /p Run bd  done
+│        │  (unknown Plan)
+│        └─ /p Data d
+└─ /p Run ac  done
+   │  (unknown Plan)
+   └─ /p Data c
+";
+        assert_eq!(drawn(&graph, false, Some(24)), plain);
+        let coloured = drawn(&graph, true, Some(24));
+        assert_eq!(coloured.lines().count(), plain.lines().count(), "colours take no columns: {coloured}");
+    }
+
+    #[test]
+    fn a_command_is_one_short_line() {
+        assert_eq!(shortened(&[]), None);
+        assert_eq!(shortened(&["sh", "/code/train.sh"]).unwrap(), "sh /code/train.sh");
+        let script = "for i in 1 2 3; do\n    echo $i\ndone";
+        assert_eq!(shortened(&["sh", "-c", script]).unwrap(), "sh -c for i in 1 2 3; do echo $i…");
     }
 }

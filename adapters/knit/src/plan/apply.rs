@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let text = read(&arguments.file)?;
+    if file::is_blank(&text) {
+        return Err(Error::EmptyPlan { path: arguments.file });
+    }
     let parsed = file::parse(&text).map_err(|source| Error::Yaml { path: arguments.file.clone(), source })?;
     for warning in &parsed.warnings {
         output::say(format_args!("warning: {}: {warning}", arguments.file.display()));

@@ -47,6 +47,11 @@ pub(crate) fn parse(text: &str) -> Result<PlanFile, serde_yaml_ng::Error> {
     Ok(PlanFile { spec, warnings })
 }
 
+/// Whether nothing is written there, or nothing but comments.
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+}
+
 fn unknown_keys(plan: &Value) -> Vec<String> {
     let mut warnings = Vec::new();
     check(plan, "", PLAN_KEYS, &mut warnings);
@@ -135,8 +140,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_an_empty_plan_which_the_server_will_refuse() {
-        assert_eq!(parse("").unwrap().spec, PlanSpec::default());
-        assert_eq!(parse("# nothing\n").unwrap().spec, PlanSpec::default());
+    fn comments_alone_are_blank() {
+        assert!(["", "\n", "# nothing\n", "---\n  # nothing\n"].into_iter().all(is_blank));
+        assert!(!is_blank("# a Plan\nimage: ab\n"));
     }
 }

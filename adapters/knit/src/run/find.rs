@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// Updated at or after this time, such as 2025-03-03 or 2025-03-03T10:15:30+09:00
     #[arg(long, value_name = "TIME", value_parser = since::parse)]
     since: Option<DateTime<FixedOffset>>,
-    /// Updated before `--since` and so much time, such as 1h30m
+    /// Updated at most so long after `--since`, such as 1h30m
     #[arg(long, value_name = "DURATION", value_parser = GoDuration::parse)]
     duration: Option<GoDuration>,
 }

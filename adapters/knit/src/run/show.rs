@@ -23,11 +23,18 @@ pub(crate) struct Arguments {
     #[arg(long, short)]
     follow: bool,
     /// Speak of this attempt of the Run, counted from 1; earlier ones keep only the end of their log
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = attempt_number)]
     attempt: Option<u32>,
     /// Id of the Run
     #[arg(value_name = "RUN_ID")]
     run_id: String,
+}
+
+fn attempt_number(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(number @ 1..) => Ok(number),
+        _ => Err("attempts are numbered 1, 2, and so on".to_owned()),
+    }
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
@@ -47,11 +54,19 @@ async fn show(client: &Client, run_id: &str) -> Result<(), Error> {
     let ask = Ask::question("show", Subject::Run(run_id.to_owned()));
     let run: RunDetail = client.get(&ask, &["runs", run_id], Query::new()).await?;
     output::json(&run)?;
-    if let ("failed" | "aborting", Some(exit)) = (run.status.as_str(), &run.exit) {
-        output::say(format_args!("note: the Run {}: {}", verb(&run.status), reason(exit)));
-        if run.log.is_some() {
-            output::say(format_args!("hint: `knit run show --log {run_id}` prints its log"));
+    match (run.status.as_str(), &run.exit, run.plan.name.as_deref()) {
+        ("failed" | "aborting", Some(exit), _) => {
+            output::say(format_args!("note: the Run {}: {}", verb(&run.status), reason(exit)));
+            if run.log.is_some() {
+                output::say(format_args!("hint: `knit run show --log {run_id}` prints its log"));
+            }
         }
+        // The record does not keep why; whoever uploaded was told.
+        ("failed", None, Some("knit#uploaded")) => {
+            output::say("note: the upload was refused or broke off, and nothing of it is kept");
+            output::say("hint: push it again");
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -63,6 +78,8 @@ fn verb(status: &str) -> &'static str {
 fn reason(exit: &Exit) -> String {
     match exit.message.as_str() {
         "" => format!("exit code {}", exit.code),
+        // What clusters say of a command that ended with a code other than 0.
+        "(container main) Error" => format!("its command ended with exit code {}", exit.code),
         message => format!("{message} (exit code {})", exit.code),
     }
 }

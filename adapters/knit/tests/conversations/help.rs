@@ -20,6 +20,7 @@ fn the_complete_help() {
         "plan find",
         "plan apply",
         "plan active",
+        "plan resource",
         "run",
         "run show",
         "run find",
@@ -72,6 +73,7 @@ fn wrong_words_are_told_apart_by_their_exit_status() {
         &["data", "tag", "--add", "knit#id:x", "id"],
         &["data", "push", "-t", "knit#timestamp:x", "."],
         &["data", "pull", "-x", "id", "-"],
+        &["run", "show", "--attempt", "0", "id"],
         &["run", "rm", ""],
         &["run", "show", ".."],
     ] {

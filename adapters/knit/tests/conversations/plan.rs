@@ -81,9 +81,15 @@ fn a_file_that_is_no_plan_is_refused_here() {
     place.write("unquoted.yaml", "image: ab\ninputs:\n  - path: /in\n    tags:\n      - type: corpus\n");
     place.write("twice.yaml", "image: ab\nimage: cd\n");
     place.write("quantity.yaml", "image: ab\nresources: {cpu: many}\n");
+    place.write("tabs.yaml", "image: ab\ninputs:\n\t- path: /in\n");
+    place.write("map.yaml", "image: ab\ninputs:\n  path: /in\n");
+    place.write("list.yaml", "- image: ab\n");
+    place.write("text.yaml", "image: ab\ninputs: [/in]\n");
+    place.write("empty.yaml", "# to be written\n");
+    let files = ["unquoted", "twice", "quantity", "tabs", "map", "list", "text", "empty", "missing"];
     let mut text = String::new();
-    for file in ["unquoted.yaml", "twice.yaml", "quantity.yaml", "missing.yaml"] {
-        text += &format!("{}\n", place.knit(&["plan", "apply", file]));
+    for file in files.map(|name| format!("{name}.yaml")) {
+        text += &format!("{}\n", place.knit(&["plan", "apply", &file]));
     }
     insta::assert_snapshot!(text);
 }
@@ -146,4 +152,21 @@ fn an_original_server_cannot_explain_and_that_is_no_error() {
     });
     let shown = Place::with(&server).knit(&["plan", "show", "p1"]).succeeded();
     insta::assert_snapshot!(shown.stderr);
+}
+
+#[test]
+fn resources_are_set_and_unset_in_one_request() {
+    let plan = json!({"planId": "p1", "image": "ab:1", "inputs": [], "outputs": [], "active": true});
+    let server = Server::start(move |_| Reply::json(&plan));
+    let place = Place::with(&server);
+    let change = ["plan", "resource", "--set", "cpu=500m", "-s", "memory=2Gi", "-s", "cpu=2", "-u", "gpu", "p1"];
+    place.knit(&change).succeeded();
+    assert_eq!(server.lines(), ["PUT /api/plans/p1/resources"]);
+    let sent: serde_json::Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
+    assert_eq!(sent, json!({"set": {"cpu": "2", "memory": "2Gi"}, "unset": ["gpu"]}));
+    let mut text = place.knit(&["plan", "resource", "p1"]).to_string();
+    text += &place.knit(&["plan", "resource", "--set", "cpu", "p1"]).to_string();
+    text += &place.knit(&["plan", "resource", "--set", "cpu=many", "p1"]).to_string();
+    assert_eq!(server.lines().len(), 1);
+    insta::assert_snapshot!(text);
 }

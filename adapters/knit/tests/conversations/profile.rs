@@ -61,14 +61,23 @@ fn a_profile_that_is_not_registered_tells_what_to_do() {
 
 #[test]
 fn without_any_configuration_the_server_of_this_machine_is_asked() {
-    // Nothing listens there in a test; a proxy that would is not asked about this machine.
+    // A proxy that is configured is not asked about this machine.
     let proxy = empty_server();
+    let here = Server::start_at("127.0.0.1:30803", |_| Reply::json(&json!([])));
     let place = Place::new();
     let mut command = place.command(&["data", "find"]);
-    command.env("HTTP_PROXY", proxy.url()).env("http_proxy", proxy.url());
-    if std::net::TcpStream::connect("127.0.0.1:30803").is_err() {
-        assert_eq!(command.output().unwrap().status.code(), Some(3));
-        insta::assert_snapshot!(place.knit(&["data", "find"]));
+    let output = command.env("HTTP_PROXY", proxy.url()).env("http_proxy", proxy.url()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    match here {
+        Ok(here) => {
+            assert!(output.status.success(), "{told}");
+            assert!(here.lines().contains(&"GET /api/data".to_owned()), "{told}");
+        }
+        // A server of somebody is there: then that one is asked, whatever it answers.
+        Err(taken) => {
+            assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+            assert!(!told.contains("cannot reach the server"), "{told}");
+        }
     }
     assert_eq!(proxy.lines(), [""; 0]);
 }

@@ -53,6 +53,15 @@ fn runs_are_found_by_alternatives_joined_with_commas() {
 }
 
 #[test]
+fn a_failed_upload_says_what_to_do() {
+    let mut run = detail("failed", None);
+    run["plan"] = json!({"planId": "p0", "name": "knit#uploaded"});
+    let server = Server::start(move |_| Reply::json(&run));
+    let told = Place::with(&server).knit(&["run", "show", "r1"]).stderr;
+    assert_eq!(told, "note: the upload was refused or broke off, and nothing of it is kept\nhint: push it again\n");
+}
+
+#[test]
 fn a_failed_run_says_why() {
     let exit = json!({"code": 1, "message": "(container main) Error"});
     let server = Server::start(move |_| Reply::json(&detail("failed", Some(exit.clone()))));

@@ -119,6 +119,9 @@ impl http_body::Body for Reply {
     }
 }
 
+/// A free port of this machine.
+const NO_MATTER_WHERE: &str = "127.0.0.1:0";
+
 type Script = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 
 /// A server for one test; it is gone when the test is over.
@@ -131,7 +134,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        Self::listen(script, None)
+        Self::listen(script, None, NO_MATTER_WHERE).unwrap()
+    }
+
+    /// At an address of this machine, unless another program is there already.
+    pub(crate) fn start_at(
+        address: &str,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Self::listen(script, None, address)
     }
 
     /// With a certificate that only the authority in `tls/` vouches for, and HTTP/2 on offer.
@@ -141,11 +152,15 @@ impl Server {
         let mut config =
             ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self::listen(script, Some(TlsAcceptor::from(Arc::new(config))))
+        Self::listen(script, Some(TlsAcceptor::from(Arc::new(config))), NO_MATTER_WHERE).unwrap()
     }
 
-    fn listen(script: impl Fn(&Request) -> Reply + Send + Sync + 'static, tls: Option<TlsAcceptor>) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    fn listen(
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+        tls: Option<TlsAcceptor>,
+        address: &str,
+    ) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::<Mutex<Vec<Request>>>::default();
@@ -161,7 +176,7 @@ impl Server {
                 }
             });
         });
-        Self { address, is_tls, requests, _stop: stop }
+        Ok(Self { address, is_tls, requests, _stop: stop })
     }
 
     pub(crate) fn url(&self) -> String {

@@ -117,6 +117,29 @@ fn a_source_that_is_missing_is_skipped_and_the_others_are_not() {
 }
 
 #[test]
+fn what_would_come_to_nothing_is_refused_before_anything_is_sent() {
+    let server = Server::start(storing);
+    let place = Place::with(&server);
+    place.write("good/file.txt", "1");
+    place.write("\"quoted\"/file.txt", "1");
+    place.write("blocking", "1");
+    let mut text = String::new();
+    for words in [
+        &["data", "push", "wrong", "worse"][..],
+        &["data", "push", "/dev/null"],
+        &["data", "push", "-t", "a:new\nline", "good"],
+        &["data", "push", "-n", "good", "\"quoted\""],
+        &["data", "tag", "--add", "a:back\\slash", "d1"],
+    ] {
+        text += &format!("{}\n", place.knit(words));
+    }
+    assert_eq!(server.lines(), [""; 0]);
+    text += &place.knit(&["data", "pull", "d1", "blocking"]).to_string();
+    text += &place.knit(&["--env", "missing", "data", "push", "good"]).stderr;
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn links_are_followed_when_asked() {
     let server = Server::start(storing);
     let place = Place::with(&server);
