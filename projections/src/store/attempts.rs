@@ -57,6 +57,7 @@ impl AttemptView {
             ended_at: self.ended_at.map(instant),
             exit: self.exit.clone().map(|exit| api::Exit { code: exit.code, message: exit.message }),
             cause: self.cause.map(|cause| cause_word(cause).to_owned()),
+            notes: self.worker.as_ref().map(|worker| worker.notes.clone()).unwrap_or_default(),
             log: self.log_tail.clone().map(|tail| api::AttemptLog {
                 sha256: tail.sha256,
                 bytes: tail.bytes,

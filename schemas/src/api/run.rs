@@ -126,6 +126,9 @@ pub struct Attempt {
     /// What decided its end, such as `worker-failed` or `user`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// What its Worker was made differently from what the Plan asks, such as an ignored preference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What is kept of its log after a retry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<AttemptLog>,

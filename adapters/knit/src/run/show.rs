@@ -92,6 +92,9 @@ async fn show_attempt(client: &Client, run_id: &str, number: u32) -> Result<(), 
         return Err(Refusal::missing(ask, reason));
     };
     output::json(attempt)?;
+    for note in &attempt.notes {
+        output::say(format_args!("note: {note}"));
+    }
     if let ("failed" | "aborting", Some(exit)) = (attempt.status.as_str(), &attempt.exit) {
         output::say(format_args!("note: the attempt {}: {}", verb(&attempt.status), reason(exit)));
     }

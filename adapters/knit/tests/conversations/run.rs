@@ -108,6 +108,7 @@ fn earlier_attempts_stay_readable() {
             {"attempt": 1, "status": "failed", "createdAt": "2025-03-03T09:00:00+00:00",
              "startedAt": "2025-03-03T09:00:01+00:00", "endedAt": "2025-03-03T09:00:09.5+00:00",
              "exit": {"code": 137, "message": ""}, "cause": "worker-failed",
+             "notes": ["`on_node: prefer: disk=ssd` was ignored: there is only this machine"],
              "log": {"sha256": "ab", "bytes": 65536, "totalBytes": 100000}},
             {"attempt": 2, "status": "running", "createdAt": "2025-03-03T10:00:00+00:00"}
         ]))

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use knit_domain::decision::Versioned;
 use knit_domain::id::{RunId, VolumeRef};
-use knit_domain::run::{Run, Status, finish};
+use knit_domain::run::{Run, RunRecord, Status, finish};
 use knit_failpoint::failpoint;
-use knit_projections::worklists::{RunWork, Stage};
+use knit_projections::worklists::{Kind, RunWork, Stage};
 use knit_runtime::port::ReadError;
 
 use super::{Due, NotDone, Reactor};
 use crate::app::App;
 use crate::command::{Cause, CommandError};
+use crate::streams;
 
 /// See the head of the module.
 pub struct Finishing {
@@ -26,8 +27,23 @@ impl Finishing {
         Arc::new(Self { app })
     }
 
-    /// Nothing may write any more when a volume is sealed, so the Worker goes first.
+    /// Whether the end of this attempt is decided. The stream is asked before a Worker is killed: the worklist
+    /// of a log that was restored to an older state may not know yet that the Run goes on.
+    async fn is_ending(&self, work: &RunWork) -> Result<bool, CommandError> {
+        let run = streams::run(self.app.log(), work.run_id).await?;
+        let is_ending = |run: &RunRecord| matches!(run.status, Status::Completing | Status::Aborting);
+        Ok(run.state.record.is_some_and(|run| is_ending(&run) && run.attempt == work.attempt))
+    }
+
+    /// Nothing may write any more when a volume is sealed, so the Worker goes first. Of an upload that failed
+    /// nothing is kept; its server may have died between storing it and saying so.
     async fn clear_away(&self, work: &RunWork) -> Result<Option<String>, CommandError> {
+        if let (Kind::Upload { .. }, Stage::Aborting) = (work.kind, work.stage) {
+            for output in &work.outputs {
+                self.app.runtime().destroy_volume(&output.volume_ref).await?;
+            }
+            return Ok(None);
+        }
         if let Some(worker) = &work.worker_name {
             self.app.runtime().remove_worker(worker).await?;
             failpoint("finishing.worker-removed");
@@ -91,6 +107,9 @@ impl Reactor for Finishing {
             | Stage::Importing => return Ok(()),
         };
         self.app.gate().before(id, end).await?;
+        if !self.is_ending(&work).await? {
+            return Ok(());
+        }
         failpoint("finishing.begun");
         let log_sha256 = self.clear_away(&work).await?;
         failpoint("finishing.cleared-away");

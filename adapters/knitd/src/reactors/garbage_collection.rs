@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use knit_domain::data::reclaim_volume;
+use knit_domain::data::{Standing, reclaim_volume};
 use knit_domain::id::{KnitId, VolumeRef};
 use knit_failpoint::failpoint;
 
@@ -56,7 +56,10 @@ impl Reactor for GarbageCollection {
     async fn act(&self, waste: Waste) -> Result<(), NotDone> {
         failpoint("garbage.begun");
         let data = streams::data(self.app.log(), waste.knit_id).await.map_err(CommandError::from)?;
-        let Some(record) = data.state.record else { return Ok(()) };
+        // The stream is asked, because nothing brings a volume back: the worklist of a log that was restored
+        // to an older state may not know yet that this Data lives again.
+        let discarded = data.state.record.filter(|record| record.standing == Standing::Discarded);
+        let Some(record) = discarded else { return Ok(()) };
         // Whoever still makes the volume, or writes to it, ends first.
         let _turn = self.app.turn(record.run_id).await;
         self.app.runtime().destroy_volume(&waste.volume).await.map_err(CommandError::from)?;

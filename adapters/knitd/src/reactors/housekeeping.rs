@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use knit_domain::event::agent::AgentClosure;
-use knit_domain::id::AgentName;
+use knit_domain::id::{AgentMode, AgentName};
 use knit_failpoint::failpoint;
 
 use super::{Due, NotDone, Reactor};
@@ -31,6 +31,12 @@ impl Housekeeping {
             return Ok(());
         }
         failpoint("housekeeping.server-dead");
+        if record.mode == AgentMode::Write {
+            let data = streams::data(self.app.log(), record.knit_id).await?;
+            if let Some(data) = data.state.record {
+                self.app.remove_failed_upload(data.run_id, &data.volume_ref).await?;
+            }
+        }
         tracing::info!(agent = %name, server = record.server, "closing a Data Agent whose server is gone");
         self.app.close_agent(&Cause::reactor(self.name()), name, AgentClosure::Housekeeping).await.map(|_| ())
     }

@@ -139,3 +139,6 @@ impl<R: Reactor> Work<R> {
 pub(super) fn reason(failure: &NotDone) -> String {
     with_causes(failure)
 }
+
+#[cfg(test)]
+mod tests;
