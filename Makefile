@@ -6,7 +6,7 @@ CARGO ?= cargo
 
 # Builds both programs and does the main job with real files on the embedded default.
 demo: build
-	sh docs/demo/run.sh target/debug
+	sh docs/demo/run.sh "$${CARGO_TARGET_DIR:-target}/debug"
 
 build:
 	$(CARGO) build --locked -p knitd -p knit

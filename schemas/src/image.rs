@@ -24,7 +24,7 @@ pub struct ImageReference {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedImage {
     /// Nothing where the name should be.
-    #[error("image `{text}` has no name: write [REGISTRY/]NAME[:TAG]")]
+    #[error("{}: write [REGISTRY/]NAME[:TAG]", nameless(text))]
     Nameless {
         /// What was given.
         text: String,
@@ -55,6 +55,10 @@ pub enum MalformedImage {
         /// What was given.
         text: String,
     },
+}
+
+fn nameless(text: &str) -> String {
+    if text.is_empty() { "no image is named".to_owned() } else { format!("image `{text}` has no name") }
 }
 
 impl ImageReference {

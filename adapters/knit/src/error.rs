@@ -254,6 +254,9 @@ fn spelled_right(reason: &str) -> &str {
     match reason {
         "there are equiverent plan" => "there is an equivalent Plan",
         "plan spec conflics with others" => "the Plan conflicts with others",
+        "correspontind data is missing" => "there is no such Data",
+        "hash is not match." => "the checksum does not match",
+        "the run have not finished yet" => "the Run has not finished yet",
         "service unavailable temporaly" => "the service is unavailable for the moment",
         reason => reason,
     }

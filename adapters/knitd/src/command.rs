@@ -125,12 +125,16 @@ macro_rules! faults {
 }
 faults!(knit_log::Fault, knit_log::ReadError, knit_runtime::port::Fault);
 
-/// The whole chain in one line: what failed, and every reason below it.
+/// The whole chain in one line: what failed, and every reason below it. Some libraries repeat their
+/// source in their own text; it is told once.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        let reason = error.to_string();
+        if !text.ends_with(&reason) {
+            text = format!("{text}: {reason}");
+        }
         cause = error.source();
     }
     text
@@ -167,4 +171,25 @@ pub async fn execute<F: Future<Output = Result<Decision, CommandError>> + Send>(
 async fn pause() {
     let ms = rand::rng().random_range(0..=PAUSE_MS_MAX);
     tokio::time::sleep(Duration::from_millis(ms)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{told}")]
+    struct Told {
+        told: &'static str,
+        source: Option<Box<Told>>,
+    }
+
+    #[test]
+    fn a_cause_that_its_consequence_repeats_is_told_once() {
+        let told = |told, source: Option<Told>| Told { told, source: source.map(Box::new) };
+        let refused = told("connection refused", None);
+        let library = told("no database: connection refused", Some(refused));
+        let error = told("cannot read", Some(library));
+        assert_eq!(with_causes(&error), "cannot read: no database: connection refused");
+    }
 }

@@ -19,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::args::{Args, LogFormat, Role, RuntimeKind};
+use crate::command::with_causes;
 use crate::follower::Follower;
 use crate::http::{self, Front, Hosts};
 use crate::reactors::finishing::Finishing;
@@ -48,7 +49,7 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }

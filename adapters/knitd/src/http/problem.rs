@@ -17,7 +17,7 @@ use knit_schemas::api::{self, ErrorMessage};
 
 use super::guard::Stranger;
 use super::reply;
-use crate::command::{CommandError, Refusal};
+use crate::command::{CommandError, Refusal, with_causes};
 
 /// An answer that is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -281,12 +281,6 @@ impl From<ReceiveError> for Problem {
             ReceiveError::Fault(fault) => fault.into(),
         }
     }
-}
-
-/// An error and everything behind it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl From<CommandError> for Problem {

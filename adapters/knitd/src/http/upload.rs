@@ -58,7 +58,8 @@ async fn upload(api: &Api, body: Body) -> Result<Response, Problem> {
             data::detail(api, upload.knit_id)
         }
         Err(problem) => {
-            tracing::info!(run = %upload.run_id, data = %upload.knit_id, "upload failed: {}", problem.message());
+            let why = problem.message().replace('\n', " ");
+            tracing::info!(run = %upload.run_id, data = %upload.knit_id, "upload failed: {why}");
             // What the client did wrong matters more to it than that the end is not recorded yet.
             let _ = conclude(api, &cause, &upload, UploadOutcome::Failed).await;
             Err(problem)
@@ -122,14 +123,8 @@ async fn read(mut body: Body, frames: Frames) -> Option<String> {
 async fn conclude(api: &Api, cause: &Cause, upload: &Upload, outcome: UploadOutcome) -> Result<(), Problem> {
     match api.app.end_upload(cause, upload, outcome).await {
         Ok(_) => Ok(()),
-        Err(CommandError::Refused(refusal)) => {
-            failpoint("upload.ended-by-another");
-            // Somebody aborted the Run meanwhile: what was stored belongs to nobody.
-            if let Err(fault) = api.app.runtime().destroy_volume(&upload.volume).await {
-                tracing::warn!(volume = %upload.volume, "the volume of an aborted upload is not removed: {fault}");
-            }
-            Err(CommandError::Refused(refusal).into())
-        }
+        // Somebody aborted the Run meanwhile.
+        Err(refused @ CommandError::Refused(_)) => Err(refused.into()),
         Err(error) => {
             let (api, cause, upload) = (api.clone(), cause.clone(), upload.clone());
             api.clone().transfers.spawn(async move {

@@ -228,7 +228,7 @@ fn of_machine() -> io::Result<Capacity> {
 fn describe(surroundings: &Surroundings) -> Vec<String> {
     let Capacity { cpu_millis, memory_bytes } = surroundings.capacity;
     let mut lines = vec![
-        format!("local runtime in {}", surroundings.state_dir.display()),
+        format!("Data and Workers are kept in {}", surroundings.state_dir.display()),
         format!("Workers have {cpu_millis}m of cpu and {}Mi of memory together", memory_bytes >> 20),
     ];
     lines.extend(surroundings.confinement.describe());

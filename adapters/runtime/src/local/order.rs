@@ -57,7 +57,7 @@ fn check_image(image: &Image) -> Result<(), String> {
     }
     Err(format!(
         "the image `{image}` is not on this machine: the local runtime runs `host:latest`, which is this machine's \
-         own system; register a Plan with that image, or run the server on a cluster (`--runtime kubernetes`)"
+         own system; register a Plan with that image"
     ))
 }
 
