@@ -177,15 +177,20 @@ async fn malformed_plans_are_refused_with_the_offending_part() {
 }
 
 #[tokio::test]
-async fn a_plan_must_be_json_and_say_so() {
+async fn pln_24_a_plan_must_be_json_and_say_so() {
     let world = World::new().await;
     let plan = spec("type:corpus").to_string();
     let send = async |content_type: &str, body: &str| {
         ask(world.server, "POST", "/api/plans", &[("Content-Type", content_type)], body.as_bytes()).await
     };
-    send("text/yaml", &plan).await.expect(400);
-    send("application/json", "").await.expect(400);
-    send("application/json", "{").await.expect(400);
+    ask(world.server, "POST", "/api/plans", &[], plan.as_bytes()).await.expect(400);
+    for (content_type, body) in
+        [("text/plain", &*plan), ("text/yaml", &plan), ("application/json", ""), ("application/json", "{")]
+    {
+        send(content_type, body).await.expect(400);
+    }
+    let all = world.get("/api/plans").await.json();
+    assert_eq!(all.as_array().unwrap().len(), 2, "only the built-in Plans are there");
     send("application/json; charset=utf-8", &plan).await.expect(200);
 }
 

@@ -1,7 +1,5 @@
 //! Uploads, imports and downloads, with every reactor looking on (domain.md 9.11).
 
-use std::collections::BTreeSet;
-
 use knit_domain::decision::Decision;
 use knit_domain::event::agent::AgentClosure;
 use knit_domain::event::run::RunEvent;
@@ -10,6 +8,7 @@ use knit_domain::id::{KnitId, RunId};
 use knit_domain::plan::Builtin;
 use knit_domain::reservation::Scope;
 use knit_domain::run::{Status, start_import};
+use knit_projections::worklists::Stage;
 use knitd::command::{self, Cause};
 use knitd::streams;
 use uuid::Uuid;
@@ -94,7 +93,58 @@ async fn agt_04_a_data_that_nobody_transfers_has_no_agents() {
     let world = World::new().await;
     let data = world.push(&[]).await;
     assert_eq!(world.app.log().holders(&Scope::DataUse(data)).await.unwrap(), []);
-    assert_eq!(world.app.views().worklists.read().agents(0).count(), 0);
+    assert_eq!(agents(&world), 0);
+}
+
+#[tokio::test]
+async fn upl_09_an_upload_whose_end_cannot_be_recorded_ends_failed_and_its_volume_goes_with_it() {
+    let mut world = World::new().await;
+    let browser = Browser::of(&world).await;
+    world.runtime.hold(Op::Receive, Held::After);
+    let uploading = browser.ask("POST", "/api/data", &["Content-Type: application/tar+gzip"], "what a table can hold");
+    world.runtime.holds(Op::Receive, Held::After).await;
+    let run = world.app.views().worklists.read().run_ids(Stage::Uploading, 0).next().unwrap();
+    world.app.log().close().await;
+    world.runtime.let_go(Op::Receive);
+    assert!(uploading.await.unwrap().0 >= 500);
+    assert_eq!(world.runtime.volumes().len(), 1, "it was stored before its end could not be recorded");
+    world.crash().await;
+
+    world.restart().await;
+    world.start_all();
+    world.becomes(run, Status::Failed).await;
+    world.app.delete(&user(), run).await.unwrap();
+    in_time("its volume is destroyed", || world.runtime.volumes().is_empty()).await;
+}
+
+#[tokio::test]
+async fn dld_02_a_download_is_whole_though_its_agent_cannot_be_closed_and_that_is_done_later() {
+    let mut world = World::new().await;
+    let browser = Browser::of(&world).await;
+    let (data, _) = large(&world).await;
+    world.runtime.hold(Op::Send, Held::Before);
+    let download = browser.get(&format!("/api/data/{data}"));
+    world.runtime.holds(Op::Send, Held::Before).await;
+    world.app.log().close().await;
+    world.runtime.let_go(Op::Send);
+    let (status, answer) = download.await.unwrap();
+    assert!(status == 200 && is_whole(&answer));
+    world.crash().await;
+
+    world.restart().await;
+    assert_eq!(agents(&world), 1);
+    world.start(Role::Housekeeping);
+    in_time("it is closed", || agents(&world) == 0).await;
+}
+
+/// Whether its checksum came behind it, which it does only behind the last byte.
+fn is_whole(answer: &[u8]) -> bool {
+    String::from_utf8_lossy(answer).contains("\r\nx-checksum-md5: ")
+}
+
+/// How many Data Agents are open.
+fn agents(world: &World) -> usize {
+    world.app.views().worklists.read().agents(0).count()
 }
 
 /// Something to download, larger than what is sent in one piece.
@@ -116,11 +166,11 @@ async fn agt_07_a_transfer_that_takes_long_is_served_completely() {
     world.start_all();
     let run = world.waiting_run("corpus").await;
     world.spawned(run).await;
-    assert_eq!(world.app.views().worklists.read().agents(0).count(), 1, "it is under way");
+    assert_eq!(agents(&world), 1, "it is under way");
     world.runtime.let_go(Op::Send);
     let (status, answer) = download.await.unwrap();
     assert_eq!(status, 200);
-    assert!(answer.windows(14).any(|words| words == b"x-checksum-md5"), "its checksum comes behind it");
+    assert!(is_whole(&answer));
     assert!(content.chunks(1_000).all(|piece| answer.windows(piece.len()).any(|window| window == piece)));
 }
 
@@ -131,11 +181,10 @@ async fn agt_08_a_second_transfer_gets_an_agent_of_its_own() {
     let (data, _) = large(&world).await;
     world.runtime.hold(Op::Send, Held::Before);
     let downloads = [browser.get(&format!("/api/data/{data}")), browser.get(&format!("/api/data/{data}"))];
-    let agents = || world.app.views().worklists.read().agents(0).map(|agent| agent.name).collect::<BTreeSet<_>>();
-    in_time("both are under way", || agents().len() == 2).await;
+    in_time("each has one", || agents(&world) == 2).await;
     world.runtime.let_go(Op::Send);
     for download in downloads {
         assert_eq!(download.await.unwrap().0, 200);
     }
-    in_time("both agents are closed", || agents().is_empty()).await;
+    in_time("both are closed", || agents(&world) == 0).await;
 }

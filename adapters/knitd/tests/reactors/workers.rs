@@ -107,22 +107,38 @@ async fn wrk_11_12_13_an_end_is_recorded_with_its_exit_once_the_gate_is_open() {
     }
 }
 
-#[tokio::test]
-async fn wrk_06_11_12_13_lop_09_an_end_that_cannot_be_recorded_is_recorded_later() {
-    for (end, status, code) in ends() {
-        let mut world = World::new().await;
-        let (run, worker) = world.running_run().await;
-        world.app.log().close().await;
-        world.runtime.worker_becomes(&worker, end);
-        world.says(&["run-management", &run.to_string(), "to be tried again"]).await;
-        world.crash().await;
+/// The log is away when a Worker comes to `end`; another server takes it up.
+async fn recorded_later((end, status, code): (WorkerState, Status, u8)) {
+    let mut world = World::new().await;
+    let (run, worker) = world.running_run().await;
+    world.app.log().close().await;
+    world.runtime.worker_becomes(&worker, end);
+    world.says(&["run-management", &run.to_string(), "to be tried again"]).await;
+    world.crash().await;
 
-        world.restart().await;
-        assert_eq!(world.record(run).await.status, Status::Running);
-        world.start(Role::RunManagement);
-        world.becomes(run, status).await;
-        assert_eq!(world.record(run).await.exit.map(|exit| exit.code), Some(code));
-    }
+    world.restart().await;
+    assert_eq!(world.record(run).await.status, Status::Running);
+    world.start(Role::RunManagement);
+    world.becomes(run, status).await;
+    assert_eq!(world.record(run).await.exit.map(|exit| exit.code), Some(code));
+}
+
+#[tokio::test]
+async fn wrk_06_11_lop_09_a_success_that_cannot_be_recorded_is_recorded_later() {
+    let [success, _, _] = ends();
+    recorded_later(success).await;
+}
+
+#[tokio::test]
+async fn wrk_06_12_lop_09_a_failure_that_cannot_be_recorded_is_recorded_later() {
+    let [_, failure, _] = ends();
+    recorded_later(failure).await;
+}
+
+#[tokio::test]
+async fn wrk_06_13_lop_09_that_a_worker_is_stuck_is_recorded_later_when_it_cannot_be_at_once() {
+    let [_, _, stuck] = ends();
+    recorded_later(stuck).await;
 }
 
 #[tokio::test]

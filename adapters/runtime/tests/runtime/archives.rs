@@ -89,7 +89,7 @@ async fn a_stored_data_is_read_only_and_keeps_its_times() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_data_is_a_data() {
+async fn agt_10_an_empty_data_is_a_data() {
     let house = House::open().await;
     house.push("data", Archive::default().end()).await.unwrap();
     assert_eq!(list(&house.pull("data").await), []);
