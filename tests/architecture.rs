@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// What the pure crates must never name, since each of these brings clocks, chance, files or networks.
 const IMPURE: &[&str] = &["tokio", "sqlx", "rand", "reqwest", "hyper", "axum", "rustix", "nix", "tempfile"];
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the kit lies below the root").to_path_buf()
 }
 
@@ -98,7 +98,7 @@ fn names_say_something() {
     }
 }
 
-fn sources(folders: &[PathBuf]) -> Vec<PathBuf> {
+pub(crate) fn sources(folders: &[PathBuf]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = folders.to_vec();
     while let Some(folder) = open.pop() {

@@ -22,4 +22,5 @@ mod closed_by_default;
 mod crashes;
 mod full_disk;
 
+mod acceptance;
 mod architecture;
