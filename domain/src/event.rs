@@ -260,11 +260,14 @@ impl Event {
         event_version: &str,
         payload: &str,
     ) -> Result<Self, UndecodableEvent> {
-        fn json<T: for<'de> Deserialize<'de>>(event_type: &str, payload: &str) -> Result<T, UndecodableEvent> {
-            serde_json::from_str(payload).map_err(|error| UndecodableEvent::BadPayload {
-                event_type: event_type.to_owned(),
-                reason: error.to_string(),
-            })
+        let unknown = || UndecodableEvent::UnknownVersion {
+            event_type: event_type.to_owned(),
+            event_version: event_version.to_owned(),
+        };
+        // A payload of another version may well not look like one of today, and is not damaged for that.
+        let is_known = |stored: &(&str, u32)| stored.0 == event_type && stored.1.to_string() == event_version;
+        if !Self::stored(stream).iter().any(is_known) {
+            return Err(unknown());
         }
         let event = match stream {
             StreamType::Catalog => Self::Catalog(json(event_type, payload)?),
@@ -274,13 +277,22 @@ impl Event {
             StreamType::Agent => Self::Agent(json(event_type, payload)?),
             StreamType::Journal => Self::Journal(json(event_type, payload)?),
         };
-        if event.type_name() != event_type || event.version().to_string() != event_version {
-            return Err(UndecodableEvent::UnknownVersion {
-                event_type: event_type.to_owned(),
-                event_version: event_version.to_owned(),
-            });
+        if event.type_name() != event_type {
+            return Err(unknown());
         }
         Ok(event)
+    }
+
+    /// Every (stored name, current version) in streams of this kind.
+    fn stored(stream: StreamType) -> &'static [(&'static str, u32)] {
+        match stream {
+            StreamType::Catalog => catalog::CatalogEvent::STORED,
+            StreamType::Plan => plan::PlanEvent::STORED,
+            StreamType::Run => run::RunEvent::STORED,
+            StreamType::Data => data::DataEvent::STORED,
+            StreamType::Agent => agent::AgentEvent::STORED,
+            StreamType::Journal => journal::JournalEvent::STORED,
+        }
     }
 
     /// Every Plan, Run and Data that this event in `stream` says something about, without repeats.
@@ -301,6 +313,11 @@ impl Event {
         all.dedup();
         all
     }
+}
+
+fn json<T: for<'de> Deserialize<'de>>(event_type: &str, payload: &str) -> Result<T, UndecodableEvent> {
+    serde_json::from_str(payload)
+        .map_err(|error| UndecodableEvent::BadPayload { event_type: event_type.to_owned(), reason: error.to_string() })
 }
 
 macro_rules! kinds {
@@ -391,3 +408,19 @@ macro_rules! stored_events {
     };
 }
 pub(crate) use stored_events;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its payload need not look like anything that is known today.
+    #[test]
+    fn d8_an_event_of_a_newer_program_is_unknown_and_not_damaged() {
+        for (event_type, event_version) in [("PlanRegistered", "2"), ("PlanRenamed", "1"), ("PlanRegistered", "01")] {
+            let unknown = Event::decode(StreamType::Plan, event_type, event_version, r#"{"new": true}"#);
+            assert!(matches!(unknown, Err(UndecodableEvent::UnknownVersion { .. })), "{event_type} {event_version}");
+        }
+        let damaged = Event::decode(StreamType::Plan, "PlanRegistered", "1", r#"{"new": true}"#);
+        assert!(matches!(damaged, Err(UndecodableEvent::BadPayload { .. })), "{damaged:?}");
+    }
+}
