@@ -100,13 +100,23 @@ impl Record {
     pub(super) fn create(&self, spec: &Spec) -> io::Result<bool> {
         let parent = self.dir.parent().expect("it lies in the directory of Workers");
         let new = parent.join(format!(".new-{}", spec.uid));
-        fs::create_dir(&new)?;
+        let created = self.create_by_way_of(&new, spec);
+        if !matches!(created, Ok(true)) {
+            // Each try makes another, and a full disk is tried again and again. What stays all the same goes
+            // at the next start.
+            let _ = fs::remove_dir_all(&new);
+        }
+        created
+    }
+
+    fn create_by_way_of(&self, new: &Path, spec: &Spec) -> io::Result<bool> {
+        fs::create_dir(new)?;
         fs::create_dir(new.join("root"))?;
         fs::write(new.join("spec.json"), serde_json::to_vec(spec)?)?;
         failpoint("worker.record-begun");
-        match renameat_with(CWD, &new, CWD, &self.dir, RenameFlags::NOREPLACE) {
+        match renameat_with(CWD, new, CWD, &self.dir, RenameFlags::NOREPLACE) {
             Ok(()) => Ok(true),
-            Err(rustix::io::Errno::EXIST) => fs::remove_dir_all(&new).map(|()| false),
+            Err(rustix::io::Errno::EXIST) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
