@@ -20,6 +20,7 @@ use knit_domain::event::Position;
 use knit_domain::id::RunId;
 use knit_log::Log;
 use knit_runtime::Runtime;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::command::{Cause, CommandError, Done};
@@ -43,6 +44,7 @@ struct Parts {
     runtime: Arc<dyn Runtime>,
     gate: Arc<dyn Gate>,
     turns: Arc<Turns>,
+    registering: Arc<Mutex<()>>,
     server: String,
     alone: bool,
 }
@@ -52,8 +54,8 @@ impl App {
     /// when its database lets no other process in. Its gate is open.
     #[must_use]
     pub fn new(log: Log, views: Arc<Views>, runtime: Arc<dyn Runtime>, server: String, alone: bool) -> Self {
-        let (gate, turns) = (Arc::new(OpenGate), Arc::default());
-        Self { parts: Arc::new(Parts { log, views, runtime, gate, turns, server, alone }) }
+        let (gate, turns, registering) = (Arc::new(OpenGate), Arc::default(), Arc::default());
+        Self { parts: Arc::new(Parts { log, views, runtime, gate, turns, registering, server, alone }) }
     }
 
     /// The same, with another gate before the transitions of Runs.
@@ -91,6 +93,12 @@ impl App {
         self.parts.turns.take(run).await
     }
 
+    /// Waits until nobody else registers a Plan through this process. All registrations change the one catalog:
+    /// side by side they would only overtake each other.
+    pub(crate) async fn turn_to_register(&self) -> MutexGuard<'_, ()> {
+        self.parts.registering.lock().await
+    }
+
     /// The name of this process among its replicas.
     #[must_use]
     pub fn server(&self) -> &str {
@@ -123,9 +131,21 @@ impl App {
                 return Ok(shown);
             }
             if Instant::now() >= deadline || !self.catches_up(deadline).await {
-                let why = "the projections are being folded: the log was just opened, restored or swapped";
-                return Err(CommandError::Fault(why.to_owned()));
+                return Err(still_folding());
             }
+        }
+    }
+
+    /// Waits until all of the log was followed since it was opened, restored or swapped, at most
+    /// [`FRESHNESS_WAIT`]; answers the position reached.
+    ///
+    /// # Errors
+    /// [`CommandError::Fault`] when that takes longer.
+    pub async fn caught_up(&self) -> Result<Position, CommandError> {
+        if self.catches_up(Instant::now() + FRESHNESS_WAIT).await {
+            Ok(self.views().position())
+        } else {
+            Err(still_folding())
         }
     }
 
@@ -170,4 +190,8 @@ impl App {
         self.shown(done.position).await;
         Ok(done)
     }
+}
+
+fn still_folding() -> CommandError {
+    CommandError::Fault("the projections are being folded: the log was just opened, restored or swapped".to_owned())
 }

@@ -18,11 +18,14 @@ use knit_domain::run::creation::{ProjectionRefused, TransferRefused};
 use knit_log::{AppendError, Log, Request};
 use rand::Rng as _;
 
-/// Tries of one command before its conflict is reported. Eight hurried rivals in a row do not happen to
-/// people; a reactor that gives up simply looks again.
-const TRIES_MAX: u32 = 8;
-/// Longest pause before the next try: long enough for a rival's append to be over.
+/// Tries of one command before its conflict is reported, a few seconds after it began; a reactor that gives up
+/// simply looks again.
+const TRIES_MAX: u32 = 16;
+/// Longest pause before the second try: long enough for a rival's append to be over. It doubles with each try, so
+/// that as many rivals as there may be, on several servers, get out of each other's way.
 const PAUSE_MS_MAX: u64 = 20;
+/// Longest pause before a later try.
+const LATER_PAUSE_MS_MAX: u64 = 320;
 
 /// Who wants something, and what it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +163,7 @@ pub async fn execute<F: Future<Output = Result<Decision, CommandError>> + Send>(
             Ok(appended) => return Ok(Done { position: appended.position }),
             Err(AppendError::Conflict(conflicts)) => {
                 tracing::debug!(tries, ?conflicts, "somebody was faster");
-                pause().await;
+                pause(tries).await;
             }
             Err(other) => return Err(CommandError::Fault(with_causes(&other))),
         }
@@ -168,8 +171,9 @@ pub async fn execute<F: Future<Output = Result<Decision, CommandError>> + Send>(
     Err(CommandError::Conflict { tries: TRIES_MAX })
 }
 
-async fn pause() {
-    let ms = rand::rng().random_range(0..=PAUSE_MS_MAX);
+async fn pause(tries: u32) {
+    let longest = PAUSE_MS_MAX.saturating_mul(2_u64.saturating_pow(tries - 1)).min(LATER_PAUSE_MS_MAX);
+    let ms = rand::rng().random_range(0..=longest);
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 

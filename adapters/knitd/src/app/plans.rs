@@ -17,12 +17,14 @@ impl App {
     /// Refused when it is malformed, equivalent to another, or would close a cycle.
     pub async fn register_plan(&self, cause: &Cause, draft: &PlanDraft) -> Result<(PlanId, Done), CommandError> {
         let plan_id = PlanId(Uuid::new_v4());
+        let turn = self.turn_to_register().await;
         let done = self
             .execute(cause, || async {
                 let catalog = streams::catalog(self.log()).await?;
                 Ok(register(&catalog, RegisterPlan { plan_id, draft: draft.clone() })?)
             })
             .await?;
+        drop(turn);
         Ok((plan_id, done))
     }
 

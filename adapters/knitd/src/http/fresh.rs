@@ -10,19 +10,20 @@ use super::front::Api;
 use super::problem::Problem;
 use super::reply;
 
-/// Before a read, waits until the projections show what the log holds; behind any request, tells the
-/// position unless the handler told a later one.
+/// Before a read, waits until the projections show what the log holds, and before a command, until they have
+/// shown all of it once: nobody decides on a log of which this program may not be able to read the rest. Behind
+/// any request, tells the position unless the handler told a later one.
 ///
 /// The position told is taken before the handler looks, so it never promises more than was seen.
 pub(super) async fn wait_and_tell(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let reads = request.method() == Method::GET && request.uri().path().starts_with("/api/");
-    let position = if reads {
-        match api.app.fresh().await {
-            Ok(position) => position,
-            Err(error) => return Problem::unavailable(error.to_string()).into_response(),
-        }
-    } else {
-        api.app.views().position()
+    let freshness = match (request.uri().path().starts_with("/api/"), request.method()) {
+        (false, _) => Ok(api.app.views().position()),
+        (true, &Method::GET) => api.app.fresh().await,
+        (true, _) => api.app.caught_up().await,
+    };
+    let position = match freshness {
+        Ok(position) => position,
+        Err(error) => return Problem::unavailable(error.to_string()).into_response(),
     };
     let response = next.run(request).await;
     if response.headers().contains_key(HeaderName::from_static(api::POSITION_HEADER)) {

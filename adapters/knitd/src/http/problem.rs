@@ -294,9 +294,7 @@ impl From<CommandError> for Problem {
             CommandError::Refused(refused @ (Refusal::Projection(_) | Refusal::Transfer(_))) => {
                 Self::unexpected(refused.to_string())
             }
-            CommandError::Conflict { .. } => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected error").advising(error.to_string())
-            }
+            CommandError::Conflict { .. } => Self::unavailable(error.to_string()),
             CommandError::Fault(cause) => Self::unexpected(cause),
         }
     }

@@ -109,8 +109,8 @@ async fn health_is_alive_and_ready() {
     assert!(ready["position"].as_u64().unwrap() > 0);
     world.stop_following();
     world.app.views().doubt();
-    for target in ["/readyz", "/api/data"] {
-        let folding = world.get(target).await.expect(503);
+    for (method, target) in [("GET", "/readyz"), ("GET", "/api/data"), ("POST", "/api/plans")] {
+        let folding = world.call(method, target).await.expect(503);
         assert!(folding.message().contains("folded"), "{target}: {}", folding.message());
     }
 }

@@ -62,9 +62,10 @@ fn tags_of_an_unknown_data_have_a_reason_of_their_own() {
 }
 
 #[test]
-fn a_lost_race_and_a_fault_are_unexpected_errors() {
-    let lost = Problem::from(CommandError::Conflict { tries: 8 });
-    assert_eq!(lost.message(), "unexpected error\nothers changed the same things 8 times in a row; try again");
+fn a_lost_race_may_be_tried_again_and_a_fault_is_unexpected() {
+    let lost = Problem::from(CommandError::Conflict { tries: 16 });
+    assert_eq!(lost.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(lost.message().contains("others changed the same things 16 times in a row"), "{}", lost.message());
     let fault = Problem::from(CommandError::Fault("the database is gone".to_owned()));
     assert_eq!(fault.message(), "unexpected error\n caused by:the database is gone");
 }
