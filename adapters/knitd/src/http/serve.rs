@@ -42,12 +42,14 @@ const TRANSFER_END_WAIT: Duration = Duration::from_secs(5);
 const FIRST_REQUEST_WAIT: Duration = Duration::from_millis(500);
 /// Pause after a failed accept: descriptors ran out, and asking again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// A peer that has been silent this long is asked whether it still lives; transfers have no other limit.
+/// A peer that has been silent this long is asked whether it still lives.
 const PEER_IDLE: Duration = Duration::from_secs(60);
 /// Pause between questions to a silent peer.
 const PEER_PROBE: Duration = Duration::from_secs(15);
-/// Unanswered questions after which a peer is gone.
-const PEER_PROBES_MAX: u32 = 4;
+/// A peer that answers no question, takes nothing of its answer, or sends nothing of its upload for so long is
+/// given up. It would keep others from one of the places for transfers, and the Data it reads from being deleted.
+/// Long enough for a client whose own disk must first write what it has; a transfer has no other limit of time.
+pub(super) const PEER_STALLED_MAX: Duration = Duration::from_secs(300);
 
 /// Serves until `stop` resolves, then lets running requests end, for a bounded time.
 pub async fn serve(listener: TcpListener, front: Front, stop: impl Future<Output = ()>) {
@@ -118,7 +120,7 @@ fn prepare(socket: &TcpStream) -> io::Result<()> {
     sockopt::set_socket_keepalive(socket, true)?;
     sockopt::set_tcp_keepidle(socket, PEER_IDLE)?;
     sockopt::set_tcp_keepintvl(socket, PEER_PROBE)?;
-    sockopt::set_tcp_keepcnt(socket, PEER_PROBES_MAX)?;
+    sockopt::set_tcp_user_timeout(socket, u32::try_from(PEER_STALLED_MAX.as_millis()).unwrap_or(u32::MAX))?;
     Ok(())
 }
 

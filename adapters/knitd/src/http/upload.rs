@@ -19,10 +19,12 @@ use knit_failpoint::failpoint;
 use knit_runtime::port::{ArchiveBody, Incoming};
 use knit_schemas::api::{CHECKSUM_TRAILER, DataDetail};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::front::Api;
 use super::problem::Problem;
+use super::serve::PEER_STALLED_MAX;
 use super::{data, request, transfers};
 use crate::app::Upload;
 use crate::command::{Cause, CommandError};
@@ -96,7 +98,13 @@ async fn discard(incoming: Box<dyn Incoming>) {
 /// Passes the body on to the unpacking; answers the checksum that came behind it, if one did.
 async fn read(mut body: Body, frames: Frames) -> Option<String> {
     let mut checksum = None;
-    while let Some(frame) = body.frame().await {
+    loop {
+        let Ok(frame) = timeout(PEER_STALLED_MAX, body.frame()).await else {
+            let why = format!("the client sent nothing for {} s", PEER_STALLED_MAX.as_secs());
+            let _ = frames.send(Err(why.into())).await;
+            return None;
+        };
+        let Some(frame) = frame else { return checksum };
         match frame.map(http_body::Frame::into_data) {
             Ok(Ok(bytes)) => {
                 if frames.send(Ok(bytes)).await.is_err() {
@@ -115,7 +123,6 @@ async fn read(mut body: Body, frames: Frames) -> Option<String> {
             }
         }
     }
-    checksum
 }
 
 /// Records how the upload ended. If the log cannot be reached, that is tried on beside the answer, for as
@@ -132,5 +139,23 @@ async fn conclude(api: &Api, cause: &Cause, upload: &Upload, outcome: UploadOutc
             });
             Err(error.into())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_stops_sending_is_not_waited_for_for_ever() {
+        let first = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"begin"))]);
+        let body = Body::from_stream(futures::StreamExt::chain(first, stream::pending()));
+        let (frames, mut archive) = mpsc::channel(FRAMES_WAITING_MAX);
+        assert_eq!(read(body, frames).await, None);
+        assert_eq!(archive.recv().await.unwrap().unwrap(), "begin");
+        let why = archive.recv().await.unwrap().unwrap_err();
+        assert!(why.to_string().contains("sent nothing"), "{why}");
     }
 }
