@@ -151,6 +151,18 @@ impl Bench {
         Ok(dir.keep())
     }
 
+    /// What the PostgreSQL server of the kit says of itself.
+    pub(crate) fn postgres(&self) -> anyhow::Result<String> {
+        use sqlx::Connection as _;
+        let place = self.place(Kind::Postgres)?;
+        self.tokio.block_on(async {
+            let mut connection = sqlx::PgConnection::connect(&place.url()).await?;
+            let version: String = sqlx::query_scalar("SHOW server_version").fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok(format!("PostgreSQL {version} as it is installed, fsync on"))
+        })
+    }
+
     /// An empty log of its own.
     pub(crate) fn place(&self, kind: Kind) -> anyhow::Result<Place> {
         let state_dir = self.new_dir("state-")?;

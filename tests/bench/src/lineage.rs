@@ -64,7 +64,7 @@ fn near(bench: &Bench, large: &Large, edges: &Edges) -> anyhow::Result<Outcome> 
     let some: Vec<DataRow> = starts.iter().step_by((starts.len() / STARTS_OF_QUERY).max(1)).copied().collect();
     let queried = bench.tokio.block_on(edges.near(&some, DEPTH))?;
     let nodes = number(graph.nodes() as f64);
-    let ratio = queried.median() / ours.median();
+    let ratio = queried.median() / walks.median();
     let rows = vec![
         Row::judged(
             format!("lineage, depth {DEPTH}, both directions, {nodes} nodes, in the server"),
@@ -85,14 +85,16 @@ fn near(bench: &Bench, large: &Large, edges: &Edges) -> anyhow::Result<Outcome> 
         Row::judged(
             format!("lineage, depth {DEPTH}, beside the recursive query"),
             "≥ 20×",
-            latency(&ours),
+            latency(&walks),
             ratio >= 20.0,
         )
-        .beside("recursive CTE", &latency(&queried), ratio),
+        .beside("recursive CTE", &latency(&queried), ratio)
+        .note("both find the ids of the nodes; the medians are compared"),
     ];
     let bars = vec![
+        ("ours, the walk".to_owned(), walks.median() * 1e3),
         ("ours, with JSON".to_owned(), ours.median() * 1e3),
-        ("ours, p99".to_owned(), ours.p99() * 1e3),
+        ("ours, with JSON, p99".to_owned(), ours.p99() * 1e3),
         ("recursive CTE".to_owned(), queried.median() * 1e3),
         ("recursive CTE, p99".to_owned(), queried.p99() * 1e3),
     ];

@@ -29,7 +29,8 @@ pub(crate) struct Machine {
 const SYNCS: usize = 51;
 
 impl Machine {
-    pub(crate) fn here(scratch: &Path) -> Self {
+    /// `postgres` is what the server of the kit says of itself.
+    pub(crate) fn here(scratch: &Path, postgres: String) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let field = |text: &str, name: &str| {
             let value = text.lines().find(|line| line.starts_with(name)).and_then(|line| line.split(':').nth(1));
@@ -42,9 +43,9 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_bytes: kib * 1_024,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            disk: said_by("stat", &["-f", "-c", "%T", &scratch.to_string_lossy()]),
+            disk: said_by("findmnt", &["-n", "-o", "FSTYPE,SOURCE", "-T", &scratch.to_string_lossy()]),
             sync_ms: sync_ms(scratch),
-            postgres: said_by("psql", &["--version"]),
+            postgres,
             rust: said_by("rustc", &["--version"]),
             commit: commit(),
             load_before: load(),

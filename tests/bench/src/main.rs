@@ -70,7 +70,7 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     let begun = Instant::now();
     let workflows = args.workflows.as_deref().map(wfformat::folder).transpose()?.unwrap_or_default();
     let bench = Bench::new(if args.quick { Sizes::QUICK } else { Sizes::FULL }, workflows)?;
-    let machine = Machine::here(bench.scratch());
+    let machine = Machine::here(bench.scratch(), bench.postgres()?);
     let outcomes: Vec<(Family, Outcome)> =
         args.families().into_iter().map(|family| (family, measure(&bench, family))).collect();
     let report = Report { machine, quick: args.quick, seconds: begun.elapsed().as_secs_f64(), outcomes };

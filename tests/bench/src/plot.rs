@@ -141,6 +141,11 @@ impl Scale {
 fn draw_group(body: &mut String, group: &Group, scale: &Scale, y: f64) {
     text(body, (8.0, y + 13.0), "start", &group.name);
     let bottom = y + BAR_HEIGHT * (group.bars.len() as f64 + 1.0);
+    if let Some(target) = group.target {
+        let x = LABEL_WIDTH + scale.length(target);
+        line(body, (x, y + BAR_HEIGHT - 4.0), (x, bottom), "#d55e00");
+        text(body, (x, y + 12.0), "middle", &format!("target {}", number(target)));
+    }
     for (place, ((name, value), colour)) in group.bars.iter().zip(COLOURS.iter().cycle()).enumerate() {
         let y = y + BAR_HEIGHT * (place as f64 + 1.0);
         let length = scale.length(*value).max(1.0);
@@ -153,11 +158,6 @@ fn draw_group(body: &mut String, group: &Group, scale: &Scale, y: f64) {
         )
         .expect("a text grows");
         text(body, (LABEL_WIDTH + length + 6.0, y + 13.0), "start", &number(*value));
-    }
-    if let Some(target) = group.target {
-        let x = LABEL_WIDTH + scale.length(target);
-        line(body, (x, y + BAR_HEIGHT - 4.0), (x, bottom), "#d55e00");
-        text(body, (x, y + 12.0), "middle", &format!("target {}", number(target)));
     }
 }
 

@@ -136,6 +136,7 @@ pub(crate) fn rate(per_second: f64) -> String {
 /// A number with as many digits as mean something, thousands apart.
 pub(crate) fn number(value: f64) -> String {
     let digits = match value.abs() {
+        0.0 => 0,
         small if small < 1.0 => 3,
         small if small < 10.0 => 2,
         small if small < 100.0 => 1,
@@ -183,8 +184,8 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_their_thousands_apart() {
-        let texts = [0.0123, 3.456, 34.56, 345.6, 3_456.0, 1_234_567.8, -1_234.0].map(number);
-        assert_eq!(texts, ["0.012", "3.46", "34.6", "346", "3,456", "1,234,568", "-1,234"]);
+        let texts = [0.0, 0.0123, 3.456, 34.56, 345.6, 3_456.0, 1_234_567.8, -1_234.0].map(number);
+        assert_eq!(texts, ["0", "0.012", "3.46", "34.6", "346", "3,456", "1,234,568", "-1,234"]);
     }
 
     #[test]
