@@ -186,10 +186,7 @@ async fn while_active<F: Future<Output = ()>>(
     doing: impl Fn() -> F,
 ) {
     loop {
-        let lease = tokio::select! {
-            lease = become_active(app, role) => lease,
-            () = laid_down.cancelled() => return,
-        };
+        let Some(lease) = become_active(app, role, laid_down).await else { return };
         tracing::debug!(role, lease.fence, "active");
         failpoint("lease.acquired");
         tokio::select! {
@@ -205,15 +202,18 @@ async fn while_active<F: Future<Output = ()>>(
     }
 }
 
-async fn become_active(app: &App, role: &str) -> Lease {
-    loop {
+/// Asks for the lease until it is this server's; none if it stops before.
+async fn become_active(app: &App, role: &str, laid_down: &CancellationToken) -> Option<Lease> {
+    while !laid_down.is_cancelled() {
+        // Not cut off when the server stops: a lease whose answer nobody hears would not be given back.
         match app.log().acquire_lease(role, holder(app), LEASE).await {
-            Ok(Some(lease)) => return lease,
+            Ok(Some(lease)) => return Some(lease),
             Ok(None) => {}
             Err(fault) => tracing::warn!(role, "cannot ask for the lease: {fault}"),
         }
-        sleep(STANDBY).await;
+        let _ = timeout(STANDBY, laid_down.cancelled()).await;
     }
+    None
 }
 
 /// Renews the lease until that fails for as long as it lasts, or somebody else has it.
