@@ -20,7 +20,10 @@ mod bad_requests;
 mod closed_by_default;
 
 mod crashes;
+mod faults;
 mod full_disk;
 
 mod acceptance;
+mod replicas;
+
 mod architecture;

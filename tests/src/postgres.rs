@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use server::Server;
 
+use crate::clock::Clock;
+
 /// An empty database for one test.
 #[derive(Debug)]
 pub struct TestDatabase {
@@ -141,7 +143,19 @@ impl DatabaseServer {
     /// When PostgreSQL is not installed (the message names the line that installs it) or does not start.
     #[must_use]
     pub fn start() -> Self {
-        let server = Server::start();
+        Self::of(Server::start())
+    }
+
+    /// The same, with a clock that the test turns.
+    ///
+    /// # Panics
+    /// When that or PostgreSQL is not installed, or does not start.
+    #[must_use]
+    pub fn start_with(clock: &Clock) -> Self {
+        Self::of(Server::start_in(&clock.environment()))
+    }
+
+    fn of(server: Server) -> Self {
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port());
         Self { server, url }
     }

@@ -67,7 +67,7 @@ fn carry(client: &TcpStream, server: &TcpStream, fateful: &'static str, robbed: 
     });
     // The server has answered, so it has recorded; and nobody hears it.
     thread::spawn(move || {
-        pass(answers, back, |_| !asked.load(Ordering::SeqCst) || robbed.swap(true, Ordering::SeqCst))
+        pass(answers, back, |_| !asked.load(Ordering::SeqCst) || robbed.swap(true, Ordering::SeqCst));
     });
 }
 

@@ -17,6 +17,7 @@ use nix::unistd::{Pid, geteuid};
 use tempfile::TempDir;
 
 use crate::cli::Knit;
+use crate::clock::Clock;
 use crate::http::Client;
 use crate::wait::{wait_for, wait_until};
 use crate::{processes, program};
@@ -33,7 +34,8 @@ const PANIC: &str = "panicked at";
 pub struct Setup {
     arguments: Vec<OsString>,
     state_dir: Option<PathBuf>,
-    disk_bytes: Option<u64>,
+    disk: Option<Disk>,
+    environment: Vec<(&'static str, OsString)>,
     address: Option<SocketAddr>,
     log_filter: Option<String>,
 }
@@ -81,7 +83,20 @@ impl Setup {
     /// and it ends with the server: no mount can be left behind. See [`Server::state_seen_by_it`].
     #[must_use]
     pub fn on_a_disk_of(self, bytes: u64) -> Self {
-        Self { disk_bytes: Some(bytes), ..self }
+        Self { disk: Some(Disk { of: Part::State, bytes }), ..self }
+    }
+
+    /// The same, with nothing but the event log on such a disk. See [`Server::log_disk_seen_by_it`].
+    #[must_use]
+    pub fn with_the_log_on_a_disk_of(self, bytes: u64) -> Self {
+        Self { disk: Some(Disk { of: Part::Log, bytes }), ..self }
+    }
+
+    /// The same, with a clock that the test turns.
+    #[must_use]
+    pub fn clock(mut self, clock: &Clock) -> Self {
+        self.environment.extend(clock.environment());
+        self
     }
 
     /// Starts the server and waits until it is ready.
@@ -106,7 +121,9 @@ impl Setup {
         let mut server = self.place();
         server.spawn();
         let status = wait_for("the server to refuse to run", || {
-            assert!(server.announced().is_none(), "the server runs although it should not");
+            let ready =
+                |address| Client::new(address).try_json("GET", "/readyz", None).is_ok_and(|it| it.status == 200);
+            assert!(!server.announced().is_some_and(ready), "the server runs although it should not");
             server.child().try_wait().expect("a child can be waited for")
         });
         server.process = None;
@@ -121,7 +138,8 @@ impl Setup {
             home,
             state_dir,
             arguments: self.arguments,
-            disk_bytes: self.disk_bytes,
+            disk: self.disk,
+            environment: self.environment,
             listen: self.address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string()),
             log_filter: self.log_filter.unwrap_or_else(|| LOG_FILTER.to_owned()),
             process: None,
@@ -130,13 +148,30 @@ impl Setup {
     }
 }
 
+/// A disk of a server's own.
+#[derive(Debug, Clone, Copy)]
+struct Disk {
+    of: Part,
+    bytes: u64,
+}
+
+/// What lies on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The state directory.
+    State,
+    /// The event log alone.
+    Log,
+}
+
 /// A server, running or stopped.
 #[derive(Debug)]
 pub struct Server {
     home: TempDir,
     state_dir: PathBuf,
     arguments: Vec<OsString>,
-    disk_bytes: Option<u64>,
+    disk: Option<Disk>,
+    environment: Vec<(&'static str, OsString)>,
     listen: String,
     log_filter: String,
     process: Option<Process>,
@@ -173,13 +208,17 @@ impl Server {
     fn spawn(&mut self) {
         self.log_read_from = self.log().len();
         let log = File::options().append(true).create(true).open(self.log_path()).expect("the log can be written");
-        let mut command = match self.disk_bytes {
+        let mut command = match self.disk {
             None => Command::new(program::path("knitd")),
-            Some(bytes) => on_a_disk_of(bytes, &self.state_dir),
+            Some(Disk { of: Part::State, bytes }) => on_a_disk_of(bytes, &self.state_dir),
+            Some(Disk { of: Part::Log, bytes }) => on_a_disk_of(bytes, &self.log_disk()),
         };
         command.args(["--listen", &self.listen, "--log", &self.log_filter]);
         command.arg("--state-dir").arg(&self.state_dir).args(&self.arguments);
-        command.env_clear().env("PATH", PATH).current_dir(self.home.path());
+        if self.disk.is_some_and(|disk| disk.of == Part::Log) {
+            command.arg("--database").arg(self.log_disk().join("knitfab.db"));
+        }
+        command.env_clear().envs(self.environment.iter().cloned()).env("PATH", PATH).current_dir(self.home.path());
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
         let child = command.spawn().expect("the server can be started");
         self.process = Some(Process { child, address: None });
@@ -241,7 +280,11 @@ impl Server {
         assert_eq!(ended.signal(), Some(Signal::SIGKILL as i32), "the server had ended before it was killed");
     }
 
-    fn signal(&mut self, signal: Signal) {
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn signal(&mut self, signal: Signal) {
         let pid = i32::try_from(self.child().id()).expect("process ids are small");
         kill(Pid::from_raw(pid), signal).expect("a child can be signalled");
     }
@@ -288,9 +331,25 @@ impl Server {
     /// When it does not run.
     #[must_use]
     pub fn state_seen_by_it(&self) -> PathBuf {
-        let process = self.process.as_ref().expect("the server runs");
-        let root = Path::new("/proc").join(process.child.id().to_string()).join("root");
-        root.join(self.state_dir.strip_prefix("/").expect("scratch directories have absolute names"))
+        self.seen_by_it(&self.state_dir)
+    }
+
+    /// The disk with the event log as the server sees it.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn log_disk_seen_by_it(&self) -> PathBuf {
+        self.seen_by_it(&self.log_disk())
+    }
+
+    fn log_disk(&self) -> PathBuf {
+        self.home.path().join("log")
+    }
+
+    fn seen_by_it(&self, path: &Path) -> PathBuf {
+        let root = Path::new("/proc").join(self.pid().to_string()).join("root");
+        root.join(path.strip_prefix("/").expect("scratch directories have absolute names"))
     }
 
     /// What it keeps beside the database: the name of every file, volume and Worker, in order.
@@ -328,7 +387,7 @@ impl Server {
 
 /// Calls the server in a mount namespace of its own, after mounting a disk there. Whoever is not root needs a
 /// user namespace as well; the Workers of the local runtime need the same.
-fn on_a_disk_of(bytes: u64, state_dir: &Path) -> Command {
+fn on_a_disk_of(bytes: u64, directory: &Path) -> Command {
     const MOUNT: &str = "mkdir -p \"$1\" && mount -t tmpfs -o \"size=$2\" tmpfs \"$1\" && shift 2 && exec \"$@\"";
     let mut command = Command::new("unshare");
     if !geteuid().is_root() {
@@ -336,7 +395,7 @@ fn on_a_disk_of(bytes: u64, state_dir: &Path) -> Command {
     }
     command
         .args(["--mount", "sh", "-c", MOUNT, "sh"])
-        .arg(state_dir)
+        .arg(directory)
         .arg(bytes.to_string())
         .arg(program::path("knitd"));
     command

@@ -1,6 +1,7 @@
 //! One PostgreSQL server: made, watched, ended.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -62,13 +63,18 @@ impl Server {
     /// # Panics
     /// When there is no PostgreSQL, or it does not start.
     pub(super) fn start() -> Self {
+        Self::start_in(&[])
+    }
+
+    /// The same, in an environment with these variables beside those of the tests.
+    pub(super) fn start_in(environment: &[(&'static str, OsString)]) -> Self {
         let bin = binaries().expect(ADVICE);
-        let started = (0..PORTS_MAX).find_map(|_| Self::start_once(&bin));
+        let started = (0..PORTS_MAX).find_map(|_| Self::start_once(&bin, environment));
         started.expect("a loopback port that stays free until the server binds it")
     }
 
     /// Makes a cluster in a new directory and starts it; none if the port was taken meanwhile.
-    fn start_once(bin: &Path) -> Option<Self> {
+    fn start_once(bin: &Path, environment: &[(&'static str, OsString)]) -> Option<Self> {
         let directory = tempfile::Builder::new().prefix("knit-pg-").tempdir_in(scratch()).expect("a scratch directory");
         let user = OrdinaryUser::instead_of_root(directory.path());
         // From here on the watcher removes it.
@@ -77,7 +83,7 @@ impl Server {
         let initdb = user.command(&bin.join("initdb"));
         run(initdb, &["--username=postgres", "--auth=trust", "--no-sync", "--pgdata", path(&data)]);
         let port = port::free();
-        let mut watcher = watch(user.command(Path::new("/bin/sh")), bin, &directory, port);
+        let mut watcher = watch(user.command(Path::new("env")), environment, bin, &directory, port);
         let orders = watcher.stdin.take().expect("its standard input is a pipe");
         let server = Self { bin: bin.to_owned(), directory, port, orders, _watcher: watcher };
         server.answers(0).then_some(server)
@@ -191,7 +197,9 @@ fn ids_of(users: &str, name: &str) -> Option<(u32, u32)> {
     Some((fields.get(1)?.parse().ok()?, fields.get(2)?.parse().ok()?))
 }
 
-fn watch(mut shell: Command, bin: &Path, directory: &Path, port: u16) -> Child {
+/// Starts the shell that watches a server. `env` is called by the user who runs it, and adds to its environment:
+/// a library that is preloaded there would not do for whoever changes the user.
+fn watch(mut env: Command, environment: &[(&'static str, OsString)], bin: &Path, directory: &Path, port: u16) -> Child {
     let settings = [
         format!("unix_socket_directories={}", path(directory)),
         "listen_addresses=127.0.0.1".to_owned(),
@@ -199,13 +207,18 @@ fn watch(mut shell: Command, bin: &Path, directory: &Path, port: u16) -> Child {
         format!("max_connections={CONNECTIONS_MAX}"),
         "fsync=on".to_owned(),
     ];
-    shell.arg("-c").arg(WATCH).arg("watch").arg(bin.join("postgres")).arg(directory);
+    for (name, value) in environment {
+        let mut assignment = OsString::from(format!("{name}="));
+        assignment.push(value);
+        env.arg(assignment);
+    }
+    env.args(["/bin/sh", "-c", WATCH, "watch"]).arg(bin.join("postgres")).arg(directory);
     for setting in settings {
-        shell.arg("-c").arg(setting);
+        env.arg("-c").arg(setting);
     }
     // A group of its own: Ctrl-C in the terminal is for the tests, and reaches the server through us.
-    shell.process_group(0).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    shell.spawn().expect("a shell")
+    env.process_group(0).current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    env.spawn().expect("a shell")
 }
 
 /// Runs a program that must succeed; answers what it printed.

@@ -1,0 +1,163 @@
+//! The database dies under load, or does not say what it has done: nothing acknowledged is lost, nothing is
+//! doubled, and the server goes on by itself.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use knit_tests::http::{Client, Response};
+use knit_tests::plans::PlanFile;
+use knit_tests::postgres::{DatabaseServer, TestDatabase};
+use knit_tests::robber::Robber;
+use knit_tests::server::Setup;
+use knit_tests::wait::{wait_for, wait_until};
+use knit_tests::workshop::{Workshop, id_of};
+use serde_json::{Value, json};
+
+/// Clients that give commands at once.
+const CLIENTS: usize = 4;
+/// How often the database is killed.
+const KILLS: usize = 3;
+/// Commands between two kills: each kill falls into the middle of the load.
+const COMMANDS_BETWEEN: usize = 20;
+
+/// A Plan that matches nothing and is known by `name`.
+fn named(name: &str) -> PlanFile {
+    PlanFile::shell(&format!("echo {name}")).input("/in", &["never:matched"]).with("annotations", json!([name]))
+}
+
+/// Every Plan there is with an annotation, as annotation and id, in order.
+fn plans(http: Client) -> Vec<(String, String)> {
+    let found = http.get("/api/plans").json();
+    let plans = found.as_array().expect("finding answers a list").iter();
+    let of = |plan: &Value| Some((plan["annotations"][0].as_str()?.to_owned(), id_of(plan, "planId")));
+    let mut plans: Vec<_> = plans.filter_map(of).collect();
+    plans.sort();
+    plans
+}
+
+fn position(response: &Response) -> u64 {
+    response.header("x-knit-position").and_then(|position| position.parse().ok()).expect("an answer says its position")
+}
+
+/// What the clients of a load have done so far.
+#[derive(Default)]
+struct Load {
+    over: AtomicBool,
+    acknowledged: AtomicUsize,
+}
+
+impl Load {
+    /// Registers Plans until the load is over; answers those that were acknowledged, name and id.
+    fn register(&self, http: Client, client: usize) -> Vec<(String, String)> {
+        let mut acknowledged = Vec::new();
+        for number in 0.. {
+            if self.over.load(Ordering::Relaxed) {
+                break;
+            }
+            let name = format!("plan={client}-{number}");
+            // The server itself never goes away, whatever the database does.
+            let answer = http.send_json("POST", "/api/plans", &named(&name).json());
+            match answer.status {
+                200 => {
+                    acknowledged.push((name, id_of(&answer.json(), "planId")));
+                    self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+                500 | 503 => assert_ne!(answer.message(), "", "whoever is refused is told why"),
+                other => panic!("an answer that blames the client: {other} {}", answer.text()),
+            }
+        }
+        acknowledged
+    }
+
+    fn goes_on(&self) {
+        let before = self.acknowledged.load(Ordering::Relaxed);
+        wait_until("commands to be acknowledged", || {
+            self.acknowledged.load(Ordering::Relaxed) >= before + COMMANDS_BETWEEN
+        });
+    }
+}
+
+#[test]
+fn a_database_killed_under_load_loses_nothing_acknowledged_and_doubles_nothing() {
+    let mut database = DatabaseServer::start();
+    let shop = Workshop::with(Setup::new().database(database.url()));
+    let http = shop.server.http();
+    let runs =
+        shop.apply(&PlanFile::shell("echo ran >> /out/life").input("/in", &["a:b"]).output("/out", &["is:life"]));
+    let load = Load::default();
+    let acknowledged: Vec<(String, String)> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                scope.spawn({
+                    let load = &load;
+                    move || load.register(http, client)
+                })
+            })
+            .collect();
+        for kill in 0..KILLS {
+            load.goes_on();
+            if kill == 0 {
+                shop.push(&[("it", "x")], &["a:b"]);
+            }
+            database.kill();
+            if kill == KILLS - 1 {
+                // Away for so long that questions are answered without it.
+                wait_until("a question to be refused", || http.get("/api/plans").status == 503);
+                assert_eq!(http.get("/readyz").status, 503, "a server without its database is not ready");
+                assert_eq!(http.get("/healthz").status, 200, "and lives");
+            }
+            database.start_again();
+        }
+        load.goes_on();
+        load.over.store(true, Ordering::Relaxed);
+        clients.into_iter().flat_map(|client| client.join().expect("a client ends")).collect()
+    });
+    let found = plans(http);
+    let names: BTreeMap<&String, &String> = found.iter().map(|(name, id)| (name, id)).collect();
+    assert_eq!(names.len(), found.len(), "no Plan is there twice: {found:#?}");
+    for (name, id) in &acknowledged {
+        assert_eq!(names.get(name), Some(&id), "{name} was acknowledged");
+    }
+    let run = shop.only_run_reaches(&runs, "done");
+    let made = shop.pull(&knit_tests::workshop::output_of(&run, "/out"));
+    assert_eq!(std::fs::read_to_string(made.join("life")).unwrap(), "ran\n", "its Worker ran once");
+}
+
+#[test]
+fn a_commit_whose_answer_was_lost_is_found_and_not_repeated() {
+    const FATEFUL: &str = "the answer to this is robbed";
+    let database = TestDatabase::new();
+    let robber = Robber::before(database.port(), FATEFUL);
+    let shop = Workshop::with(Setup::new().database(&database.url_through(robber.port())));
+    let http = shop.server.http();
+    let register = |name: &str| http.send_json("POST", "/api/plans", &named(name).json());
+    let (first, second) = (register("plan=1"), register("plan=2"));
+    assert!(!robber.has_robbed());
+    let robbed = register(&format!("plan={FATEFUL}"));
+    assert!(robber.has_robbed(), "the answer was lost on its way");
+    assert_eq!(robbed.status, 200, "whoever asked need not know: {}", robbed.text());
+    let events = position(&second) - position(&first);
+    assert_eq!(position(&robbed) - position(&second), events, "as many events as without bad luck");
+    let third = register("plan=3");
+    assert_eq!(position(&third) - position(&robbed), events, "and none later");
+    assert_eq!(plans(http).len(), 4);
+}
+
+/// A client that was told that the outcome is unknown finds out by asking.
+#[test]
+fn what_a_refused_command_did_is_there_once_or_not_at_all() {
+    let mut database = DatabaseServer::start();
+    let shop = Workshop::with(Setup::new().database(database.url()));
+    let http = shop.server.http();
+    database.kill();
+    let refused = http.send_json("POST", "/api/plans", &named("plan=late").json());
+    assert!(matches!(refused.status, 500 | 503), "{}", refused.text());
+    assert!(refused.message().contains("database"), "the answer says what is missing: {}", refused.message());
+    database.start_again();
+    wait_for("the server to be ready by itself", || (http.get("/readyz").status == 200).then_some(()));
+    assert!(plans(http).len() <= 1);
+    let again = http.send_json("POST", "/api/plans", &named("plan=late").json());
+    assert!(matches!(again.status, 200 | 409), "{}", again.text());
+    assert_eq!(plans(http).len(), 1);
+}

@@ -1,0 +1,71 @@
+//! A server is killed, and another takes over what it did: at most 15 seconds after the lease was renewed last, and
+//! at the next question of those that stand by, which is asked every 2 seconds.
+
+use std::fs;
+
+use knit_tests::plans::PlanFile;
+use knit_tests::wait::{wait_for, wait_until};
+use knit_tests::workshop::{id_of, output_of};
+
+use super::{Replicas, elsewhere, register};
+
+/// A Plan whose Worker says when it begins and when it ends, which takes a while.
+fn life() -> PlanFile {
+    let script = "echo began >> /out/life; sleep 2; echo ended >> /out/life";
+    PlanFile::shell(script).input("/in", &["a:b"]).output("/out", &["is:life"])
+}
+
+#[test]
+fn d9_the_one_that_makes_runs_is_killed_and_another_makes_them() {
+    let mut replicas = Replicas::start(1);
+    let mut first = elsewhere(&replicas.database).start();
+    replicas.shop.push(&[("it", "x")], &["a:b"]);
+    // Of those that may, the keeper of the volumes came first; it comes back without that role.
+    replicas.shop.server.kill();
+    let plan = PlanFile::shell("true").input("/in", &["a:b"]);
+    let plan = register(first.http(), &plan);
+    let made = |http: knit_tests::http::Client| {
+        let runs = http.get(&format!("/api/runs?plan={plan}")).json();
+        runs.as_array().map(Vec::len)
+    };
+    wait_until("the server that is left to make the Run", || made(first.http()) == Some(1));
+    let second = elsewhere(&replicas.database).start();
+    first.kill();
+    assert_eq!(made(second.http()), Some(1));
+    replicas.shop.server.start();
+    replicas.shop.only_run_reaches(&plan, "done");
+}
+
+/// No Worker twice: the keeper is killed and comes back while others go on, and the Worker knows of nothing.
+#[test]
+fn d9_the_keeper_is_killed_and_comes_back_and_no_worker_runs_twice() {
+    let mut replicas = Replicas::start(3);
+    let plan = register(replicas.others[0].http(), &life());
+    replicas.shop.push(&[("it", "x")], &["a:b"]);
+    let run = id_of(&replicas.shop.only_run_reaches(&plan, "running"), "runId");
+    replicas.shop.server.kill();
+    let seen = replicas.others[1].http().get(&format!("/api/runs/{run}")).json();
+    assert_eq!(seen["status"], "running", "the others answer meanwhile");
+    replicas.shop.server.start();
+    let done = replicas.shop.reaches(&run, "done");
+    let made = replicas.shop.pull(&output_of(&done, "/out"));
+    assert_eq!(fs::read_to_string(made.join("life")).unwrap(), "began\nended\n", "the Worker ran exactly once");
+    let attempts = replicas.others[0].http().get(&format!("/api/runs/{run}/attempts")).json();
+    assert_eq!(attempts.as_array().map(Vec::len), Some(1), "it took one attempt: {attempts:#}");
+}
+
+/// What a dead server had open is closed by one that lives.
+#[test]
+fn an_upload_to_a_keeper_that_was_killed_ends_as_failed() {
+    let mut replicas = Replicas::start(2);
+    let mut upload = replicas.shop.server.http().begin_upload();
+    upload.chunk(&knit_tests::archive::Archive::new().file("it", &[b'x'; 100_000]).gzip()[..100]).unwrap();
+    let other = replicas.others[0].http();
+    let run = wait_for("the upload to be seen through the other server", || {
+        let runs = other.get("/api/runs").json();
+        runs.as_array().and_then(|runs| runs.first()).map(|run| id_of(run, "runId"))
+    });
+    replicas.shop.server.kill();
+    replicas.shop.server.start();
+    replicas.shop.reaches(&run, "failed");
+}
