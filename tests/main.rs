@@ -13,6 +13,7 @@ mod stopping;
 mod wire;
 
 mod demonstration;
+mod guide;
 
 mod bad_archives;
 mod bad_plans;

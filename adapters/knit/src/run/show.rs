@@ -66,6 +66,7 @@ async fn show(client: &Client, run_id: &str) -> Result<(), Error> {
             output::say("note: the upload was refused or broke off, and nothing of it is kept");
             output::say("hint: push it again");
         }
+        ("invalidated", ..) => output::say("note: the Run is removed, and so are the Data that it made"),
         _ => {}
     }
     Ok(())

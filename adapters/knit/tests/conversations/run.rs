@@ -62,6 +62,13 @@ fn a_failed_upload_says_what_to_do() {
 }
 
 #[test]
+fn a_removed_run_says_that_it_is_removed() {
+    let server = Server::start(|_| Reply::json(&detail("invalidated", None)));
+    let told = Place::with(&server).knit(&["run", "show", "r1"]).stderr;
+    assert_eq!(told, "note: the Run is removed, and so are the Data that it made\n");
+}
+
+#[test]
 fn a_failed_run_says_why() {
     let exit = json!({"code": 1, "message": "(container main) Error"});
     let server = Server::start(move |_| Reply::json(&detail("failed", Some(exit.clone()))));

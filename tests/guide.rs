@@ -1,0 +1,207 @@
+//! The guide for users tells the truth: every command in it is run, in order, and shows what the guide shows.
+//!
+//! A `yaml` block whose first line is `# NAME.yaml` is a file. A `console` block is what a person sees: lines
+//! that begin with `$ ` are typed, the others are the answer. In an answer,
+//!
+//! - a name that ends in `_ID` stands for one id, the same wherever it comes up, commands included;
+//! - `TIME` stands for any time;
+//! - a line with nothing but `…` stands for any lines.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use knit_tests::program;
+use knit_tests::server::Setup;
+use knit_tests::wait::wait_until;
+use knit_tests::workshop::Workshop;
+
+/// Characters of an id.
+const ID_CHARS: usize = 36;
+/// Where the guide says that the server is: where it is without options.
+const ADDRESS: &str = "127.0.0.1:30803";
+/// Commands that only ask. The guide does not show waiting, so they are asked until the answer is its own.
+const QUESTIONS: [&str; 8] = [
+    "knit data find",
+    "knit data pull",
+    "knit data lineage",
+    "knit plan find",
+    "knit plan show",
+    "knit run find",
+    "knit run show",
+    "knit version",
+];
+
+#[test]
+fn every_command_of_the_guide_shows_what_the_guide_shows() {
+    // What the server logs for each of many questions would hide what went wrong.
+    let shop = Workshop::with(Setup::new().logging("info"));
+    let mut reader = Reader { shop: &shop, ids: HashMap::new(), last_code: 0 };
+    for block in blocks(&guide()) {
+        match block {
+            Block::File { name, text } => fs::write(shop.server.desk().join(name), text).unwrap(),
+            Block::Command { typed, answer } => reader.try_out(&typed, &answer),
+        }
+    }
+}
+
+#[test]
+fn the_guide_shows_every_command() {
+    let guide = guide();
+    for group in ["data", "plan", "run"] {
+        let help = Command::new(program::path("knit")).args([group, "--help"]).output().unwrap();
+        let help = String::from_utf8(help.stdout).unwrap();
+        let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+        for verb in listed.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help") {
+            assert!(guide.contains(&format!("$ knit {group} {verb} ")), "knit {group} {verb} is in no example");
+        }
+    }
+}
+
+fn guide() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie below the root");
+    fs::read_to_string(root.join("docs/user-guide.md")).unwrap()
+}
+
+/// What the reader of the guide does next.
+enum Block {
+    File { name: String, text: String },
+    Command { typed: String, answer: Vec<String> },
+}
+
+fn blocks(guide: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    // Fences come in pairs, so every other part lies inside one.
+    for fenced in guide.split("```").skip(1).step_by(2) {
+        let (language, text) = fenced.split_once('\n').expect("a fence is on a line of its own");
+        match language {
+            "yaml" => {
+                let name =
+                    text.lines().next().and_then(|line| line.strip_prefix("# ")).filter(|n| n.ends_with(".yaml"));
+                blocks.extend(name.map(|name| Block::File { name: name.to_owned(), text: text.to_owned() }));
+            }
+            "console" => blocks.extend(commands(text)),
+            _ => {}
+        }
+    }
+    blocks
+}
+
+fn commands(text: &str) -> Vec<Block> {
+    let mut commands: Vec<(String, Vec<String>)> = Vec::new();
+    for line in text.lines() {
+        match (line.strip_prefix("$ "), commands.last_mut()) {
+            (Some(typed), _) => commands.push((typed.to_owned(), Vec::new())),
+            (None, Some((_, answer))) => answer.push(line.to_owned()),
+            (None, None) => panic!("a console block begins with a command, not with {line:?}"),
+        }
+    }
+    commands.into_iter().map(|(typed, answer)| Block::Command { typed, answer }).collect()
+}
+
+/// Somebody who types what the guide shows.
+struct Reader<'a> {
+    shop: &'a Workshop,
+    /// What the guide calls an id, and the id.
+    ids: HashMap<String, String>,
+    /// How the last command ended, for `echo $?`.
+    last_code: i32,
+}
+
+impl Reader<'_> {
+    fn try_out(&mut self, typed: &str, expected: &[String]) {
+        let is_question = QUESTIONS.iter().any(|question| typed.starts_with(question));
+        let mut told = String::new();
+        let mut look = || {
+            let (code, text) = self.run(typed);
+            let ids = matched(expected, &text.lines().collect::<Vec<_>>(), &self.ids);
+            if told != text {
+                println!("$ {typed}\n{text}");
+            }
+            told = text;
+            ids.map(|ids| (self.ids, self.last_code) = (ids, code)).is_some()
+        };
+        let seen = look();
+        if !seen && is_question {
+            let expectation = format!("the answer of the guide to\n$ {typed}\n{}\n", expected.join("\n"));
+            wait_until(&expectation, look);
+        } else {
+            assert!(seen, "the guide says\n$ {typed}\n{}\n\nbut the answer is\n{told}", expected.join("\n"));
+        }
+    }
+
+    /// Types a line into a shell; answers how it ended and what the terminal shows.
+    fn run(&self, typed: &str) -> (i32, String) {
+        let line: String = words(typed).map(|word| self.ids.get(word).map_or(word, String::as_str)).collect();
+        let programs = program::path("knit").parent().expect("it lies in a directory").to_owned();
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("exec 2>&1\n(exit {})\n{line}", self.last_code)).stdin(Stdio::null()).env_clear();
+        command.env("PATH", format!("{}:/usr/bin:/bin", programs.display())).env("HOME", self.shop.server.desk());
+        command.env("KNIT_SERVER", format!("http://{}", self.shop.server.address()));
+        let output = command.current_dir(self.shop.server.desk()).output().expect("a shell can be started");
+        let text = String::from_utf8_lossy(&output.stdout).replace(&self.shop.server.address().to_string(), ADDRESS);
+        (output.status.code().unwrap_or(-1), text)
+    }
+}
+
+/// Whether `actual` is what `expected` describes; answers the ids by name, with those that are new.
+fn matched(expected: &[String], actual: &[&str], ids: &HashMap<String, String>) -> Option<HashMap<String, String>> {
+    match (expected.split_first(), actual.split_first()) {
+        (None, None) => Some(ids.clone()),
+        (Some((gap, rest)), _) if gap.trim() == "…" => {
+            (0..=actual.len()).find_map(|skipped| matched(rest, &actual[skipped..], ids))
+        }
+        (Some((line, rest)), Some((told, others))) => matched(rest, others, &line_matched(line, told, ids.clone())?),
+        _ => None,
+    }
+}
+
+fn line_matched(expected: &str, actual: &str, mut ids: HashMap<String, String>) -> Option<HashMap<String, String>> {
+    let mut rest = actual;
+    for word in words(expected) {
+        let chars = match word {
+            "TIME" => time_chars(rest)?,
+            name if name.ends_with("_ID") => {
+                let id = rest.get(..ID_CHARS).filter(|id| is_id(id))?;
+                if ids.entry(name.to_owned()).or_insert_with(|| id.to_owned()) != id {
+                    return None;
+                }
+                ID_CHARS
+            }
+            text => rest.starts_with(text).then_some(text.len())?,
+        };
+        rest = &rest[chars..];
+    }
+    rest.is_empty().then_some(ids)
+}
+
+/// Cuts a line into names, which hold capitals and underscores, and what lies between them.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let end = rest.find(|c| is_name(c) != is_name(first)).unwrap_or(rest.len());
+        let (word, others) = rest.split_at(end);
+        rest = others;
+        Some(word)
+    })
+}
+
+fn is_id(text: &str) -> bool {
+    text.bytes().enumerate().all(|(i, byte)| match i {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    })
+}
+
+/// How many characters of a time `text` begins with: a date, and what else may stand in a time.
+fn time_chars(text: &str) -> Option<usize> {
+    let is_part = |c: char| c.is_ascii_digit() || matches!(c, '-' | '/' | ':' | '.' | '+' | 'T');
+    let date = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    // Log lines have a space between date and time.
+    let time = text[date..].strip_prefix(' ').map_or(0, |time| 1 + time.find(|c| !is_part(c)).unwrap_or(time.len()));
+    let chars = if date == "2025/03/03".len() { date + time } else { date };
+    (chars > "2025-03-03T10:15:30".len() - 1).then_some(chars)
+}
