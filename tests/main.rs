@@ -27,4 +27,6 @@ mod full_disk;
 mod acceptance;
 mod replicas;
 
+mod random_requests;
+
 mod architecture;
