@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test lint build prerequisites bench
+.PHONY: demo test test-long lint build prerequisites bench
 
 # Builds both programs and does the main job with real files on the embedded default.
 demo: build
@@ -15,9 +15,14 @@ build:
 test: prerequisites build lint
 	$(CARGO) test --locked --workspace
 
+# What takes many minutes more: faults at length, the crash matrix on PostgreSQL, random requests for ten minutes.
+test-long: prerequisites build
+	$(CARGO) test --locked -p knit-tests --test long
+
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p knit-tests --test long -- -D warnings
 
 # Installs what the tests need when it may, else names it.
 prerequisites:

@@ -1,0 +1,8 @@
+//! Promises whose proof takes many minutes. `make test-long` runs them; `cargo test` alone does not.
+
+// Says to the lints what the whole of this is: here an unwrap is a proof by running.
+#![cfg(test)]
+
+mod at_length;
+mod random_minutes;
+mod random_requests;
