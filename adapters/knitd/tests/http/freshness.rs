@@ -1,6 +1,10 @@
 //! Every answer says which position it reflects, and nobody waits for ever (design D13).
 
-use crate::client::Answer;
+use knitd::servers::Duties;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::client::{Answer, PATIENCE};
 use crate::kit::{World, spec};
 
 fn position(answer: &Answer) -> u64 {
@@ -34,4 +38,22 @@ async fn a_command_is_answered_though_the_projections_do_not_move() {
     assert_eq!(position(&stale), before, "it does not claim to be fresher than it is");
     let head = world.app.log().head().await.unwrap();
     assert!(head.position > before, "though the change is recorded");
+}
+
+/// What the projections show while they are folded is long past; whoever acts waits for the end of it.
+#[tokio::test]
+async fn d6_nobody_acts_while_it_is_doubted_that_the_log_is_the_one_that_was_folded() {
+    let world = World::new().await;
+    let duties = Duties::of(world.app.clone());
+    let (began, mut beginnings) = mpsc::unbounded_channel();
+    duties.take_on_when_caught_up("a-duty-of-this-test", move || {
+        began.send(()).unwrap();
+        std::future::pending()
+    });
+    timeout(PATIENCE, beginnings.recv()).await.expect("it begins once all is folded").unwrap();
+    world.app.views().doubt();
+    // The follower looks, finds the same log, and the duty is taken up anew.
+    timeout(PATIENCE, beginnings.recv()).await.expect("it was laid down and begins again").unwrap();
+    timeout(PATIENCE, duties.lay_down()).await.expect("it ends with the others");
+    assert!(beginnings.recv().await.is_none());
 }
