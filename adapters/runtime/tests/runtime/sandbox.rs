@@ -47,16 +47,29 @@ async fn the_machine_cannot_be_changed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_state_directory_is_not_seen_wherever_it_lies() {
-    // Below a directory that is bound into Workers, unlike `/tmp`.
-    let place = std::env::var_os("KNIT_TEST_BOUND_DIR")
-        .map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), std::path::PathBuf::from);
-    let dir = tempfile::tempdir_in(place).unwrap();
-    let house = House::open_at(&dir.path().join("state")).await;
-    fs::write(dir.path().join("beside"), "seen").unwrap();
-    let script = format!("cat {0}/beside; ls -A {0}/state; touch {0}/state/x || true", dir.path().display());
-    let said = house.say(&script).await;
-    assert!(said.starts_with("seen"), "{said}");
-    assert!(!said.contains("volumes") && said.contains("Read-only"), "{said}");
+    for (place, bound) in places_for_state() {
+        let dir = tempfile::tempdir_in(place).unwrap();
+        let house = House::open_at(&dir.path().join("state")).await;
+        fs::write(dir.path().join("beside"), "seen").unwrap();
+        let script = format!("cat {0}/beside; ls -A {0}/state; touch {0}/state/x || true", dir.path().display());
+        let said = house.say(&script).await;
+        assert_eq!(said.starts_with("seen"), bound, "{said}");
+        assert!(!said.contains("volumes"), "{said}");
+        assert_eq!(said.contains("Read-only"), bound, "{said}");
+    }
+}
+
+/// Directories to keep a state in: `/tmp`, which Workers have for themselves, and one that is bound into
+/// Workers as it is. An ordinary user whose checkout lies in a home has none of the latter.
+fn places_for_state() -> Vec<(std::path::PathBuf, bool)> {
+    let own = ["/tmp", "/var/tmp", "/home", "/root", "/run"];
+    let named = std::env::var_os("KNIT_TEST_BOUND_DIR").map(std::path::PathBuf::from);
+    let target = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let candidates = named.into_iter().chain([target, "/var/lib".into()]);
+    let bound = candidates
+        .filter(|place| !own.iter().any(|own| place.starts_with(own)))
+        .find(|place| tempfile::tempdir_in(place).is_ok());
+    std::iter::once(("/tmp".into(), false)).chain(bound.map(|place| (place, true))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
