@@ -188,6 +188,12 @@ fn runs_due(app: &App, stages: &[Stage], after: Position) -> Due<RunId> {
     Due { items: runs.collect(), seen: position(&worklists) }
 }
 
+/// Whether the Run is at one of `stages`. A reactor asks before it takes the turn: a Run that another cares for
+/// is left alone at once, however long that other takes.
+fn is_at(app: &App, run: RunId, stages: &[Stage]) -> bool {
+    app.views().worklists.read().run(run).is_some_and(|work| stages.contains(&work.stage))
+}
+
 fn position(worklists: &Worklists) -> Position {
     worklists.position()
 }

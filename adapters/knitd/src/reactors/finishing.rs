@@ -15,6 +15,9 @@ use crate::app::App;
 use crate::command::{Cause, CommandError};
 use crate::streams;
 
+/// Runs whose end is decided.
+const STAGES: [Stage; 2] = [Stage::Completing, Stage::Aborting];
+
 /// See the head of the module.
 pub struct Finishing {
     app: App,
@@ -88,10 +91,13 @@ impl Reactor for Finishing {
     }
 
     fn due(&self, after: u64) -> Due<RunId> {
-        super::runs_due(&self.app, &[Stage::Completing, Stage::Aborting], after)
+        super::runs_due(&self.app, &STAGES, after)
     }
 
     async fn act(&self, id: RunId) -> Result<(), NotDone> {
+        if !super::is_at(&self.app, id, &STAGES) {
+            return Ok(());
+        }
         let _turn = self.app.turn(id).await;
         let Some(work) = self.app.views().worklists.read().run(id) else { return Ok(()) };
         let end = match work.stage {

@@ -60,8 +60,9 @@ impl Reactor for GarbageCollection {
         // to an older state may not know yet that this Data lives again.
         let discarded = data.state.record.filter(|record| record.standing == Standing::Discarded);
         let Some(record) = discarded else { return Ok(()) };
-        // Whoever still makes the volume, or writes to it, ends first.
-        let _turn = self.app.turn(record.run_id).await;
+        // Whoever still makes the volume ends first. Whoever comes later reads that it is not wanted, so the
+        // turn need not be kept: destroying takes long, and the Run may have been retried.
+        drop(self.app.turn(record.run_id).await);
         self.app.runtime().destroy_volume(&waste.volume).await.map_err(CommandError::from)?;
         failpoint("garbage.destroyed");
         let cause = Cause::reactor(self.name());

@@ -70,6 +70,9 @@ impl Reactor for Initialize {
     }
 
     async fn act(&self, id: RunId) -> Result<(), NotDone> {
+        if !super::is_at(&self.app, id, &[Stage::Waiting]) {
+            return Ok(());
+        }
         let _turn = self.app.turn(id).await;
         let work = self.app.views().worklists.read().run(id);
         let Some(work) = work.filter(|work| work.stage == Stage::Waiting) else { return Ok(()) };

@@ -33,6 +33,10 @@ use crate::streams::{self, Folded as _};
 /// ended at once makes a fourth. What remains is looked at again.
 const STEPS_MAX: u32 = 6;
 
+/// Runs that want a Worker or have one, uploads, and imports.
+const STAGES: [Stage; 6] =
+    [Stage::Ready, Stage::Requested, Stage::Spawned, Stage::Running, Stage::Uploading, Stage::Importing];
+
 /// See the head of the module.
 pub struct RunManagement {
     app: App,
@@ -210,12 +214,13 @@ impl Reactor for RunManagement {
     }
 
     fn due(&self, after: u64) -> Due<RunId> {
-        let stages =
-            [Stage::Ready, Stage::Requested, Stage::Spawned, Stage::Running, Stage::Uploading, Stage::Importing];
-        super::runs_due(&self.app, &stages, after)
+        super::runs_due(&self.app, &STAGES, after)
     }
 
     async fn act(&self, id: RunId) -> Result<(), NotDone> {
+        if !super::is_at(&self.app, id, &STAGES) {
+            return Ok(());
+        }
         let _turn = self.app.turn(id).await;
         for _ in 0..STEPS_MAX {
             let work = self.app.views().worklists.read().run(id);

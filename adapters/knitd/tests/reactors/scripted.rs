@@ -130,8 +130,13 @@ impl Scripted {
 
     /// Waits until a call of `op` is held.
     pub(crate) async fn holds(&self, op: Op, held: Held) {
-        let is_held = || self.tables().waiting.get(&(op, held)).is_some_and(|calls| *calls > 0);
-        in_time(&format!("{op:?} is held"), is_held).await;
+        self.holds_many(op, held, 1).await;
+    }
+
+    /// Waits until so many calls of `op` are held.
+    pub(crate) async fn holds_many(&self, op: Op, held: Held, calls: usize) {
+        let are_held = || self.tables().waiting.get(&(op, held)).is_some_and(|waiting| *waiting >= calls);
+        in_time(&format!("{calls} of {op:?} are held"), are_held).await;
     }
 
     /// No Worker can be created any more, for this reason.
@@ -169,6 +174,11 @@ impl Scripted {
     /// The Worker's state changes, and whoever listens is told.
     pub(crate) fn worker_becomes(&self, name: &WorkerName, state: WorkerState) {
         self.tables().workers.get_mut(name).expect("the Worker exists").state = state;
+        let _ = self.changes.send(name.clone());
+    }
+
+    /// Whoever listens is told of the Worker, though nothing has changed.
+    pub(crate) fn announce(&self, name: &WorkerName) {
         let _ = self.changes.send(name.clone());
     }
 

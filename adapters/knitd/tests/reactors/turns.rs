@@ -6,7 +6,10 @@ use knit_projections::store::At;
 use knit_runtime::port::WorkerState;
 
 use crate::scripted::{Held, Op};
-use crate::world::{Role, World, in_time, user};
+use crate::world::{Role, World, in_time, plan, user};
+
+/// More than so many Runs are not looked at at once by one reactor.
+const PLACES_OF_A_REACTOR: usize = 32;
 
 #[tokio::test]
 async fn sts_14_a_run_is_looked_at_by_one_reactor_at_a_time() {
@@ -77,6 +80,26 @@ async fn sts_09_10_each_kind_of_run_is_cared_for_in_its_own_way() {
     assert_eq!(world.runtime.called_upon(&upload.volume), [], "its volume is made by whoever uploads");
     assert_eq!(world.status(upload.run_id), Some(Status::Running), "and it is left alone while somebody does");
     assert_eq!(world.gate.ways_of(upload.run_id), []);
+}
+
+#[tokio::test]
+async fn runs_that_take_long_to_end_do_not_keep_others_from_starting() {
+    let mut world = World::new().await;
+    let first = world.apply(&plan("type:corpus")).await;
+    for _ in 0..PLACES_OF_A_REACTOR + 1 {
+        world.push(&["type:corpus"]).await;
+    }
+    world.push(&["type:another"]).await;
+    world.runtime.workers_succeed();
+    world.runtime.hold(Op::Seal, Held::Before);
+    world.start_all();
+    world.runtime.holds_many(Op::Seal, Held::Before, PLACES_OF_A_REACTOR).await;
+    for run in world.runs_of(first) {
+        world.runtime.announce(&WorkerName::of(run, 1));
+    }
+    let second = world.apply(&plan("type:another")).await;
+    in_time("another Run is made", || world.runs_of(second).len() == 1).await;
+    world.becomes(world.runs_of(second)[0], Status::Completing).await;
 }
 
 #[tokio::test]
