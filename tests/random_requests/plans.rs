@@ -28,7 +28,7 @@ impl Model {
     pub(crate) fn judge(&self, plan: &Plan, flaw: Option<Flaw>) -> Verdict {
         let equal = |other: &Plan| {
             let same = |a: &[Point], b: &[Point]| a.iter().all(|it| b.contains(it)) && a.len() == b.len();
-            other.work == plan.work
+            other.command() == plan.command()
                 && same(&other.inputs, &plan.inputs)
                 && same(&other.outputs, &plan.outputs)
                 && other.log == plan.log

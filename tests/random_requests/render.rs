@@ -33,12 +33,12 @@ impl Model {
 
     pub(crate) fn plan_summary(&self, plan: PlanNo) -> Value {
         let it = &self.plans[plan];
-        if plan == UPLOADED {
-            return json!({"planId": it.id, "name": "knit#uploaded"});
-        }
-        let command = it.command();
-        let mut summary =
-            json!({"planId": it.id, "image": "host:latest", "entrypoint": command[..2], "args": command[2..]});
+        let mut summary = if plan == UPLOADED {
+            json!({"planId": it.id, "name": "knit#uploaded"})
+        } else {
+            let command = it.command();
+            json!({"planId": it.id, "image": "host:latest", "entrypoint": command[..2], "args": command[2..]})
+        };
         if !it.annotations.is_empty() {
             let pairs: Vec<String> = it.annotations.iter().map(|(key, value)| format!("{key}={value}")).collect();
             summary["annotations"] = json!(pairs);

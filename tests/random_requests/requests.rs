@@ -174,7 +174,6 @@ impl Model {
                 self.plans[*plan].active = *active;
                 200
             }
-            Request::Annotate { plan: UPLOADED, .. } => 404,
             Request::Annotate { plan, add, remove_key } => {
                 let annotations = &mut self.plans[*plan].annotations;
                 annotations.retain(|(key, _)| !remove_key.contains(key));
