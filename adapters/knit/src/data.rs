@@ -54,7 +54,7 @@ fn refuse_reserved<'a>(option: &str, tags: impl IntoIterator<Item = &'a knit_sch
 /// Refuses tags that no server takes, before anything is uploaded for them.
 fn refuse_unwritable(tags: &[knit_schemas::api::Tag]) -> Result<(), Error> {
     let poisonous = |c: char| matches!(c, '"' | '\\') || c.is_control();
-    match tags.iter().find(|tag| tag.key.chars().chain(tag.value.chars()).any(|c| poisonous(c))) {
+    match tags.iter().find(|tag| tag.key.chars().chain(tag.value.chars()).any(poisonous)) {
         Some(tag) => Err(Error::UnwritableTag { tag: tag.clone() }),
         None => Ok(()),
     }
