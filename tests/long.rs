@@ -4,5 +4,7 @@
 #![cfg(test)]
 
 mod at_length;
+mod crash_matrix;
+mod crashes_on_postgresql;
 mod random_minutes;
 mod random_requests;

@@ -20,13 +20,15 @@ mod bad_plans;
 mod bad_requests;
 mod closed_by_default;
 
+mod crash_matrix;
 mod crashes;
+mod crashes_on_sqlite;
 mod faults;
 mod full_disk;
 
-mod acceptance;
 mod replicas;
 
 mod random_requests;
 
+mod acceptance;
 mod architecture;

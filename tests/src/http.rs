@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use crate::wait::PATIENCE;
 
+mod mortal;
+
 /// What a connection answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {

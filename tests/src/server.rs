@@ -22,6 +22,8 @@ use crate::http::Client;
 use crate::wait::{wait_for, wait_until};
 use crate::{processes, program};
 
+mod doomed;
+
 /// What a server says once it can be reached; the address follows.
 const ANNOUNCEMENT: &str = "listening on http://";
 /// What a server logs unless a test says otherwise.
@@ -142,6 +144,7 @@ impl Setup {
             environment: self.environment,
             listen: self.address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string()),
             log_filter: self.log_filter.unwrap_or_else(|| LOG_FILTER.to_owned()),
+            orders: None,
             process: None,
             log_read_from: 0,
         }
@@ -174,6 +177,8 @@ pub struct Server {
     environment: Vec<(&'static str, OsString)>,
     listen: String,
     log_filter: String,
+    /// What its failpoints are to do, the next time it is started.
+    orders: Option<String>,
     process: Option<Process>,
     /// Where in the log the present process began.
     log_read_from: usize,
@@ -219,6 +224,7 @@ impl Server {
             command.arg("--database").arg(self.log_disk().join("knitfab.db"));
         }
         command.env_clear().envs(self.environment.iter().cloned()).env("PATH", PATH).current_dir(self.home.path());
+        command.envs(self.orders.take().map(|orders| (doomed::VARIABLE, orders)));
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
         let child = command.spawn().expect("the server can be started");
         self.process = Some(Process { child, address: None });

@@ -1,13 +1,16 @@
 //! Commands around transfers: every upload and every download is a Data Agent, opened before and
 //! closed after, so that nobody discards a Data under a reader, and a server that died leaves a trace.
 
+use std::sync::{Mutex, PoisonError};
+
 use knit_domain::agent::{close, open_reader};
 use knit_domain::event::agent::AgentClosure;
 use knit_domain::id::{AgentMode, AgentName, KnitId, RunId, VolumeRef};
 use knit_domain::plan::Builtin;
 use knit_domain::run::creation::NewUpload;
 use knit_domain::run::ending::UploadOutcome;
-use knit_domain::run::{conclude_upload, start_upload};
+use knit_domain::run::{RunKind, RunRecord, Status, conclude_upload, start_upload};
+use knit_failpoint::failpoint;
 use uuid::Uuid;
 
 use super::App;
@@ -61,7 +64,8 @@ impl App {
     /// Ends an upload.
     ///
     /// # Errors
-    /// Refused when the Run was ended by somebody else meanwhile; the Data Agent is closed all the same.
+    /// Refused when the Run was ended by somebody else meanwhile; what was stored is removed and the Data Agent
+    /// closed all the same.
     pub async fn end_upload(
         &self,
         cause: &Cause,
@@ -76,9 +80,27 @@ impl App {
             })
             .await;
         if let Err(CommandError::Refused(_)) = &concluded {
+            failpoint("upload.ended-by-another");
+            // It goes before the agent is closed: while that is open, somebody looks here again after a crash.
+            self.remove_failed_upload(upload.run_id, &upload.volume).await?;
+            failpoint("upload.taken-away");
             self.close_agent(cause, &upload.agent, AgentClosure::Finished).await?;
         }
         concluded
+    }
+
+    /// Removes what an upload has stored although its Run failed: nothing of it is kept, and nobody else knows
+    /// of it. An upload that did not fail keeps what it has.
+    ///
+    /// # Errors
+    /// A fault.
+    pub async fn remove_failed_upload(&self, run: RunId, volume: &VolumeRef) -> Result<(), CommandError> {
+        let run = streams::run(self.log(), run).await?;
+        let failed = |run: &RunRecord| matches!(run.status, Status::Aborting | Status::Failed);
+        if run.state.record.is_some_and(|run| run.kind == RunKind::Upload && failed(&run)) {
+            self.runtime().destroy_volume(volume).await?;
+        }
+        Ok(())
     }
 
     /// Opens a reading Data Agent.
@@ -86,12 +108,31 @@ impl App {
     /// # Errors
     /// Refused when there is no such Data.
     pub async fn open_reader(&self, cause: &Cause, id: KnitId) -> Result<OpenTransfer, CommandError> {
-        let agent = AgentName::of(id, AgentMode::Read, rand::random());
+        self.open_reader_by(cause, id, rand::random).await
+    }
+
+    /// The same; `chance` tells its name from those of the other readers of the Data.
+    ///
+    /// # Errors
+    /// As [`Self::open_reader`].
+    pub async fn open_reader_by(
+        &self,
+        cause: &Cause,
+        id: KnitId,
+        chance: impl Fn() -> u32 + Send + Sync,
+    ) -> Result<OpenTransfer, CommandError> {
+        let drawn = Mutex::new(None);
         self.execute(cause, || async {
             let data = streams::data(self.log(), id).await?;
-            Ok(open_reader(&data, &agent, self.server())?)
+            // Drawn afresh at every try. There are a million names for a Data, and one that an earlier reader
+            // had is not free again however often it is tried.
+            let agent = AgentName::of(id, AgentMode::Read, chance());
+            let decision = open_reader(&data, &agent, self.server())?;
+            *drawn.lock().unwrap_or_else(PoisonError::into_inner) = Some(agent);
+            Ok(decision)
         })
         .await?;
+        let agent = drawn.into_inner().unwrap_or_else(PoisonError::into_inner).expect("it was opened under a name");
         // While the agent is open nobody discards the Data, so what is read now is what was decided on.
         let data = streams::data(self.log(), id).await?;
         let volume = data.state.living()?.volume_ref.clone();

@@ -136,7 +136,9 @@ async fn make_runs(
         .buffer_unordered(AT_ONCE_MAX)
         .collect::<Vec<_>>()
         .await;
-    failpoint("projection.batch-made");
+    if !outcomes.is_empty() {
+        failpoint("projection.batch-made");
+    }
     let made = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().ok());
     app.shown(made.map(|done| done.position).max().unwrap_or_default()).await;
     outcomes

@@ -1,5 +1,6 @@
 //! Archives in and out: checksums, refusals, clients that vanish, agents (web-api 2.2, domain 9.11).
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use knit_domain::reservation::{Holder, Scope};
@@ -242,6 +243,19 @@ async fn what_was_just_downloaded_can_be_deleted_at_once() {
         let root = root[0]["runId"].as_str().unwrap().to_owned();
         world.call("DELETE", &format!("/api/runs/{root}")).await.expect(204);
     }
+}
+
+#[tokio::test]
+async fn a_reader_is_not_refused_because_an_earlier_one_had_its_name() {
+    let world = World::new().await;
+    let id = world.push(&[]).await.parse().unwrap();
+    let cause = knitd::command::Cause::request("anonymous");
+    let first = world.app.open_reader_by(&cause, id, || 7).await.unwrap();
+    let closed = knit_domain::event::agent::AgentClosure::Finished;
+    world.app.close_agent(&cause, &first.agent, closed).await.unwrap();
+    let drawn = AtomicU32::new(7);
+    let second = world.app.open_reader_by(&cause, id, || drawn.fetch_add(1, Ordering::Relaxed)).await.unwrap();
+    assert_ne!(first.agent, second.agent);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 use knit_domain::event::Position;
 use knit_domain::id::EventId;
 use knit_domain::time::Timestamp;
+use knit_failpoint::failpoints;
 use serde_json::json;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
@@ -110,7 +111,10 @@ async fn transact(
         return transaction.rollback().await.map_err(Unwritten::certain);
     }
     write(&mut transaction, &changes).await.map_err(Unwritten::certain)?;
-    transaction.commit().await.map_err(Unwritten::unless_full)
+    failpoints("commit", changes.event_types());
+    transaction.commit().await.map_err(Unwritten::unless_full)?;
+    failpoints("committed", changes.event_types());
+    Ok(())
 }
 
 fn closed() -> sqlx::Error {

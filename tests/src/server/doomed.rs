@@ -1,0 +1,109 @@
+//! A server that is going to die: started with orders to its failpoints, watched until it is dead, and searched
+//! for its last words.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+
+use nix::sys::signal::Signal;
+
+use super::{Server, Setup};
+use crate::wait::{wait_for, wait_until};
+
+/// Where a server looks for orders to its failpoints.
+pub(super) const VARIABLE: &str = "KNITD_FAILPOINT";
+/// What a process says on standard error when it dies at a failpoint, around the name of the place.
+const LAST_WORDS: (&str, &str) = ("failpoint ", ": killed");
+
+impl Setup {
+    /// A server that is not started yet.
+    #[must_use]
+    pub fn placed(self) -> Server {
+        self.place()
+    }
+}
+
+impl Server {
+    /// Starts it with orders to its failpoints, and waits until it is ready or has died; answers whether it is
+    /// ready. The orders are for this one life.
+    ///
+    /// # Panics
+    /// When neither happens, or it ends otherwise than by being killed.
+    #[track_caller]
+    pub fn start_doomed(&mut self, orders: &str) -> bool {
+        assert!(self.process.is_none(), "the server runs already");
+        self.orders = Some(orders.to_owned());
+        self.spawn();
+        self.wait_until_ready_or_dead()
+    }
+
+    #[track_caller]
+    fn wait_until_ready_or_dead(&mut self) -> bool {
+        wait_for("the doomed server to be ready or dead", || {
+            if self.has_died() {
+                return Some(false);
+            }
+            let address = self.announced()?;
+            self.process.as_mut().expect("it has not died").address = Some(address);
+            let ready = self.http().try_json("GET", "/readyz", None).is_ok_and(|answer| answer.status == 200);
+            ready.then_some(true)
+        })
+    }
+
+    /// The same for a server that has to wait until the leases of another, which died, have ended: until then it
+    /// refuses to run, and is started again.
+    ///
+    /// # Panics
+    /// When it is refused for too long, or for another reason.
+    #[track_caller]
+    pub fn start_doomed_after_another(&mut self, orders: &str) -> bool {
+        wait_for("the leases of a dead server to end", || {
+            self.orders = Some(orders.to_owned());
+            self.spawn();
+            let refused = wait_for("the server to run or to refuse to", || {
+                let ended = self.child().try_wait().expect("a child can be waited for");
+                ended.is_some().then_some(true).or_else(|| self.announced().map(|_| false))
+            });
+            if !refused {
+                return Some(self.wait_until_ready_or_dead());
+            }
+            self.process = None;
+            let said = &self.log()[self.log_read_from..];
+            assert!(said.contains("another server keeps the volumes"), "{said}");
+            None
+        })
+    }
+
+    /// Whether it is dead.
+    ///
+    /// # Panics
+    /// When it ended otherwise than by being killed.
+    #[track_caller]
+    pub fn has_died(&mut self) -> bool {
+        let Some(process) = &mut self.process else { return true };
+        let Some(ended) = process.child.try_wait().expect("a child can be waited for") else { return false };
+        self.process = None;
+        assert_eq!(ended.signal(), Some(Signal::SIGKILL as i32), "it was to be killed, not to end:\n{}", self.log());
+        true
+    }
+
+    /// Waits until it is dead.
+    ///
+    /// # Panics
+    /// When it lives on, or ended otherwise than by being killed.
+    #[track_caller]
+    pub fn wait_for_death(&mut self) {
+        wait_until("the doomed server to die", || self.has_died());
+    }
+
+    /// The places at which its processes, the shims of its Workers among them, died since it was started last. A
+    /// shim's words are heard only until its Worker is removed.
+    #[must_use]
+    pub fn died_at(&self) -> Vec<String> {
+        let mut said = self.log()[self.log_read_from..].to_owned();
+        for worker in fs::read_dir(self.state_dir.join("workers")).into_iter().flatten().flatten() {
+            said += &fs::read_to_string(worker.path().join("shim.err")).unwrap_or_default();
+        }
+        let place = |line: &str| line.strip_prefix(LAST_WORDS.0)?.strip_suffix(LAST_WORDS.1).map(str::to_owned);
+        said.lines().filter_map(place).collect()
+    }
+}
