@@ -15,7 +15,7 @@ build:
 test: prerequisites build lint
 	$(CARGO) test --locked --workspace
 
-# What takes many minutes more: faults at length, the crash matrix on PostgreSQL, random requests for ten minutes.
+# What takes many minutes more: faults at length, the crash matrix on both databases, random requests for ten minutes.
 test-long: prerequisites build
 	$(CARGO) test --locked -p knit-tests --test long
 
