@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, FixedOffset, Timelike, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, Timelike, Utc};
 use serde::{Deserialize, Serialize};
 
 /// An instant in milliseconds since 1970-01-01T00:00:00Z; negative before.
@@ -47,13 +47,16 @@ impl fmt::Display for Timestamp {
 /// Parses strict RFC 3339 (`T`, then `Z` or an offset with a colon) and keeps every digit.
 ///
 /// # Errors
-/// Date only, a space for `T`, or a missing or colon-less offset is refused.
+/// Date only, a space for `T`, or a missing or colon-less offset is refused, and so is what is not within the
+/// years 0 to 9999 of UTC.
 pub fn parse_exact(text: &str) -> Result<DateTime<FixedOffset>, MalformedTimestamp> {
     let malformed = || MalformedTimestamp { text: text.to_owned() };
     if text.as_bytes().get(10) != Some(&b'T') || text.ends_with('z') {
         return Err(malformed());
     }
-    DateTime::parse_from_rfc3339(text).map_err(|_| malformed())
+    let instant = DateTime::parse_from_rfc3339(text).map_err(|_| malformed())?;
+    // Near the ends of the calendar an offset leads to a year of UTC that this notation cannot write.
+    if (0..=9_999).contains(&instant.to_utc().year()) { Ok(instant) } else { Err(malformed()) }
 }
 
 /// Renders at most milliseconds (truncated, trailing zeros dropped) with a numeric offset.
@@ -93,6 +96,20 @@ mod tests {
             ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+00:00"),
         ] {
             assert_eq!(Timestamp::parse(given).unwrap().to_string(), rendered);
+        }
+    }
+
+    #[test]
+    fn what_is_read_can_be_written_and_read_again() {
+        for (text, there) in [
+            ("9999-12-31T23:59:59.999Z", true),
+            ("9999-12-31T23:59:59-00:01", false),
+            ("0000-01-01T00:00:00Z", true),
+            ("0000-01-01T00:00:00+00:01", false),
+        ] {
+            let read = Timestamp::parse(text);
+            assert_eq!(read.is_ok(), there, "{text}");
+            assert!(read.is_err() || Timestamp::parse(&read.clone().unwrap().to_string()) == read, "{text}");
         }
     }
 

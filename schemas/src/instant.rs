@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, FixedOffset, Timelike};
+use chrono::{DateTime, Datelike, FixedOffset, Timelike};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::api::text_schema;
@@ -26,13 +26,16 @@ impl Instant {
     /// Parses strict RFC 3339: `T`, then `Z` or an offset with a colon.
     ///
     /// # Errors
-    /// Date only, a space for `T`, or a missing or colon-less offset is refused.
+    /// Date only, a space for `T`, or a missing or colon-less offset is refused, and so is what is not within
+    /// the years 0 to 9999 of UTC.
     pub fn parse(text: &str) -> Result<Self, MalformedInstant> {
         let malformed = || MalformedInstant { text: text.to_owned() };
         if text.as_bytes().get(10) != Some(&b'T') || text.ends_with('z') {
             return Err(malformed());
         }
-        DateTime::parse_from_rfc3339(text).map(Self).map_err(|_| malformed())
+        let instant = DateTime::parse_from_rfc3339(text).map_err(|_| malformed())?;
+        // Near the ends of the calendar an offset leads to a year of UTC that this notation cannot write.
+        if (0..=9_999).contains(&instant.to_utc().year()) { Ok(Self(instant)) } else { Err(malformed()) }
     }
 
     /// The instant `ms` milliseconds after 1970-01-01T00:00:00Z, in UTC; `None` beyond the calendar.
@@ -105,7 +108,15 @@ mod tests {
 
     #[test]
     fn loose_forms_are_refused() {
-        for bad in ["2024-03-06", "2024-03-06 09:25:16Z", "2024-03-06T09:25:16", "2024-03-06T09:25:16+0900", "soon"] {
+        for bad in [
+            "9999-12-31T23:59:59-00:01",
+            "0000-01-01T00:00:00+00:01",
+            "2024-03-06",
+            "2024-03-06 09:25:16Z",
+            "2024-03-06T09:25:16",
+            "2024-03-06T09:25:16+0900",
+            "soon",
+        ] {
             assert!(Instant::parse(bad).is_err(), "{bad}");
         }
     }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, FixedOffset, Local, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeZone};
 use knit_schemas::duration::GoDuration;
+use knit_schemas::instant::Instant;
 
 use crate::client::Query;
 use crate::error::Error;
@@ -26,9 +27,16 @@ pub(crate) struct MalformedTime {
 
 /// Parses a date, optionally followed by `T` or a space and a time whose parts may be left out from
 /// the right, optionally followed by `Z` or an offset. Without an offset local time is meant.
+///
+/// Whatever the wire has may be given too, leap seconds among it: people copy times from answers.
 pub(crate) fn parse(text: &str) -> Result<DateTime<FixedOffset>, MalformedTime> {
+    if let Ok(instant) = Instant::parse(text) {
+        return Ok(*instant.as_date_time());
+    }
     let local = |naive: &NaiveDateTime| Local.from_local_datetime(naive).earliest().map(|time| time.fixed_offset());
-    parse_in(text, local).ok_or_else(|| MalformedTime { text: text.to_owned() })
+    // What the wire cannot say would only be refused by the server.
+    let time = parse_in(text, local).filter(|time| Instant::parse(&time.to_rfc3339()).is_ok());
+    time.ok_or_else(|| MalformedTime { text: text.to_owned() })
 }
 
 fn parse_in(
@@ -117,6 +125,14 @@ mod tests {
         ] {
             assert_eq!(parse_in(given, tokyo).map(|time| time.to_rfc3339()).as_deref(), Some(meant), "{given}");
         }
+    }
+
+    #[test]
+    fn what_the_wire_has_may_be_given() {
+        for text in ["2016-12-31T23:59:60.5+00:00", "2025-03-03T10:15:30.25+09:00", "0001-01-01T00:00:00Z"] {
+            assert_eq!(parse(text), Ok(*Instant::parse(text).unwrap().as_date_time()), "{text}");
+        }
+        assert!(parse("0000-01-01T00:00+00:01").is_err(), "a year of UTC before 0");
     }
 
     #[test]

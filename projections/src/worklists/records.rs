@@ -69,7 +69,7 @@ impl Worklists {
             knit_id: KnitId(uuid(&agent.knit_id)?),
             mode: if agent.writes { AgentMode::Write } else { AgentMode::Read },
             server: agent.server,
-            entered: agent.entered,
+            entered: self.reached(agent.entered)?,
             since: Timestamp(agent.since_ms),
         });
         Ok(())
@@ -83,7 +83,7 @@ impl Worklists {
         self.volumes.throw_away(Garbage {
             knit_id,
             volume_ref: VolumeRef(garbage.volume_ref),
-            entered: garbage.entered,
+            entered: self.reached(garbage.entered)?,
             since: Timestamp(garbage.since_ms),
         });
         Ok(())
@@ -112,8 +112,18 @@ impl Worklists {
         Ok(())
     }
 
+    /// A position at which something may have come into a list. What came there at 0, or is still to come, would
+    /// never be found by whoever asks for what is new.
+    fn reached(&self, entered: Position) -> Result<Position, Damage> {
+        if (1..=self.position).contains(&entered) {
+            return Ok(entered);
+        }
+        Err(Damage::contradiction("something is due since a position that the snapshot has not reached"))
+    }
+
     fn progress_from(&mut self, record: proto::Progress) -> Result<Progress, Damage> {
         let (stage, kind) = (stage_from(record.stage())?, kind_from(&record)?);
+        let entered = self.reached(record.entered)?;
         let outputs = record.outputs.into_iter().map(|output| {
             let knit_id = KnitId(uuid(&output.knit_id)?);
             Ok(Output { path: self.plans.path(&output.path), log: output.log, knit_id })
@@ -122,7 +132,7 @@ impl Worklists {
             attempt: record.attempt,
             kind,
             stage,
-            entered: record.entered,
+            entered,
             since: Timestamp(record.since_ms),
             outputs: outputs.collect::<Result<_, Damage>>()?,
             worker_name: record.worker_name.map(WorkerName),

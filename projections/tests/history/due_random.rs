@@ -155,7 +155,8 @@ proptest! {
 pub(crate) fn damaged_records<P: Projection>(acts: &[Act], at: &prop::sample::Index, flip: u8) {
     use prost::Message as _;
     let mut records = Vec::new();
-    world_after(acts).fold::<P>().records(&mut |record| records.push(record.encode_to_vec()));
+    let live: P = world_after(acts).fold();
+    live.records(&mut |record| records.push(record.encode_to_vec()));
     if records.is_empty() {
         return;
     }
@@ -170,6 +171,6 @@ pub(crate) fn damaged_records<P: Projection>(acts: &[Act], at: &prop::sample::In
     }
     let decoded: Result<Vec<P::Record>, _> = records.iter().map(|record| P::Record::decode(&record[..])).collect();
     if let Ok(decoded) = decoded {
-        let _any_outcome = P::from_records(1, &mut decoded.into_iter().map(Ok));
+        let _any_outcome = P::from_records(live.position(), &mut decoded.into_iter().map(Ok));
     }
 }

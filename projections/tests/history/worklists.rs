@@ -7,7 +7,10 @@ use knit_domain::id::{AgentMode, KnitId, RunId, VolumeRef, WorkerName};
 use knit_domain::run::creation::IMPORT_ALLOWED_MS;
 use knit_domain::run::ending::UploadOutcome;
 use knit_projections::projection::{Projection, Unapplicable};
+use knit_projections::snapshot::DamagedSnapshot;
 use knit_projections::worklists::{Kind, Mount, Stage, Worklists};
+use knit_schemas::proto::worklists::Record;
+use knit_schemas::proto::worklists::record::Content;
 
 use crate::world::World;
 
@@ -225,4 +228,39 @@ fn an_event_of_another_attempt_stops_the_projection_with_a_reason() {
     let refused = world.fold::<Worklists>().apply(&stale);
     let Err(Unapplicable::Contradiction { reason, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(reason, "it is of attempt 2, and the Run is at attempt 1");
+}
+
+#[test]
+fn nothing_is_due_since_a_position_that_the_snapshot_has_not_reached() {
+    let (mut world, ..) = with_a_waiting_run();
+    world.start_upload();
+    let garbage = world.upload(&[]);
+    let run = world.run_that_made(garbage);
+    world.delete(run);
+    let live: Worklists = world.fold();
+    let mut records = Vec::new();
+    live.records(&mut |record| records.push(Ok(record)));
+    assert!(Worklists::from_records(live.position(), &mut records.clone().into_iter()).is_ok());
+    // Two Runs, an agent and a volume are on the lists.
+    for entered in [0, live.position() + 1] {
+        let mut tried = 0;
+        for at in 0..records.len() {
+            let mut changed = records.clone();
+            let Some(place) = entered_of(&mut changed[at]) else { continue };
+            *place = entered;
+            tried += 1;
+            assert!(Worklists::from_records(live.position(), &mut changed.into_iter()).is_err(), "{entered}");
+        }
+        assert_eq!(tried, 4);
+    }
+}
+
+/// Since when a record of a snapshot is on a list, if it is.
+fn entered_of(record: &mut Result<Record, DamagedSnapshot>) -> Option<&mut u64> {
+    match record.as_mut().unwrap().content.as_mut().unwrap() {
+        Content::Agent(agent) => Some(&mut agent.entered),
+        Content::Garbage(garbage) => Some(&mut garbage.entered),
+        Content::Run(run) => run.progress.as_mut().map(|progress| &mut progress.entered),
+        Content::Plan(_) | Content::Volume(_) => None,
+    }
 }
