@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test test-long lint build prerequisites bench
+.PHONY: demo test test-long lint build prerequisites bench fuzz
 
 # Builds both programs and does the main job with real files on the embedded default.
 demo: build
@@ -33,3 +33,8 @@ prerequisites:
 bench:
 	$(CARGO) build --locked --release -p knitd -p knit -p knit-bench
 	target/release/knit-bench $(BENCH_ARGS)
+
+# Tries everything that reads from outside with anything, FUZZ_SECONDS for each target; needs a C++ compiler.
+# The corpus is read by `make test` too. `make fuzz FUZZ_TARGETS="tags events"` tries only these.
+fuzz:
+	sh tests/fuzz/run.sh $(FUZZ_TARGETS)

@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("knit", &["knit-schemas"]),
     ("knit-tests", &[]),
     ("knit-bench", &["knit-domain", "knit-projections", "knit-log", "knit-tests"]),
+    ("knit-fuzz", &["knit-domain", "knit-projections", "knit-schemas", "knit-log", "knit-runtime", "knitd", "knit"]),
 ];
 
 /// What the pure crates must never name, since each of these brings clocks, chance, files or networks.

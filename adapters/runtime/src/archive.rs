@@ -14,6 +14,7 @@ mod stream;
 mod tar_reader;
 mod unpack;
 
-pub(crate) use pack::pack_stream;
+pub use pack::pack_stream;
 pub use refusal::{BadArchive, EntryName, Limits};
 pub(crate) use stream::receive_into;
+pub use stream::unpack_gzip;

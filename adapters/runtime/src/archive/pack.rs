@@ -36,10 +36,7 @@ const HEADER_NAME_BYTES_MAX: usize = 100;
 /// Packs the tree at `root`: regular files and symbolic links, and nothing else, since the original's
 /// client takes a directory entry for a file. `unchanged` is asked at the end whether the tree is still
 /// what it was: an archive of a tree that was taken away meanwhile would look complete.
-pub(crate) fn pack_stream(
-    root: OwnedFd,
-    unchanged: impl FnOnce() -> Result<(), Fault> + Send + 'static,
-) -> ArchiveStream {
+pub fn pack_stream(root: OwnedFd, unchanged: impl FnOnce() -> Result<(), Fault> + Send + 'static) -> ArchiveStream {
     let (parts, packed) = mpsc::channel(PARTS_MAX);
     let outcome_to = parts.clone();
     tokio::task::spawn_blocking(move || {

@@ -1,6 +1,6 @@
 //! The asynchronous side of receiving: the body goes in, an unpacked tree comes out.
 
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::OwnedFd;
 
 use futures::StreamExt;
@@ -27,8 +27,7 @@ pub(crate) async fn receive_into<G: Send + 'static>(
     let (pieces, received) = mpsc::channel(PIECES_MAX);
     let unpacking = tokio::task::spawn_blocking(move || {
         let (guard, root) = make()?;
-        let source = BufReader::with_capacity(UNPACKED_BUFFER_BYTES, Gunzip::new(BodyReader::new(received)));
-        let (entries, content_bytes) = unpack(source, root, &limits).map_err(explain)?;
+        let (entries, content_bytes) = unpack_gzip(BodyReader::new(received), root, &limits)?;
         Ok::<_, ReceiveError>((guard, entries, content_bytes))
     });
     let md5 = feed(body, &pieces).await;
@@ -36,6 +35,16 @@ pub(crate) async fn receive_into<G: Send + 'static>(
     let (guard, entries, content_bytes) =
         unpacking.await.map_err(|e| Fault::new("unpack the archive", io::Error::from(e)))??;
     Ok((guard, Received { md5, entries, content_bytes }))
+}
+
+/// Unpacks a whole archive into the empty directory `root`; answers the entries it names and the bytes of
+/// their content.
+///
+/// # Errors
+/// The archive is refused, its source broke off, or a fault. What was unpacked by then stays in `root`.
+pub fn unpack_gzip(archive: impl BufRead, root: OwnedFd, limits: &Limits) -> Result<(u64, u64), ReceiveError> {
+    let source = BufReader::with_capacity(UNPACKED_BUFFER_BYTES, Gunzip::new(archive));
+    unpack(source, root, limits).map_err(explain)
 }
 
 /// Hands the body over piece by piece; the checksum is computed here, beside the unpacking. Ends early
