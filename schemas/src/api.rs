@@ -61,13 +61,14 @@ where
 
 /// A type whose JSON is one string of a notation: serde through `Display` and a parser, and its schema.
 macro_rules! text_schema {
-    ($name:ident, $example:literal, $description:literal) => {
+    ($name:ident, $example:literal, $pattern:literal, $description:literal) => {
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
                 utoipa::openapi::ObjectBuilder::new()
                     .schema_type(utoipa::openapi::Type::String)
                     .description(Some($description))
                     .examples([$example])
+                    .pattern(Some($pattern))
                     .into()
             }
         }

@@ -87,7 +87,12 @@ impl<'de> Deserialize<'de> for Instant {
     }
 }
 
-text_schema!(Instant, "2025-03-03T09:15:02.418+00:00", "RFC 3339, at most milliseconds, numeric offset");
+text_schema!(
+    Instant,
+    "2025-03-03T09:15:02.418+00:00",
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,3})?[+-][0-9]{2}:[0-9]{2}$",
+    "RFC 3339, at most milliseconds, numeric offset"
+);
 
 #[cfg(test)]
 mod tests {

@@ -203,7 +203,12 @@ impl Visitor<'_> for QuantityVisitor {
     }
 }
 
-text_schema!(Quantity, "4Gi", "A quantity in Kubernetes' notation; requests may also give a number");
+text_schema!(
+    Quantity,
+    "4Gi",
+    r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?$",
+    "A quantity in Kubernetes' notation; requests may also give a number"
+);
 
 #[cfg(test)]
 mod tests {

@@ -61,4 +61,4 @@ impl<'de> Deserialize<'de> for Pair {
     }
 }
 
-text_schema!(Pair, "owner=alice", "KEY=VALUE");
+text_schema!(Pair, "owner=alice", "=", "KEY=VALUE");

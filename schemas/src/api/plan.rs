@@ -14,7 +14,7 @@ use crate::quantity::Quantity;
 pub struct Mountpoint {
     /// Absolute path in the container.
     #[serde(default, deserialize_with = "null_as_default")]
-    #[schema(example = "/in/corpus")]
+    #[schema(example = "/in/corpus", pattern = "^/", required = true)]
     pub path: String,
     /// Input: what a Data must have. Output: what the Data is given.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -223,7 +223,7 @@ pub struct PlanSpec {
     pub args: Vec<String>,
     /// At least one.
     #[serde(default, deserialize_with = "null_as_default")]
-    #[schema(required = true)]
+    #[schema(required = true, min_items = 1)]
     pub inputs: Vec<Mountpoint>,
     /// May be empty.
     #[serde(default, deserialize_with = "null_as_default")]

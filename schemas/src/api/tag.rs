@@ -102,7 +102,7 @@ impl<'de> Visitor<'de> for TagVisitor {
     }
 }
 
-text_schema!(Tag, "type:corpus", "A tag, KEY:VALUE; requests may also give an object with `key` and `value`");
+text_schema!(Tag, "type:corpus", ":", "A tag, KEY:VALUE; requests may also give an object with `key` and `value`");
 
 /// Writes tags as objects: a key that holds a colon survives only so.
 pub(super) fn as_objects<S: Serializer>(tags: &[Tag], serializer: S) -> Result<S::Ok, S::Error> {

@@ -20,7 +20,7 @@ use super::request::{Asked, Named};
 use super::{reply, request};
 
 /// `GET /api/data`: every Data that meets the query, by timestamp, those without one last.
-#[utoipa::path(get, path = "/api/data",
+#[utoipa::path(get, path = "/api/data", operation_id = "findData",
     params(
         ("tag" = Option<Vec<String>>, Query, description = "KEY:VALUE; the Data must have all of them"),
         ("since" = Option<String>, Query, description = "RFC 3339: made then or later"),
@@ -38,7 +38,7 @@ pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<
 }
 
 /// `PUT /api/data/{id}`.
-#[utoipa::path(put, path = "/api/data/{id}", params(("id" = String, Path, description = "Id of a Data")), request_body = api::TagChange, responses((status = 200, body = api::DataDetail), Problem))]
+#[utoipa::path(put, path = "/api/data/{id}", operation_id = "changeTags", params(("id" = String, Path, description = "Id of a Data")), request_body = api::TagChange, responses((status = 200, body = api::DataDetail), Problem))]
 pub(super) async fn change_tags(
     State(api): State<Api>,
     named: Named,

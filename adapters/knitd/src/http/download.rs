@@ -14,11 +14,13 @@ use futures::{Stream, StreamExt as _, stream};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use knit_domain::id::KnitId;
+use knit_domain::run::Status;
 use knit_failpoint::failpoint;
-use knit_runtime::port::{ArchivePart, ArchiveStream};
+use knit_runtime::port::{ArchivePart, ArchiveStream, ReadError};
 use knit_schemas::api::{CHECKSUM_TRAILER, TAR_GZIP};
 
 use super::front::Api;
+use super::openapi::RawBytes;
 use super::problem::Problem;
 use super::request::Named;
 use super::{reply, request};
@@ -26,13 +28,13 @@ use super::{reply, request};
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 /// `GET /api/data/{id}`.
-#[utoipa::path(get, path = "/api/data/{id}", params(("id" = String, Path, description = "Id of a Data")),
-    responses((status = 200, description = "tar in gzip; MD5 in the trailer x-checksum-md5", body = Vec<u8>, content_type = "application/tar+gzip"), Problem))]
+#[utoipa::path(get, path = "/api/data/{id}", operation_id = "downloadData", params(("id" = String, Path, description = "Id of a Data")),
+    responses((status = 200, description = "tar in gzip; MD5 in the trailer x-checksum-md5", body = inline(RawBytes), content_type = "application/tar+gzip"), Problem))]
 pub(super) async fn send(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     let id: KnitId = named.id("Data")?;
     let place = api.transfers.begin()?;
     let reader = api.transfers.open_reader(&api.app, &request::cause(), id).await?;
-    let archive = api.app.runtime().send(reader.volume()).await?;
+    let archive = api.app.runtime().send(reader.volume()).await.map_err(|error| explain(&api, id, error))?;
     let end = async move {
         reader.close().await;
         drop(place);
@@ -41,6 +43,31 @@ pub(super) async fn send(State(api): State<Api>, named: Named) -> Result<Respons
     let mut response = reply::with_type(StatusCode::OK, TAR_GZIP, body);
     response.headers_mut().insert(TRAILER, HeaderValue::from_static("X-Checksum-Md5"));
     Ok(response)
+}
+
+/// Why a Data cannot be read. Without a volume it may be not yet there, or never; only what a Run has made
+/// and sealed must be there.
+fn explain(api: &Api, id: KnitId, error: ReadError) -> Problem {
+    if let ReadError::Fault(_) = error {
+        return error.into();
+    }
+    let store = api.app.views().store.read();
+    let status = store.producer_of(id).and_then(|run| store.run_status(run));
+    match status {
+        Some(Status::Done) => error.into(),
+        Some(Status::Failed | Status::Invalidated) | None => {
+            Problem::absent("the Data has no content: the Run that should make it ended before")
+        }
+        Some(
+            status @ (Status::Deactivated
+            | Status::Waiting
+            | Status::Ready
+            | Status::Starting
+            | Status::Running
+            | Status::Completing
+            | Status::Aborting),
+        ) => Problem::unavailable(format!("the Run that makes the Data is {status}; there is nothing to read yet")),
+    }
 }
 
 /// The frames of a body: the archive, then its checksum. `end` is awaited before the last of them, or

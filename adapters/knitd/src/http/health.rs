@@ -19,13 +19,13 @@ pub(super) struct Health {
 }
 
 /// `GET /healthz`: the process lives and answers.
-#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/healthz", operation_id = "isAlive", responses((status = 200, body = Health)))]
 pub(super) async fn alive(State(api): State<Api>) -> Response {
     reply::json(&Health { status: "ok", position: api.app.views().position() })
 }
 
 /// `GET /readyz`: the log can be reached and the projections show all of it; 503 says what is missing.
-#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Health), Problem))]
+#[utoipa::path(get, path = "/readyz", operation_id = "isReady", responses((status = 200, body = Health), Problem))]
 pub(super) async fn ready(State(api): State<Api>) -> Response {
     let views = api.app.views();
     if let Some(stopped) = views.stopped() {

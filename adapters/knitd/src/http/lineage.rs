@@ -17,7 +17,7 @@ use super::request::{Asked, Named};
 const DEPTH_DEFAULT: u32 = 3;
 
 /// `GET /api/data/{id}/lineage?direction=up|down|both&depth=N|all`.
-#[utoipa::path(get, path = "/api/data/{id}/lineage",
+#[utoipa::path(get, path = "/api/data/{id}/lineage", operation_id = "showLineage",
     params(
         ("id" = String, Path, description = "Id of a Data"),
         ("direction" = Option<String>, Query, description = "up, down or both; both if absent"),

@@ -12,18 +12,19 @@ use knit_runtime::port::{LogStream, ReadError};
 use knit_schemas::api::OCTET_STREAM;
 
 use super::front::Api;
+use super::openapi::RawBytes;
 use super::problem::Problem;
 use super::request::{Asked, Named, NamedAttempt};
 use super::{reply, request};
 use crate::streams;
 
 /// `GET /api/runs/{id}/log`, with `?follow`.
-#[utoipa::path(get, path = "/api/runs/{id}/log",
+#[utoipa::path(get, path = "/api/runs/{id}/log", operation_id = "showLog",
     params(
         ("id" = String, Path, description = "Id of a Run"),
         ("follow" = Option<String>, Query, description = "Whatever its value: go on until the Worker ends"),
     ),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Problem))]
+    responses((status = 200, body = inline(RawBytes), content_type = "application/octet-stream"), Problem))]
 pub(super) async fn log(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     api.transfers.offered()?;
     let run = existing(&api, named.id("Run")?).await?;
@@ -45,12 +46,12 @@ pub(super) async fn log(State(api): State<Api>, named: Named, Asked(query): Aske
 
 /// `GET /api/runs/{id}/attempts/{attempt}/log` (ours): the kept end of an earlier attempt's log; of the
 /// present attempt the whole log, as far as it goes.
-#[utoipa::path(get, path = "/api/runs/{id}/attempts/{attempt}/log",
+#[utoipa::path(get, path = "/api/runs/{id}/attempts/{attempt}/log", operation_id = "showLogOfAttempt",
     params(
         ("id" = String, Path, description = "Id of a Run"),
         ("attempt" = u32, Path, description = "1, 2, …"),
     ),
-    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), Problem))]
+    responses((status = 200, body = inline(RawBytes), content_type = "application/octet-stream"), Problem))]
 pub(super) async fn of_attempt(State(api): State<Api>, named: NamedAttempt) -> Result<Response, Problem> {
     api.transfers.offered()?;
     let run = existing(&api, named.run_id()?).await?;

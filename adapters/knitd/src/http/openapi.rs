@@ -1,8 +1,11 @@
 //! `GET /openapi.json`: the API described from its handlers and types, so that it cannot say another thing.
 
+use ::http::StatusCode;
 use axum::response::Response;
 use utoipa::OpenApi;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{
+    ContentBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, ResponseBuilder, Schema, SchemaFormat, Type,
+};
 
 use super::problem::Problem;
 use super::{data, download, health, lineage, logs, plans, reply, runs, upload};
@@ -45,19 +48,43 @@ use knit_schemas::api;
 struct Document;
 
 /// The description of this API.
-#[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "This document")))]
+#[utoipa::path(get, path = "/openapi.json", operation_id = "describe", responses((status = 200, description = "This document")))]
 pub(super) async fn document() -> Response {
     reply::json(&Document::openapi())
 }
 
+/// A body that is no JSON. It is only described, never made.
+pub(super) enum RawBytes {}
+
+impl utoipa::PartialSchema for RawBytes {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for RawBytes {}
+
+/// The statuses of a [`Problem`], and what they mean in general; 405 is no answer of what is described.
+pub(super) const PROBLEMS: &[(StatusCode, &str)] = &[
+    (StatusCode::BAD_REQUEST, "What was sent cannot be understood or breaks a rule"),
+    (StatusCode::FORBIDDEN, "The server is not called so, or a page of another site asks"),
+    (StatusCode::NOT_FOUND, "There is no such thing"),
+    (StatusCode::CONFLICT, "It cannot be done as things are"),
+    (StatusCode::PAYLOAD_TOO_LARGE, "The body is too long"),
+    (StatusCode::INTERNAL_SERVER_ERROR, "Something broke that nobody can mend by asking in another way"),
+    (StatusCode::SERVICE_UNAVAILABLE, "It cannot be done yet: try again later"),
+];
+
 /// Every answer that is an error has the same body.
 impl utoipa::IntoResponses for Problem {
     fn responses() -> std::collections::BTreeMap<String, RefOr<utoipa::openapi::Response>> {
-        let message = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorMessage"))).build();
-        let response = ResponseBuilder::new()
-            .description("It did not work: why, and what to do about it")
-            .content(api::JSON, message)
-            .build();
-        [("default".to_owned(), response.into())].into()
+        let response = |meaning: &str| {
+            let message = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorMessage"))).build();
+            ResponseBuilder::new().description(meaning).content(api::JSON, message).build()
+        };
+        PROBLEMS.iter().map(|(status, meaning)| (status.as_str().to_owned(), response(meaning).into())).collect()
     }
 }

@@ -28,7 +28,7 @@ use super::{reply, request};
 const BAD_REQUEST: &str = "bad request";
 
 /// `GET /api/plans`: every Plan that meets the query, ordered by id.
-#[utoipa::path(get, path = "/api/plans",
+#[utoipa::path(get, path = "/api/plans", operation_id = "findPlans",
     params(
         ("active" = Option<bool>, Query, description = "Only Plans that are active, or not"),
         ("image" = Option<String>, Query, description = "NAME or NAME:TAG, exactly as stored"),
@@ -48,13 +48,13 @@ pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<
 }
 
 /// `GET /api/plans/{id}`.
-#[utoipa::path(get, path = "/api/plans/{id}", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
+#[utoipa::path(get, path = "/api/plans/{id}", operation_id = "showPlan", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
 pub(super) async fn show(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     detail(&api, named.id("Plan")?)
 }
 
 /// `GET /api/plans/{id}/matches`: what the Plan finds for its inputs, and why it makes no Runs (ours).
-#[utoipa::path(get, path = "/api/plans/{id}/matches", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanMatches), Problem))]
+#[utoipa::path(get, path = "/api/plans/{id}/matches", operation_id = "showMatches", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanMatches), Problem))]
 pub(super) async fn matches(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     let id: PlanId = named.id("Plan")?;
     let plan = api.app.views().store.read().plan(id, At::Now);
@@ -66,7 +66,7 @@ pub(super) async fn matches(State(api): State<Api>, named: Named) -> Result<Resp
 }
 
 /// `POST /api/plans`.
-#[utoipa::path(post, path = "/api/plans", request_body = api::PlanSpec, responses((status = 200, body = api::PlanDetail), Problem))]
+#[utoipa::path(post, path = "/api/plans", operation_id = "registerPlan", request_body = api::PlanSpec, responses((status = 200, body = api::PlanDetail), Problem))]
 pub(super) async fn register(State(api): State<Api>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     let spec: api::PlanSpec = body::json(&headers, body, Accepts::Json, BAD_REQUEST).await?;
     let draft = draft_of(spec)?;
@@ -75,19 +75,19 @@ pub(super) async fn register(State(api): State<Api>, headers: HeaderMap, body: B
 }
 
 /// `PUT /api/plans/{id}/active`.
-#[utoipa::path(put, path = "/api/plans/{id}/active", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
+#[utoipa::path(put, path = "/api/plans/{id}/active", operation_id = "activatePlan", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
 pub(super) async fn activate(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     change(&api, &named, &PlanChange::SetActive(true)).await
 }
 
 /// `DELETE /api/plans/{id}/active`.
-#[utoipa::path(delete, path = "/api/plans/{id}/active", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
+#[utoipa::path(delete, path = "/api/plans/{id}/active", operation_id = "deactivatePlan", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
 pub(super) async fn deactivate(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     change(&api, &named, &PlanChange::SetActive(false)).await
 }
 
 /// `PUT /api/plans/{id}/resources`.
-#[utoipa::path(put, path = "/api/plans/{id}/resources", params(("id" = String, Path, description = "Id of a Plan")), request_body = api::ResourceChange, responses((status = 200, body = api::PlanDetail), Problem))]
+#[utoipa::path(put, path = "/api/plans/{id}/resources", operation_id = "changeResources", params(("id" = String, Path, description = "Id of a Plan")), request_body = api::ResourceChange, responses((status = 200, body = api::PlanDetail), Problem))]
 pub(super) async fn change_resources(
     State(api): State<Api>,
     named: Named,
@@ -101,7 +101,7 @@ pub(super) async fn change_resources(
 }
 
 /// `PUT /api/plans/{id}/annotations`.
-#[utoipa::path(put, path = "/api/plans/{id}/annotations", params(("id" = String, Path, description = "Id of a Plan")), request_body = api::AnnotationChange, responses((status = 200, body = api::PlanDetail), Problem))]
+#[utoipa::path(put, path = "/api/plans/{id}/annotations", operation_id = "changeAnnotations", params(("id" = String, Path, description = "Id of a Plan")), request_body = api::AnnotationChange, responses((status = 200, body = api::PlanDetail), Problem))]
 pub(super) async fn change_annotations(
     State(api): State<Api>,
     named: Named,
@@ -118,7 +118,7 @@ pub(super) async fn change_annotations(
 }
 
 /// `PUT /api/plans/{id}/serviceaccount`.
-#[utoipa::path(put, path = "/api/plans/{id}/serviceaccount", params(("id" = String, Path, description = "Id of a Plan")), request_body = api::ServiceAccount, responses((status = 200, body = api::PlanDetail), Problem))]
+#[utoipa::path(put, path = "/api/plans/{id}/serviceaccount", operation_id = "setServiceAccount", params(("id" = String, Path, description = "Id of a Plan")), request_body = api::ServiceAccount, responses((status = 200, body = api::PlanDetail), Problem))]
 pub(super) async fn set_service_account(
     State(api): State<Api>,
     named: Named,
@@ -130,7 +130,7 @@ pub(super) async fn set_service_account(
 }
 
 /// `DELETE /api/plans/{id}/serviceaccount`.
-#[utoipa::path(delete, path = "/api/plans/{id}/serviceaccount", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
+#[utoipa::path(delete, path = "/api/plans/{id}/serviceaccount", operation_id = "clearServiceAccount", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
 pub(super) async fn clear_service_account(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     change(&api, &named, &PlanChange::ClearServiceAccount).await
 }

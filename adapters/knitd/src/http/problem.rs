@@ -264,7 +264,7 @@ impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Missing { .. } => Self::unexpected(error.to_string())
-                .advising("the Data has no content: the Run that should make it has not got so far, or ended before"),
+                .advising("the Data has no content, although its Run has made it: it was removed behind the server"),
             ReadError::Fault(fault) => fault.into(),
         }
     }

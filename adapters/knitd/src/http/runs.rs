@@ -18,7 +18,7 @@ use super::request::{Asked, Named};
 use super::{reply, request};
 
 /// `GET /api/runs`: every Run that meets the query, by `updatedAt`, then id.
-#[utoipa::path(get, path = "/api/runs",
+#[utoipa::path(get, path = "/api/runs", operation_id = "findRuns",
     params(
         ("plan" = Option<String>, Query, description = "Ids of Plans, joined by commas"),
         ("knitIdInput" = Option<String>, Query, description = "Ids of Data that an input takes, joined by commas"),
@@ -39,13 +39,13 @@ pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<
 }
 
 /// `GET /api/runs/{id}`; tombstones included.
-#[utoipa::path(get, path = "/api/runs/{id}", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
+#[utoipa::path(get, path = "/api/runs/{id}", operation_id = "showRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
 pub(super) async fn show(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     detail(&api, named.id("Run")?)
 }
 
 /// `GET /api/runs/{id}/attempts` (ours): how each attempt went, oldest first.
-#[utoipa::path(get, path = "/api/runs/{id}/attempts", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = Vec<api::Attempt>), Problem))]
+#[utoipa::path(get, path = "/api/runs/{id}/attempts", operation_id = "findAttempts", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = Vec<api::Attempt>), Problem))]
 pub(super) async fn attempts(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     let id: RunId = named.id("Run")?;
     let store = api.app.views().store.read();
@@ -55,7 +55,7 @@ pub(super) async fn attempts(State(api): State<Api>, named: Named) -> Result<Res
 }
 
 /// `PUT /api/runs/{id}/abort`: stop it as failed.
-#[utoipa::path(put, path = "/api/runs/{id}/abort", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
+#[utoipa::path(put, path = "/api/runs/{id}/abort", operation_id = "abortRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
 pub(super) async fn abort(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     let id = named.id("Run")?;
     let aborted = api.app.abort(&request::cause(), id).await;
@@ -64,7 +64,7 @@ pub(super) async fn abort(State(api): State<Api>, named: Named) -> Result<Respon
 }
 
 /// `PUT /api/runs/{id}/tearoff`: stop it as succeeded.
-#[utoipa::path(put, path = "/api/runs/{id}/tearoff", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
+#[utoipa::path(put, path = "/api/runs/{id}/tearoff", operation_id = "tearOffRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
 pub(super) async fn tear_off(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     let id = named.id("Run")?;
     let torn_off = api.app.tear_off(&request::cause(), id).await;
@@ -73,7 +73,7 @@ pub(super) async fn tear_off(State(api): State<Api>, named: Named) -> Result<Res
 }
 
 /// `PUT /api/runs/{id}/retry`: 200 without a body or a content type.
-#[utoipa::path(put, path = "/api/runs/{id}/retry", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, description = "The next attempt waits; no body"), Problem))]
+#[utoipa::path(put, path = "/api/runs/{id}/retry", operation_id = "retryRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, description = "The next attempt waits; no body"), Problem))]
 pub(super) async fn retry(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     // The end of the present log is kept with the attempt that ends; it must be in reach.
     api.transfers.offered()?;
@@ -83,7 +83,7 @@ pub(super) async fn retry(State(api): State<Api>, named: Named) -> Result<Respon
 }
 
 /// `DELETE /api/runs/{id}`: 204.
-#[utoipa::path(delete, path = "/api/runs/{id}", params(("id" = String, Path, description = "Id of a Run")), responses((status = 204, description = "Deleted"), Problem))]
+#[utoipa::path(delete, path = "/api/runs/{id}", operation_id = "deleteRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 204, description = "Deleted"), Problem))]
 pub(super) async fn delete(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     let deleted = api.app.delete(&request::cause(), named.id("Run")?).await;
     deleted.map_err(|error| Problem::of_run(RunOperation::Delete, error))?;

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::front::Api;
+use super::openapi::RawBytes;
 use super::problem::Problem;
 use super::serve::PEER_STALLED_MAX;
 use super::{data, request, transfers};
@@ -35,8 +36,8 @@ const FRAMES_WAITING_MAX: usize = 8;
 type Frames = mpsc::Sender<Result<Bytes, Box<dyn Error + Send + Sync>>>;
 
 /// `POST /api/data`.
-#[utoipa::path(post, path = "/api/data",
-    request_body(content = Vec<u8>, content_type = "application/tar+gzip", description = "tar in gzip; MD5 in the trailer x-checksum-md5"),
+#[utoipa::path(post, path = "/api/data", operation_id = "uploadData",
+    request_body(content = inline(RawBytes), content_type = "application/tar+gzip", description = "tar in gzip; MD5 in the trailer x-checksum-md5"),
     responses((status = 200, body = DataDetail), Problem))]
 pub(super) async fn receive(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
     let place = api.transfers.begin()?;

@@ -1,6 +1,8 @@
 //! What holds for every route: slashes, methods, strangers, health (web-api 1.1, design D16).
 
-use serde_json::json;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
 
 use crate::client::{ask, exchange};
 use crate::kit::World;
@@ -82,6 +84,20 @@ async fn the_description_names_exactly_the_routes_there_are() {
     sorted.sort();
     assert_eq!(sorted, routes);
     assert!(document["components"]["schemas"]["RunDetail"].is_object());
+}
+
+#[tokio::test]
+async fn the_description_gives_every_operation_a_name_of_its_own_and_every_refusal_a_status() {
+    let world = World::new().await;
+    let document = world.get("/openapi.json").await.expect(200).json();
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    let operations: Vec<&Value> = operations.collect();
+    let names: BTreeSet<&str> = operations.iter().map(|one| one["operationId"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), operations.len());
+    // "default" would make it true of any answer that it is described.
+    assert!(operations.iter().all(|one| one["responses"].get("default").is_none()));
+    assert!(document["paths"]["/api/data/{id}"]["get"]["responses"]["404"].is_object());
 }
 
 #[tokio::test]

@@ -51,6 +51,11 @@ impl Shelf {
         self.volumes.lock().unwrap().keys().cloned().collect()
     }
 
+    /// As if somebody had emptied the directory of the volumes.
+    pub(crate) fn lose_everything(&self) {
+        self.volumes.lock().unwrap().clear();
+    }
+
     /// What the next follower of a log reads.
     pub(crate) fn live_log(&self) -> mpsc::Sender<Result<Bytes, Fault>> {
         let (sender, receiver) = mpsc::channel(1);

@@ -273,14 +273,30 @@ async fn a_data_that_is_being_read_is_not_deleted() {
 }
 
 #[tokio::test]
-async fn dld_01_unknown_data_are_not_found_and_missing_content_is_an_error() {
+async fn dld_01_unknown_data_are_not_found_and_so_is_what_was_never_made() {
     let world = World::new().await;
     let missing = download(&world, "3b0f5a52-6c1e-4d0e-9a53-0d1f6f6b7c11").await.expect(404);
     assert!(missing.message().starts_with("not found\n"));
     exchange(world.server, &upload(world.server, b"not gzip", None)).await.expect(400);
     let (id, _) = only_data(&world).await;
-    let gone = download(&world, &id).await.expect(500);
+    let gone = download(&world, &id).await.expect(404);
     assert!(gone.message().contains("the Data has no content"), "{}", gone.message());
+    agents_close(&world, &id).await;
+}
+
+#[tokio::test]
+async fn what_is_being_made_is_asked_for_again_and_what_was_lost_is_an_error() {
+    let world = World::new().await;
+    let (mut socket, rest) = almost_uploaded(&world).await;
+    let (id, _) = only_data(&world).await;
+    let early = download(&world, &id).await.expect(503);
+    assert!(early.message().contains("retry later") && early.message().contains("running"), "{}", early.message());
+    socket.write_all(&rest).await.unwrap();
+    run_becomes(&world, "done").await;
+    download(&world, &id).await.expect(200);
+    world.shelf.lose_everything();
+    let lost = download(&world, &id).await.expect(500);
+    assert!(lost.message().contains("removed behind the server"), "{}", lost.message());
     agents_close(&world, &id).await;
 }
 

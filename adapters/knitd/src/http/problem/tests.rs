@@ -98,3 +98,25 @@ fn a_run_that_is_named_in_a_refusal_is_named_to_the_user() {
     let (_, message) = run_problem(RunOperation::Delete, RunRefused::HasDownstreams { runs: vec![run] });
     assert!(message.contains(ID), "{message}");
 }
+
+#[test]
+fn every_status_of_a_problem_is_in_the_description() {
+    let problems = [
+        Problem::bad_request(""),
+        Problem::malformed("", ""),
+        Problem::wrong_checksum("", ""),
+        Problem::not_found("", ""),
+        Problem::untaggable(),
+        Problem::absent(""),
+        Problem::no_route(),
+        Problem::exists_already(),
+        Problem::too_large(0),
+        Problem::forbidden(&Stranger::NoHost),
+        Problem::unexpected(""),
+        Problem::unavailable(""),
+    ];
+    for problem in problems {
+        let described = super::super::openapi::PROBLEMS.iter().any(|(status, _)| *status == problem.status());
+        assert!(described, "{}", problem.status());
+    }
+}
