@@ -1,9 +1,10 @@
 //! The judgement of a batch: which requests hold, in order, each alone, and what is to be written.
 //!
-//! Pure. The database answers a few questions about streams, reservations and event ids in one look;
-//! after that the whole batch is judged here, each request on top of those before it that held. So
-//! two requests of one batch that exclude each other come out exactly as if they had come in two
-//! transactions, and a request that fails leaves no trace.
+//! Pure. The database answers a few questions about streams, reservations and event ids in one look, or
+//! checks the answers that the batch takes for granted as it writes; the whole batch is judged here on
+//! these answers, each request on top of those before it that held. So two requests of one batch that
+//! exclude each other come out exactly as if they had come in two transactions, and a request that fails
+//! leaves no trace.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -28,13 +29,18 @@ pub(crate) struct End {
     pub(crate) recorded_at: Timestamp,
 }
 
-/// What must be known of the database to judge a batch; nothing is asked twice.
+/// What must be known of the database to judge a batch, and what the batch takes for granted; nothing is
+/// asked twice.
 #[derive(Debug, Default)]
 pub(crate) struct Questions {
     /// At which version is each?
     pub(crate) streams: Vec<StreamId>,
+    /// The version at which the batch first expects each stream.
+    pub(crate) expected: Vec<Sequence>,
     /// Is each taken?
     pub(crate) places: Vec<Place>,
+    /// Whether the batch first expects each place to be taken.
+    pub(crate) held: Vec<bool>,
     /// Who is in each?
     pub(crate) scopes: Vec<Scope>,
     /// Which are in the log already, and where?
@@ -96,33 +102,42 @@ pub(crate) type Verdict = Result<Appended, AppendError>;
 impl Questions {
     /// What must be known to judge `batch`.
     pub(crate) fn of(batch: &[&Prepared]) -> Self {
-        let mut streams = HashSet::new();
-        let mut places = HashSet::new();
+        let mut streams: HashMap<&StreamId, Sequence> = HashMap::new();
+        let mut places: HashMap<(Scope, &Holder), bool> = HashMap::new();
         let mut scopes = HashSet::new();
         let mut event_ids = HashSet::new();
         for request in batch {
-            streams.extend(request.writes.iter().map(|(stream, _)| stream));
-            event_ids.extend(request.events.iter().map(|event| event.id));
-            for change in &request.changes {
-                let (Change::Take(scope, holder) | Change::Release(scope, holder)) = change;
-                places.insert((*scope, holder));
-            }
             for condition in &request.conditions {
                 match condition {
-                    Condition::StreamAt { stream, .. } => drop(streams.insert(stream)),
-                    Condition::Free { scope, holder } | Condition::Taken { scope, holder } => {
-                        places.insert((*scope, holder));
-                    }
-                    Condition::ScopeEmpty { scope } => drop(scopes.insert(*scope)),
+                    Condition::StreamAt { stream, version } => _ = streams.entry(stream).or_insert(*version),
+                    Condition::Free { scope, holder } => _ = places.entry((*scope, holder)).or_insert(false),
+                    Condition::Taken { scope, holder } => _ = places.entry((*scope, holder)).or_insert(true),
+                    Condition::ScopeEmpty { scope } => _ = scopes.insert(*scope),
                 }
             }
+            for (stream, expected) in &request.writes {
+                streams.entry(stream).or_insert(*expected);
+            }
+            for change in &request.changes {
+                match change {
+                    Change::Take(scope, holder) => places.entry((*scope, holder)).or_insert(false),
+                    Change::Release(scope, holder) => places.entry((*scope, holder)).or_insert(true),
+                };
+            }
+            event_ids.extend(request.events.iter().map(|event| event.id));
         }
-        Self {
-            streams: streams.into_iter().cloned().collect(),
-            places: places.into_iter().map(|(scope, holder)| (scope, holder.clone())).collect(),
-            scopes: scopes.into_iter().collect(),
-            event_ids: event_ids.into_iter().collect(),
-        }
+        let (streams, expected) = streams.into_iter().map(|(stream, version)| (stream.clone(), version)).unzip();
+        let places = places.into_iter().map(|((scope, holder), held)| ((scope, holder.clone()), held));
+        let (places, held) = places.unzip();
+        let (scopes, event_ids) = (scopes.into_iter().collect(), event_ids.into_iter().collect());
+        Self { streams, expected, places, held, scopes, event_ids }
+    }
+
+    /// The answers that the batch takes for granted at `end`: everything is as whoever mentions it first expects,
+    /// and nothing of it is in the log yet. Whoever judges by them must let the database check them as it writes.
+    pub(crate) fn presumed(&self, end: End) -> Answers {
+        let (versions, taken) = (self.expected.clone(), self.held.clone());
+        Answers { end, versions, taken, members: Vec::new(), known: Vec::new() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Every statement that is sent to PostgreSQL, but for the migrations.
 
+use std::sync::LazyLock;
+
 /// Serialises programs that start at once on one database; the number only has to be ours.
 pub(super) const LOCK_SCHEMA: &str = "SELECT pg_advisory_xact_lock(7598452218341)";
 pub(super) const CREATE_SCHEMA_VERSION: &str = "CREATE TABLE IF NOT EXISTS schema_version \
@@ -32,13 +34,60 @@ FROM head,
                     coalesce(array_agg(recorded_at), '{}') AS times
                FROM events WHERE event_id = ANY($6::uuid[])) AS known";
 
+/// What a [`write`] does besides moving the head and appending events. A part that is left out costs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// The batch was judged on answers that it took for granted; they are checked.
+    pub(super) presumed: bool,
+    /// It asks for reservations, takes or releases some.
+    pub(super) reservations: bool,
+    /// It brings attachments.
+    pub(super) attachments: bool,
+}
+
 /// Moves the head from the end that was judged to the new one, and writes the batch if and only if
-/// the head was still there. One statement is one transaction, one round trip, and holds the lock of
-/// the head only while the server itself works. Answers no row when another process was faster.
-pub(super) const WRITE: &str = "
+/// the head was still there, and what was taken for granted is so. One statement is one transaction, one
+/// round trip, and holds the lock of the head only while the server itself works. Answers no row when
+/// another process was faster, or something is not as it was taken for granted.
+pub(super) fn write(parts: Parts) -> &'static str {
+    &WRITES[usize::from(parts.presumed) + 2 * usize::from(parts.reservations) + 4 * usize::from(parts.attachments)]
+}
+
+/// One statement for each selection of [`Parts`], so that the server plans each once.
+static WRITES: LazyLock<[String; 8]> = LazyLock::new(|| {
+    std::array::from_fn(|at| {
+        let (presumed, reservations, attachments) = (at & 1 != 0, at & 2 != 0, at & 4 != 0);
+        let select = |wanted: bool, part| if wanted { part } else { "" };
+        [
+            MOVE,
+            select(presumed, AS_EXPECTED),
+            select(presumed && reservations, AS_HELD),
+            APPEND,
+            select(reservations, RESERVE),
+            select(attachments, ATTACH),
+            NOTIFY,
+        ]
+        .concat()
+    })
+});
+
+const MOVE: &str = "
 WITH moved AS (
     UPDATE head SET position = $3, chain = $4, recorded_at = $5
-     WHERE position = $1 AND chain = $2
+     WHERE position = $1 AND chain = $2";
+/// Every stream is at the version at which the batch expects it.
+const AS_EXPECTED: &str = "
+       AND NOT EXISTS (
+        SELECT FROM unnest($26::text[], $27::text[], $28::bigint[]) AS s (kind, id, version)
+         WHERE (SELECT max(e.sequence) FROM events e WHERE e.aggregate_type = s.kind AND e.aggregate_id = s.id)
+               IS DISTINCT FROM nullif(s.version, 0))";
+/// Every place is taken or free as the batch expects it, and nobody is in the scopes that must be empty.
+const AS_HELD: &str = "
+       AND NOT EXISTS (
+        SELECT FROM unnest($29::text[], $30::text[], $31::boolean[]) AS p (scope, holder, held)
+         WHERE p.held <> EXISTS (SELECT FROM reservations r WHERE r.scope = p.scope AND r.holder = p.holder))
+       AND NOT EXISTS (SELECT FROM reservations WHERE scope = ANY($32::text[]))";
+const APPEND: &str = "
     RETURNING position
 ), appended AS (
     INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
@@ -51,17 +100,20 @@ WITH moved AS (
 ), indexed AS (
     INSERT INTO entity_events (kind, id, position)
     SELECT i.kind, i.id, i.position FROM moved, unnest($17::text[], $18::uuid[], $19::bigint[])
-           AS i (kind, id, position)
+           AS i (kind, id, position)";
+const RESERVE: &str = "
 ), released AS (
     DELETE FROM reservations r USING moved, unnest($20::text[], $21::text[]) AS p (scope, holder)
      WHERE r.scope = p.scope AND r.holder = p.holder
 ), taken AS (
     INSERT INTO reservations (scope, holder)
-    SELECT p.scope, p.holder FROM moved, unnest($22::text[], $23::text[]) AS p (scope, holder)
+    SELECT p.scope, p.holder FROM moved, unnest($22::text[], $23::text[]) AS p (scope, holder)";
+const ATTACH: &str = "
 ), attached AS (
     INSERT INTO attachments (sha256, bytes)
     SELECT a.sha256, a.bytes FROM moved, unnest($24::text[], $25::bytea[]) AS a (sha256, bytes)
-        ON CONFLICT (sha256) DO NOTHING
+        ON CONFLICT (sha256) DO NOTHING";
+const NOTIFY: &str = "
 )
 SELECT pg_notify('knit_log', moved.position::text) FROM moved";
 

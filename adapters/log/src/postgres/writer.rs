@@ -1,8 +1,11 @@
-//! Appending a batch on PostgreSQL: a look, a judgement, and one statement that writes.
+//! Appending a batch on PostgreSQL: one statement that checks and writes.
 //!
-//! The statement moves the head row from the end that was judged; if another process has moved it,
-//! nothing is written and the batch is judged again, this time under the row's lock. So the usual
-//! append, without a rival, costs two round trips and holds no lock while the network is asked, and a
+//! A process that appended last knows the end of the log, and nearly every batch finds the streams and
+//! reservations as it expects them. So the batch is judged on what it takes for granted, and one statement
+//! checks that, moves the head row from the remembered end, and writes: one round trip, one transaction, and
+//! the head's lock is held only while the server itself works. If anything is otherwise, nothing is written;
+//! the server is asked how things are, and the batch is judged again on its answers. If another process
+//! moves the head between that look and the write, the third judgement is done under the row's lock, so that a
 //! process with rivals waits its turn instead of losing again and again.
 
 use std::collections::HashMap;
@@ -12,6 +15,7 @@ use knit_domain::id::EventId;
 use knit_domain::reservation::Scope;
 use knit_domain::time::Timestamp;
 use knit_failpoint::{failpoint, failpoints};
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, Row};
 use tokio::sync::Mutex;
@@ -30,60 +34,108 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Writer {
     options: PgConnectOptions,
-    connection: Mutex<Option<PgConnection>>,
+    slot: Mutex<Option<Session>>,
+}
+
+/// A connection, and what is known of the log through it. The two go together: a database that is restored to an
+/// older state closes its connections.
+#[derive(Debug)]
+struct Session {
+    connection: PgConnection,
+    /// The end that the last batch left. Another process may have moved it since.
+    end: Option<End>,
+    /// Whether another process was met since; then a look pays before it is relied on again.
+    has_rivals: bool,
 }
 
 impl Writer {
     pub(super) fn new(options: PgConnectOptions) -> Self {
-        Self { options, connection: Mutex::new(None) }
+        Self { options, slot: Mutex::new(None) }
     }
 
     pub(super) async fn close(&self) {
-        if let Some(connection) = self.connection.lock().await.take() {
+        if let Some(session) = self.slot.lock().await.take() {
             // The server notices a closed socket as well; a failed goodbye loses nothing.
-            connection.close().await.ok();
+            session.connection.close().await.ok();
         }
     }
 
-    /// Answers `questions`, lets `judge` decide on the answers, and writes what it decided.
+    /// Lets `judge` decide on what the batch takes for granted, or on answers to `questions`, and writes what it
+    /// decided.
     pub(crate) async fn transact(&self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<(), Unwritten> {
-        let mut slot = self.connection.lock().await;
-        let mut connection = match slot.take() {
-            Some(connection) => connection,
-            None => connect(&self.options).await.map_err(Unwritten::certain)?,
+        let mut slot = self.slot.lock().await;
+        let mut session = match slot.take() {
+            Some(session) => session,
+            None => {
+                let connection = connect(&self.options).await.map_err(Unwritten::certain)?;
+                Session { connection, end: None, has_rivals: false }
+            }
         };
-        let attempt = transact(&mut connection, questions, judge);
+        let attempt = session.transact(questions, judge);
         let outcome = match tokio::time::timeout(BATCH_TIMEOUT, attempt).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(Unwritten::unless_answered(sqlx::Error::PoolTimedOut)),
         };
         // A connection that has failed may be in the middle of anything: the next batch gets a new one.
         if outcome.is_ok() {
-            *slot = Some(connection);
+            *slot = Some(session);
         }
         outcome
     }
 }
 
-async fn transact(
-    connection: &mut PgConnection,
-    questions: &Questions,
-    judge: &mut Judge<'_, '_>,
-) -> Result<(), Unwritten> {
-    let answers = ask(connection, questions).await.map_err(Unwritten::certain)?;
-    let changes = judge(answers);
-    failpoints("commit", changes.event_types());
-    if write(connection, &changes).await.map_err(Unwritten::unless_answered)? {
-        failpoints("committed", changes.event_types());
-        return Ok(());
+impl Session {
+    async fn transact(&mut self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<(), Unwritten> {
+        if self.write_presumed(questions, judge).await? {
+            return Ok(());
+        }
+        let answers = ask(&mut self.connection, questions).await.map_err(Unwritten::certain)?;
+        self.has_rivals = self.end.is_some_and(|end| end != answers.end);
+        let changes = judge(answers);
+        failpoints("commit", changes.event_types());
+        if write(&mut self.connection, questions, &changes, false).await.map_err(Unwritten::unless_answered)? {
+            failpoints("committed", changes.event_types());
+            self.end = Some(changes.after);
+            return Ok(());
+        }
+        (self.end, self.has_rivals) = (None, true);
+        self.write_under_lock(questions, judge).await
     }
-    let mut transaction = connection.begin().await.map_err(Unwritten::certain)?;
-    sqlx::query(sql::LOCK_HEAD).execute(&mut *transaction).await.map_err(Unwritten::certain)?;
-    let answers = ask(&mut transaction, questions).await.map_err(Unwritten::certain)?;
-    failpoint("append.head-locked");
-    write(&mut transaction, &judge(answers)).await.map_err(Unwritten::certain)?;
-    failpoint("append.written-under-lock");
-    transaction.commit().await.map_err(Unwritten::unless_answered)
+
+    /// Writes on what the batch takes for granted; answers whether that was so.
+    async fn write_presumed(&mut self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<bool, Unwritten> {
+        let Some(end) = self.end.filter(|_| !self.has_rivals) else { return Ok(false) };
+        let changes = judge(questions.presumed(end));
+        if changes.events.is_empty() {
+            // Nothing would be written, so nothing would be checked.
+            return Ok(false);
+        }
+        failpoints("commit", changes.event_types());
+        match write(&mut self.connection, questions, &changes, true).await {
+            Ok(true) => {
+                failpoints("committed", changes.event_types());
+                self.end = Some(changes.after);
+                Ok(true)
+            }
+            Ok(false) => Ok(false),
+            // Events that were taken to be new are in the log already.
+            Err(error) if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => Ok(false),
+            Err(error) => Err(Unwritten::unless_answered(error)),
+        }
+    }
+
+    async fn write_under_lock(&mut self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<(), Unwritten> {
+        let mut transaction = self.connection.begin().await.map_err(Unwritten::certain)?;
+        sqlx::query(sql::LOCK_HEAD).execute(&mut *transaction).await.map_err(Unwritten::certain)?;
+        let answers = ask(&mut transaction, questions).await.map_err(Unwritten::certain)?;
+        failpoint("append.head-locked");
+        let changes = judge(answers);
+        write(&mut transaction, questions, &changes, false).await.map_err(Unwritten::certain)?;
+        failpoint("append.written-under-lock");
+        transaction.commit().await.map_err(Unwritten::unless_answered)?;
+        self.end = Some(changes.after);
+        Ok(())
+    }
 }
 
 async fn ask(connection: &mut PgConnection, questions: &Questions) -> Result<Answers, sqlx::Error> {
@@ -122,13 +174,21 @@ async fn ask(connection: &mut PgConnection, questions: &Questions) -> Result<Ans
     })
 }
 
-/// Whether the batch was written: not if the log has another end than the one it was judged on.
-async fn write(connection: &mut PgConnection, changes: &Changes<'_>) -> Result<bool, sqlx::Error> {
+/// Whether the batch was written: not if the log has another end than the one it was judged on, or, where it was
+/// `presumed`, something is not as `questions` expect it.
+async fn write(
+    connection: &mut PgConnection,
+    questions: &Questions,
+    changes: &Changes<'_>,
+    presumed: bool,
+) -> Result<bool, sqlx::Error> {
     if changes.events.is_empty() {
         return Ok(true);
     }
+    let reservations = !(questions.places.is_empty() && questions.scopes.is_empty());
+    let parts = sql::Parts { presumed, reservations, attachments: !changes.attachments.is_empty() };
     let (before, after, events) = (&changes.before, &changes.after, &changes.events);
-    let query = sqlx::query(sql::WRITE)
+    let query = sqlx::query(sql::write(parts))
         .bind(signed(before.position))
         .bind(before.chain.as_slice())
         .bind(signed(after.position))
@@ -155,6 +215,7 @@ async fn write(connection: &mut PgConnection, changes: &Changes<'_>) -> Result<b
     }
     let (released, taken) = (columns_of(&changes.released), columns_of(&changes.taken));
     let attachments = &changes.attachments;
+    let (places, scopes) = (columns_of(&questions.places), &questions.scopes);
     let query = query
         .bind(kinds)
         .bind(ids)
@@ -164,7 +225,14 @@ async fn write(connection: &mut PgConnection, changes: &Changes<'_>) -> Result<b
         .bind(taken.0)
         .bind(taken.1)
         .bind(attachments.iter().map(|a| a.sha256.as_str()).collect::<Vec<_>>())
-        .bind(attachments.iter().map(|a| a.bytes.as_slice()).collect::<Vec<_>>());
+        .bind(attachments.iter().map(|a| a.bytes.as_slice()).collect::<Vec<_>>())
+        .bind(questions.streams.iter().map(|stream| stream.kind.as_str()).collect::<Vec<_>>())
+        .bind(questions.streams.iter().map(|stream| stream.id.as_str()).collect::<Vec<_>>())
+        .bind(questions.expected.iter().copied().map(signed).collect::<Vec<_>>())
+        .bind(places.0)
+        .bind(places.1)
+        .bind(questions.held.as_slice())
+        .bind(scopes.iter().map(ToString::to_string).collect::<Vec<_>>());
     Ok(query.fetch_optional(connection).await?.is_some())
 }
 

@@ -12,6 +12,18 @@ pub(super) const RECORD_SCHEMA_VERSION: &str = "INSERT INTO schema_version (vers
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 pub(super) const HEAD: &str = "SELECT position, chain, recorded_at, log FROM head";
 
+macro_rules! move_as_expected {
+    () => {
+        "
+UPDATE head SET position = ?1, chain = ?2, recorded_at = ?3
+ WHERE position = ?4 AND chain = ?5
+   AND NOT EXISTS (
+    SELECT 1 FROM json_each(?6) AS s
+     WHERE (s.value ->> 2) <> coalesce((SELECT max(e.sequence) FROM events e
+                                         WHERE e.aggregate_type = s.value ->> 0 AND e.aggregate_id = s.value ->> 1), 0))"
+    };
+}
+
 /// The version of each stream asked for, in order.
 pub(super) const ASK_VERSIONS: &str = "
 SELECT coalesce((SELECT max(e.sequence) FROM events e
@@ -29,6 +41,20 @@ pub(super) const ASK_KNOWN: &str = "
 SELECT e.event_id, e.position, e.recorded_at FROM json_each(?1) AS i JOIN events e ON e.event_id = unhex(i.value)";
 
 pub(super) const MOVE_HEAD: &str = "UPDATE head SET position = ?1, chain = ?2, recorded_at = ?3";
+/// Moves the head from a remembered end, if every stream is at the version at which the batch expects it.
+/// Changes no row when something is otherwise.
+pub(super) const MOVE_HEAD_AS_EXPECTED: &str = concat!(move_as_expected!());
+/// The same, if besides every place is taken or free as the batch expects it, and nobody is in the scopes that
+/// must be empty.
+pub(super) const MOVE_HEAD_AS_HELD: &str = concat!(
+    move_as_expected!(),
+    "
+   AND NOT EXISTS (
+    SELECT 1 FROM json_each(?7) AS p
+     WHERE (p.value ->> 2) <> EXISTS (SELECT 1 FROM reservations r
+                                       WHERE r.scope = p.value ->> 0 AND r.holder = p.value ->> 1))
+   AND NOT EXISTS (SELECT 1 FROM json_each(?8) AS s JOIN reservations r ON r.scope = s.value)"
+);
 pub(super) const WRITE_EVENTS: &str = "
 INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
                     position, event_id, recorded_at, salt, leaf, chain)

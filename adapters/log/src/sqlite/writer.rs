@@ -1,12 +1,16 @@
 //! Writing on SQLite: one connection, taken in turn by the appender and by whoever saves a snapshot
 //! or renews a lease. A snapshot gives the turn back after each chunk, so appends never wait for the
 //! whole of it.
+//!
+//! A batch is judged on what it takes for granted, and the statement that moves the head checks that; only if
+//! something is otherwise is the database asked, and the batch judged again on its answers.
 
 use knit_domain::event::Position;
 use knit_domain::id::EventId;
 use knit_domain::time::Timestamp;
 use knit_failpoint::failpoints;
 use serde_json::json;
+use sqlx::error::DatabaseError;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{Connection, Row, SqliteConnection};
@@ -17,6 +21,7 @@ use crate::appender::{Judge, Unwritten};
 use crate::batch::{Answers, Changes, End, Known, Place, Questions};
 use crate::columns::{entity, hash, holder, signed, unsigned};
 
+type Transaction<'c> = sqlx::Transaction<'c, sqlx::Sqlite>;
 type Statement<'q> = Query<'q, sqlx::Sqlite, SqliteArguments<'q>>;
 
 /// The connection that writes.
@@ -29,19 +34,27 @@ pub(crate) struct Writer {
 /// What there is to write with.
 #[derive(Debug)]
 enum Slot {
-    Ready(SqliteConnection),
+    Ready(Session),
     /// The last connection failed, or is with somebody who was cut off.
     Empty,
     /// The log was closed.
     Closed,
 }
 
+/// A connection, and the end that the last batch left. The file belongs to this process, so that nobody else
+/// moves it; it is checked all the same as the next batch is written.
+#[derive(Debug)]
+struct Session {
+    connection: SqliteConnection,
+    end: Option<End>,
+}
+
 impl Slot {
-    /// Takes the connection out, or opens another. Whoever does not put it back leaves an empty slot.
-    async fn take(&mut self, options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    /// Takes the session out, or opens another. Whoever does not put it back leaves an empty slot.
+    async fn take(&mut self, options: &SqliteConnectOptions) -> Result<Session, sqlx::Error> {
         match std::mem::replace(self, Self::Empty) {
-            Self::Ready(connection) => Ok(connection),
-            Self::Empty => SqliteConnection::connect_with(options).await,
+            Self::Ready(session) => Ok(session),
+            Self::Empty => Ok(Session { connection: SqliteConnection::connect_with(options).await?, end: None }),
             Self::Closed => {
                 *self = Self::Closed;
                 Err(closed())
@@ -49,11 +62,11 @@ impl Slot {
         }
     }
 
-    /// Puts a connection back unless it has failed. After an error of the disk SQLite may have rolled back by
+    /// Puts a session back unless it has failed. After an error of the disk SQLite may have rolled back by
     /// itself; sqlx would count the transaction as open for ever, and refuse every later one.
-    fn put_back<T, E>(&mut self, connection: SqliteConnection, outcome: Result<T, E>) -> Result<T, E> {
+    fn put_back<T, E>(&mut self, session: Session, outcome: Result<T, E>) -> Result<T, E> {
         if outcome.is_ok() {
-            *self = Self::Ready(connection);
+            *self = Self::Ready(session);
         }
         outcome
     }
@@ -62,55 +75,98 @@ impl Slot {
 impl Writer {
     /// Writes with `connection`, and after a failure with another that is opened by `options`.
     pub(super) fn new(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
-        Self { options: Box::new(options), slot: Mutex::new(Slot::Ready(connection)) }
+        let session = Session { connection, end: None };
+        Self { options: Box::new(options), slot: Mutex::new(Slot::Ready(session)) }
     }
 
     pub(super) async fn close(&self) {
         let last = std::mem::replace(&mut *self.slot.lock().await, Slot::Closed);
-        if let Slot::Ready(connection) = last
-            && let Err(error) = connection.close().await
+        if let Slot::Ready(session) = last
+            && let Err(error) = session.connection.close().await
         {
             tracing::warn!(error = %error, "the event log was not closed cleanly; nothing is lost, it recovers when opened");
         }
     }
 
-    /// Answers `questions`, lets `judge` decide on the answers, and writes what it decided.
+    /// Lets `judge` decide on what the batch takes for granted, or on answers to `questions`, and writes what it
+    /// decided.
     pub(crate) async fn transact(&self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<(), Unwritten> {
         let mut slot = self.slot.lock().await;
-        let mut connection = slot.take(&self.options).await.map_err(Unwritten::certain)?;
-        let outcome = transact(&mut connection, questions, judge).await;
-        slot.put_back(connection, outcome)
+        let mut session = slot.take(&self.options).await.map_err(Unwritten::certain)?;
+        let outcome = session.transact(questions, judge).await;
+        slot.put_back(session, outcome)
     }
 
     /// Runs one statement in its turn; how many rows it changed.
     pub(super) async fn execute(&self, statement: Statement<'_>) -> Result<u64, sqlx::Error> {
         let mut slot = self.slot.lock().await;
-        let mut connection = slot.take(&self.options).await?;
-        let outcome = statement.execute(&mut connection).await;
-        Ok(slot.put_back(connection, outcome)?.rows_affected())
+        let mut session = slot.take(&self.options).await?;
+        let outcome = statement.execute(&mut session.connection).await;
+        Ok(slot.put_back(session, outcome)?.rows_affected())
     }
 
     /// Runs one statement in its turn; the number it answers.
     pub(super) async fn fetch_optional(&self, statement: Statement<'_>) -> Result<Option<i64>, sqlx::Error> {
         let mut slot = self.slot.lock().await;
-        let mut connection = slot.take(&self.options).await?;
-        let outcome = statement.fetch_optional(&mut connection).await;
-        slot.put_back(connection, outcome)?.map(|row| row.try_get(0)).transpose()
+        let mut session = slot.take(&self.options).await?;
+        let outcome = statement.fetch_optional(&mut session.connection).await;
+        slot.put_back(session, outcome)?.map(|row| row.try_get(0)).transpose()
     }
 }
 
-async fn transact(
-    connection: &mut SqliteConnection,
-    questions: &Questions,
-    judge: &mut Judge<'_, '_>,
-) -> Result<(), Unwritten> {
-    let mut transaction = connection.begin_with(sql::BEGIN).await.map_err(Unwritten::certain)?;
-    let answers = ask(&mut transaction, questions).await.map_err(Unwritten::certain)?;
-    let changes = judge(answers);
-    if changes.events.is_empty() {
-        return transaction.rollback().await.map_err(Unwritten::certain);
+impl Session {
+    async fn transact(&mut self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<(), Unwritten> {
+        if self.write_presumed(questions, judge).await? {
+            return Ok(());
+        }
+        let mut transaction = begin(&mut self.connection).await?;
+        let answers = ask(&mut transaction, questions).await.map_err(Unwritten::certain)?;
+        self.end = Some(answers.end);
+        let changes = judge(answers);
+        if changes.events.is_empty() {
+            return transaction.rollback().await.map_err(Unwritten::certain);
+        }
+        move_head(&mut transaction, &changes).await.map_err(Unwritten::certain)?;
+        write(&mut transaction, &changes).await.map_err(Unwritten::certain)?;
+        commit(transaction, &changes).await?;
+        self.end = Some(changes.after);
+        Ok(())
     }
-    write(&mut transaction, &changes).await.map_err(Unwritten::certain)?;
+
+    /// Writes on what the batch takes for granted; answers whether that was so.
+    async fn write_presumed(&mut self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<bool, Unwritten> {
+        let Some(end) = self.end else { return Ok(false) };
+        let changes = judge(questions.presumed(end));
+        if changes.events.is_empty() {
+            // Nothing would be written, so nothing would be checked.
+            return Ok(false);
+        }
+        let mut transaction = begin(&mut self.connection).await?;
+        let written = match move_head_presumed(&mut transaction, questions, &changes).await {
+            Ok(true) => write(&mut transaction, &changes).await.map(|()| true),
+            other => other,
+        };
+        match written {
+            Ok(true) => {
+                commit(transaction, &changes).await?;
+                self.end = Some(changes.after);
+                return Ok(true);
+            }
+            Ok(false) => {}
+            // Events that were taken to be new are in the log already.
+            Err(error) if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => {}
+            Err(error) => return Err(Unwritten::certain(error)),
+        }
+        transaction.rollback().await.map_err(Unwritten::certain)?;
+        Ok(false)
+    }
+}
+
+async fn begin(connection: &mut SqliteConnection) -> Result<Transaction<'_>, Unwritten> {
+    connection.begin_with(sql::BEGIN).await.map_err(Unwritten::certain)
+}
+
+async fn commit(transaction: Transaction<'_>, changes: &Changes<'_>) -> Result<(), Unwritten> {
     failpoints("commit", changes.event_types());
     transaction.commit().await.map_err(Unwritten::unless_full)?;
     failpoints("committed", changes.event_types());
@@ -166,10 +222,37 @@ fn known_event(row: &SqliteRow) -> Result<(EventId, Known), sqlx::Error> {
     Ok((EventId(row.try_get(0)?), Known { position, recorded_at: Timestamp(row.try_get(2)?) }))
 }
 
-async fn write(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Result<(), sqlx::Error> {
+async fn move_head(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Result<(), sqlx::Error> {
     let after = &changes.after;
     let head = sqlx::query(sql::MOVE_HEAD).bind(signed(after.position)).bind(after.chain.as_slice());
-    head.bind(after.recorded_at.0).execute(&mut *connection).await?;
+    head.bind(after.recorded_at.0).execute(connection).await.map(drop)
+}
+
+/// Moves the head if everything is as `questions` expect it; answers whether it was.
+async fn move_head_presumed(
+    connection: &mut SqliteConnection,
+    questions: &Questions,
+    changes: &Changes<'_>,
+) -> Result<bool, sqlx::Error> {
+    let (before, after) = (&changes.before, &changes.after);
+    let has_reservations = !(questions.places.is_empty() && questions.scopes.is_empty());
+    let statement = if has_reservations { sql::MOVE_HEAD_AS_HELD } else { sql::MOVE_HEAD_AS_EXPECTED };
+    let streams = questions.streams.iter().zip(&questions.expected);
+    let streams = list(streams.map(|(stream, version)| json!([stream.kind.as_str(), stream.id, version])));
+    let query = sqlx::query(statement).bind(signed(after.position)).bind(after.chain.as_slice());
+    let query = query.bind(after.recorded_at.0).bind(signed(before.position)).bind(before.chain.as_slice());
+    let mut query = query.bind(streams);
+    if has_reservations {
+        let places = questions.places.iter().zip(&questions.held);
+        let places = places.map(|((scope, holder), held)| json!([scope.to_string(), holder.to_string(), held]));
+        query = query.bind(list(places)).bind(list(questions.scopes.iter().map(ToString::to_string)));
+    }
+    Ok(query.execute(connection).await?.rows_affected() == 1)
+}
+
+/// Writes everything but the head.
+async fn write(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Result<(), sqlx::Error> {
+    let after = &changes.after;
     let events = sqlx::query(sql::WRITE_EVENTS).bind(events_of(changes)).bind(after.recorded_at.0);
     events.execute(&mut *connection).await?;
     let index = list(changes.events.iter().flat_map(|placed| {
