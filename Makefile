@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test test-long lint build prerequisites bench fuzz
+.PHONY: demo test test-long lint build prerequisites bench soak fuzz
 
 # Builds both programs and does the main job with real files on the embedded default.
 demo: build
@@ -33,6 +33,12 @@ prerequisites:
 bench:
 	$(CARGO) build --locked --release -p knitd -p knit -p knit-bench
 	target/release/knit-bench $(BENCH_ARGS)
+
+# Lets two servers, one on each database, work for two hours and looks for what grows; writes docs/soak.md with plots
+# and samples. `make soak SOAK_ARGS="--minutes 10"` is a look, which it leaves in target/bench.
+soak:
+	$(CARGO) build --locked --release -p knitd -p knit -p knit-bench
+	target/release/knit-bench soak $(SOAK_ARGS)
 
 # Tries everything that reads from outside with anything, FUZZ_SECONDS for each target; needs a C++ compiler.
 # The corpus is read by `make test` too. `make fuzz FUZZ_TARGETS="tags events"` tries only these.

@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 /// Measure every target of the design beside its anchor
 ///
 /// Prints a table, and writes `performance.md` with plots and a JSON file.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "knit-bench", version, max_term_width = 100)]
+#[command(name = "knit-bench", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) instead: Option<Instead>,
+
     /// Small sizes and few rounds: a look in minutes, whose figures say little about the targets
     #[arg(long)]
     pub(crate) quick: bool,
@@ -29,6 +32,30 @@ pub(crate) struct Args {
     /// Say how much memory a command needed at most, in bytes, and end. The harness calls itself so.
     #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true, hide = true)]
     pub(crate) peak_of: Vec<String>,
+}
+
+/// What is done instead of measuring the targets.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Instead {
+    Soak(Soak),
+}
+
+/// Let two servers work for hours, one on each database, and look for what grows
+///
+/// Prints a page, and writes it as `soak.md` with plots and all samples.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Soak {
+    /// Work for so many minutes
+    #[arg(long, value_name = "MINUTES", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) minutes: u64,
+
+    /// Write the results to this folder [default: docs for two hours and more, otherwise target/bench]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Write the samples to this file while they come
+    #[arg(long, value_name = "FILE")]
+    pub(crate) samples: Option<PathBuf>,
 }
 
 /// Rows that are measured together.

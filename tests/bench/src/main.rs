@@ -34,6 +34,8 @@ mod row;
 mod statistics;
 mod wire;
 
+mod soak;
+
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,7 +44,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use clap::Parser as _;
 
-use crate::args::{Args, Family};
+use crate::args::{Args, Family, Instead};
 use crate::bench::{Bench, Sizes, tell};
 use crate::graph::wfformat;
 use crate::machine::Machine;
@@ -66,6 +68,9 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     if !args.peak_of.is_empty() {
         println!("{}", process::measure_peak(&args.peak_of)?);
         return Ok(false);
+    }
+    if let Some(Instead::Soak(soak)) = &args.instead {
+        return soak::run(soak);
     }
     let begun = Instant::now();
     let workflows = args.workflows.as_deref().map(wfformat::folder).transpose()?.unwrap_or_default();
