@@ -260,7 +260,7 @@ mod tests {
             let minute = f64::from(minute);
             let values = [
                 (Figure::Position, minute * 100.0),
-                (Figure::Resident, 30e6 + minute * 2e4),
+                (Figure::Resident, 3e6 + minute * 2e4),
                 (Figure::Files, 12.0),
                 (Figure::Faults, 0.0),
             ];
