@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer};
 pub use data::{DataDetail, DataDownstream, DataUpstream, Nomination, TagChange};
 pub use error::ErrorMessage;
 pub use lineage::{LineageData, LineageEdge, LineageGraph, LineageRun};
-pub use matches::{InputMatches, PlanMatches};
+pub use matches::{InputMatches, PlanMatches, Producer};
 pub use pair::{MalformedPair, Pair};
 pub use plan::{
     AnnotationChange, LogPoint, Mountpoint, OnNode, PlanDetail, PlanDownstream, PlanInput, PlanLog, PlanOutput,

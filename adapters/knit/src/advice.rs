@@ -72,6 +72,7 @@ fn status(error: &Error) -> ExitStatus {
         | Error::File { .. }
         | Error::Yaml { .. }
         | Error::EmptyPlan { .. }
+        | Error::MisspeltPlan { .. }
         | Error::NothingToPush
         | Error::UnwritableTag { .. }
         | Error::Pack { .. }
@@ -84,8 +85,12 @@ fn status(error: &Error) -> ExitStatus {
     }
 }
 
-/// What the server says; of a Data that could not be tagged, what it says about the tags.
+/// What the server says; of a Data that could not be tagged, what it says about the tags; of a file, what is
+/// wrong with it.
 fn explanation(error: &Error) -> Vec<String> {
+    if let Error::MisspeltPlan { keys, .. } = error {
+        return keys.clone();
+    }
     let refused = if let Error::Untagged { source, .. } = error { source } else { error };
     if let Error::Refused(refusal) = refused { refusal.advice.clone() } else { Vec::new() }
 }
@@ -127,6 +132,9 @@ fn hints(error: &Error) -> Vec<String> {
         Error::Unreachable { .. } if causes(error).iter().any(|cause| cause.contains("certificate")) => {
             hint("the profile's `cert.ca` must name the authority that vouches for the server; ask your administrator")
         }
+        Error::Unreachable { .. } if causes(error).iter().any(|cause| cause.contains("InvalidContentType")) => {
+            hint("what answers there does not speak https: write the address with http://")
+        }
         Error::Unreachable { .. } => hint("check that the server runs there, and the profile that names it"),
         Error::ConnectionLost { ask, .. } if ask.is_change => {
             hint("nothing is known about the outcome; look before trying again")
@@ -143,6 +151,9 @@ fn hints(error: &Error) -> Vec<String> {
             vec![format!("`knit data pull {knit_id}` without `-x` saves the archive as it is")]
         }
         Error::Yaml { source, .. } => yaml_hints(&source.to_string()),
+        Error::MisspeltPlan { .. } => {
+            hint("a Plan cannot be changed once it is registered: correct the file and apply it again")
+        }
         Error::NothingToPush => hint("nothing was uploaded; look at how the sources are written"),
         Error::UnwritableTag { .. } => hint("nothing was uploaded or changed; write the tag without them"),
         Error::EmptyPlan { .. }
@@ -158,6 +169,8 @@ fn hints(error: &Error) -> Vec<String> {
 fn yaml_hints(cause: &str) -> Vec<String> {
     let hint = if cause.contains("cannot start any token") {
         "YAML is indented by spaces, never by tabs; a text that begins with a sign such as `@` stands in quotes"
+    } else if cause.contains("struct OnNode") {
+        "`on_node` has the keys `may`, `prefer` and `must`, each with a list of \"label=value\""
     } else if cause.contains("expected a sequence") {
         "a list is written as [\"one\", \"two\"], or each item on a line of its own that begins with `- `"
     } else {
@@ -188,6 +201,10 @@ fn refusal_hints(refusal: &Refusal) -> Vec<String> {
         (404, _, Subject::Plan(_)) => hints.push("`knit plan find` lists all Plans".to_owned()),
         (404, _, Subject::Run(_)) => hints.push("`knit run find` lists all Runs".to_owned()),
         (404, _, Subject::AttemptsOf(id)) => hints.push(format!("`knit run show {id}` prints the Run as it is now")),
+        (404, _, Subject::LogOf(_)) if refusal.says("there is no Run") => {
+            hints.push("`knit run find` lists all Runs".to_owned());
+        }
+        (404, _, Subject::LogOf(_)) if refusal.says("removed") => {}
         (404, _, Subject::LogOf(id)) => {
             hints.push(format!("`knit run show {id}` prints the Run; with `log:` in its file, a Plan keeps logs"));
         }
@@ -198,6 +215,7 @@ fn refusal_hints(refusal: &Refusal) -> Vec<String> {
         (409, _, Subject::Run(id)) => hints.push(format!("`knit run show {id}` tells its status")),
         (503, _, Subject::LogOf(id)) => {
             hints.push(format!("the Run may not have started yet: `knit run show {id}` tells its status"));
+            hints.push(format!("`knit run show --log --follow {id}` waits for it"));
         }
         (503, ..) if refusal.advice.is_empty() => hints.push("try again in a moment".to_owned()),
         (503, ..) => {}

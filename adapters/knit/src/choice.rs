@@ -7,10 +7,10 @@ use clap::ValueEnum;
 pub(crate) enum Choice {
     /// All
     Both,
-    /// Only those that are
+    /// Only those that are so
     #[value(alias = "true")]
     Yes,
-    /// Only those that are not
+    /// Only those that are not so
     #[value(alias = "false")]
     No,
 }

@@ -20,7 +20,7 @@ use crate::{data, extension, init, output, plan, run, version};
 /// fits a Plan. `knit` asks the server that `--server`, KNIT_SERVER or a profile names, and without
 /// any of them the one on this machine that `knitd` starts.
 #[derive(Debug, Parser)]
-#[command(name = "knit", after_help = EXIT_CODES, args_override_self = true, max_term_width = 100)]
+#[command(name = "knit", version = version::TEXT, after_help = EXIT_CODES, args_override_self = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Globals {
-    /// Use this profile [default: the first line of the nearest .knitprofile, else the name of the working directory]
+    /// Use this profile [default: the first line of the nearest .knitprofile, else the full path of the working directory]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) profile: Option<String>,
     /// Read profiles from this file [default: ~/.knit/profile]

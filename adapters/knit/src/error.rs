@@ -71,6 +71,14 @@ pub(crate) enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A Plan file with keys that are nearly, but not, what a Plan has.
+    #[error("`{}` is not registered: it has keys that mean nothing", path.display())]
+    MisspeltPlan {
+        /// The file.
+        path: PathBuf,
+        /// Each with what is meant most likely.
+        keys: Vec<String>,
+    },
     /// What was to be pushed is not there.
     #[error("none of the sources exists")]
     NothingToPush,
@@ -267,6 +275,11 @@ impl Refusal {
     pub(crate) fn missing(ask: Ask, reason: String) -> Error {
         let refusal = Self { ask, status: 404, reason, advice: Vec::new(), cause: None, see: None };
         Error::Refused(Box::new(refusal))
+    }
+
+    /// Whether the server's advice speaks of `words`.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        self.advice.iter().any(|line| line.contains(words))
     }
 
     /// Takes the body of an error answer apart, in any of the shapes servers have sent.

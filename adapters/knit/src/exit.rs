@@ -29,7 +29,7 @@ pub(crate) enum ExitStatus {
 pub(crate) const EXIT_CODES: &str = "\
 Exit status:
   0  done
-  1  failed while running
+  1  failed, or a value cannot be read (a tag, a time, a number, an address)
   2  wrong usage
   3  server unreachable
   4  no such Data, Plan or Run

@@ -8,6 +8,10 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::output;
 use crate::session::Session;
+use crate::slip::is_slip_of;
+
+/// Keys that mean something, the second to `knit plan template` of the original.
+const KEYS: &[&str] = &["tag", "resource"];
 
 /// What a `knitenv` may say; unknown keys are left to later versions.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -32,7 +36,14 @@ impl Knitenv {
     fn read(path: &Path) -> Result<Self, Error> {
         match std::fs::read_to_string(path) {
             Ok(text) if text.trim().is_empty() => Ok(Self::default()),
-            Ok(text) => serde_yaml_ng::from_str(&text).map_err(|source| Error::Yaml { path: path.to_owned(), source }),
+            Ok(text) => {
+                let knitenv =
+                    serde_yaml_ng::from_str(&text).map_err(|source| Error::Yaml { path: path.to_owned(), source })?;
+                for warning in without_effect(&text) {
+                    output::say(format_args!("warning: {}: {warning}", path.display()));
+                }
+                Ok(knitenv)
+            }
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(Error::file("read", path)(source)),
         }
@@ -42,6 +53,17 @@ impl Knitenv {
     pub(crate) fn data_tags(&self) -> impl Iterator<Item = &Tag> {
         self.tag.iter().flatten().filter(|tag| !tag.is_system())
     }
+}
+
+/// Keys that mean nothing: the Tags of a misspelt one would be missed on every Data.
+fn without_effect(text: &str) -> Vec<String> {
+    let Ok(mapping) = serde_yaml_ng::from_str::<serde_yaml_ng::Mapping>(text) else { return Vec::new() };
+    let unknown = mapping.keys().map(|key| key.as_str().unwrap_or("(not a text)")).filter(|key| !KEYS.contains(key));
+    let warning = |key: &str| match KEYS.iter().find(|known| is_slip_of(key, known)) {
+        Some(meant) => format!("`{key}` has no effect; did you mean `{meant}`?"),
+        None => format!("`{key}` has no effect"),
+    };
+    unknown.map(warning).collect()
 }
 
 #[cfg(test)]
@@ -54,6 +76,12 @@ mod tests {
         let knitenv: Knitenv = serde_yaml_ng::from_str(text).unwrap();
         let tags: Vec<String> = knitenv.data_tags().map(ToString::to_string).collect();
         assert_eq!(tags, ["project:harbor", "owner:mika"]);
+    }
+
+    #[test]
+    fn keys_without_effect_are_told() {
+        let told = without_effect("tags: [a:b]\nresource: {cpu: 1}\nowner: mika\n");
+        assert_eq!(told, ["`tags` has no effect; did you mean `tag`?", "`owner` has no effect"]);
     }
 
     #[test]

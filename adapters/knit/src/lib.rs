@@ -33,6 +33,7 @@ mod output;
 mod profile;
 mod session;
 mod since;
+mod slip;
 
 pub mod doors;
 

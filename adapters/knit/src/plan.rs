@@ -7,7 +7,10 @@ mod find;
 mod resource;
 mod show;
 
+use std::collections::BTreeMap;
+
 use clap::Subcommand;
+use knit_schemas::quantity::Quantity;
 
 use crate::error::Error;
 use crate::session::{Session, block_on};
@@ -42,4 +45,16 @@ impl Command {
             Self::Resource(arguments) => block_on(resource::run(arguments, session)),
         }
     }
+}
+
+/// Less than this much memory is too little for any program, and most likely a slip of the unit.
+const MEMORY_BYTES_MIN: i128 = 1 << 20;
+
+/// Warnings about limits with which no Run can start.
+fn doubtful_limits(limits: &BTreeMap<String, Quantity>) -> Vec<String> {
+    let memory = limits.get("memory").filter(|memory| memory.units() < MEMORY_BYTES_MIN);
+    let warning = |memory: &Quantity| {
+        format!("`memory: {memory}` is {} bytes, too little for any Run; a mebibyte is written `1Mi`", memory.units())
+    };
+    memory.map(warning).into_iter().collect()
 }

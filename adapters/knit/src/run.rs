@@ -1,6 +1,8 @@
 //! `knit run …`.
 
 mod find;
+mod log;
+mod notes;
 mod retry;
 mod rm;
 mod show;

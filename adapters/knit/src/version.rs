@@ -5,12 +5,12 @@ use std::io::Write;
 use crate::error::Error;
 use crate::output;
 
-/// The API of the original that this program speaks.
-const SPEAKS: &str = "v1.6.1";
+/// The version of this program, and the API of the original that it speaks.
+pub(crate) const TEXT: &str = concat!("v", env!("CARGO_PKG_VERSION"), " (API of Knitfab v1.6.1)");
 
 /// Prints the version of this program; the server is not asked.
 pub(crate) fn run() -> Result<(), Error> {
     let mut out = output::stdout();
-    writeln!(out, "v{} (API of Knitfab {SPEAKS})", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "{TEXT}")?;
     Ok(out.flush()?)
 }

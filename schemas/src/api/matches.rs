@@ -39,4 +39,19 @@ pub struct InputMatches {
     /// When none fits: whether some Plan's output or log would fit once it is made.
     #[serde(default)]
     pub producible: bool,
+    /// When none fits: the Plans with such an output or log, and how their Runs do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub producers: Vec<Producer>,
+}
+
+/// A Plan of which an output or log would fit an input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Producer {
+    /// The Plan.
+    pub plan_id: String,
+    /// Its Runs that have not ended.
+    pub pending: u64,
+    /// Its Runs that have failed.
+    pub failed: u64,
 }

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     /// Data must have this tag, system tags included; may be repeated, then all of them
     #[arg(long, short, value_name = "KEY:VALUE", value_parser = Tag::parse)]
     tag: Vec<Tag>,
-    /// Whether to print Data that are not, or never will be, usable
+    /// Data that are not usable, because their Run has not ended or has failed: with them, only them, or without
     #[arg(long, value_enum, value_name = "WHICH", default_value = "both")]
     transient: Choice,
     /// Finished at or after this time, such as 2025-03-03 or 2025-03-03T10:15:30+09:00

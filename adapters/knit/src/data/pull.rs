@@ -47,8 +47,31 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     if destination.is_file() {
         return Err(Error::file("write into", &destination)(io::ErrorKind::NotADirectory.into()));
     }
-    fs::create_dir_all(&destination).map_err(Error::file("create", &destination))?;
-    if extract { pull.extract(destination).await } else { pull.save(destination).await }
+    let made = Made::directories(&destination).map_err(Error::file("create", &destination))?;
+    if extract { pull.extract(destination, made).await } else { pull.save(destination, made).await }
+}
+
+/// Directories that were made for a download, innermost first. When whoever writes there is done, those in
+/// which nothing arrived are removed again: after Ctrl-C that is the thread that removes its half-written files.
+#[derive(Debug)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn directories(path: &Path) -> io::Result<Self> {
+        let missing = path.ancestors().take_while(|ancestor| !ancestor.as_os_str().is_empty() && !ancestor.exists());
+        let made = Self(missing.map(Path::to_owned).collect());
+        fs::create_dir_all(path)?;
+        Ok(made)
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for directory in &self.0 {
+            // One with something in it stays, which is what is wanted.
+            let _ = fs::remove_dir(directory);
+        }
+    }
 }
 
 struct Pull {
@@ -58,20 +81,20 @@ struct Pull {
 }
 
 impl Pull {
-    async fn save(self, destination: PathBuf) -> Result<(), Error> {
+    async fn save(self, destination: PathBuf, made: Made) -> Result<(), Error> {
         let target = destination.join(format!("{}.tar.gz", self.file_name()));
-        let directory = destination.clone();
-        let saved = self.receive(&target, move |archive| unpack::save(archive, &directory)).await?;
-        let saved = saved.map_err(Error::file("write", &target))?;
+        let saved = self.receive(&target, move |archive| Ok((unpack::save(archive, &destination)?, made))).await?;
+        // What is saved goes before the directory: an empty one can be removed.
+        let (saved, _made) = saved.map_err(Error::file("write", &target))?;
         saved.move_to(&target).map_err(Error::file("write", &target))
     }
 
-    async fn extract(self, destination: PathBuf) -> Result<(), Error> {
+    async fn extract(self, destination: PathBuf, made: Made) -> Result<(), Error> {
         let target = destination.join(self.file_name());
         let unpack_error = |knit_id: String| move |source: UnpackError| Error::Unpack { knit_id, source };
         let failed = unpack_error(self.knit_id.clone());
-        let staged = self.receive(&target, move |archive| unpack::unpack(archive, &destination)).await?;
-        staged.and_then(|staged| staged.move_to(&target)).map_err(failed)
+        let staged = self.receive(&target, move |archive| Ok((unpack::unpack(archive, &destination)?, made))).await?;
+        staged.and_then(|(staged, _made)| staged.move_to(&target)).map_err(failed)
     }
 
     async fn print(self) -> Result<(), Error> {

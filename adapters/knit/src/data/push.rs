@@ -73,6 +73,12 @@ impl Push<'_> {
     /// Refuses what would only fail once everything is uploaded.
     fn check(&self, source: &Path) -> Result<(), Error> {
         refuse_unwritable(&self.tags(source))?;
+        if self.arguments.name && matches!(base_name(source).as_str(), "." | "..") {
+            let (written, name) = (source.display(), base_name(source));
+            output::say(format_args!(
+                "warning: `{written}` is tagged `name:{name}`; name the directory to have its name"
+            ));
+        }
         match source.metadata() {
             Ok(metadata) if !metadata.is_dir() && !metadata.is_file() => {
                 // Among other files it is left out; by itself it would be a Data without any file.

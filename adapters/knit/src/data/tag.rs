@@ -33,10 +33,26 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     super::refuse_reserved("--add", &add)?;
     super::refuse_reserved("--remove", &remove)?;
     super::refuse_unwritable(&add)?;
+    check_keys(&remove_key)?;
     let change = TagChange { add, remove, remove_key };
     let ask = Ask::order("tag", Subject::Data(knit_id.clone()));
     let tagged: DataDetail = session.client()?.change(&ask, Method::PUT, &["data", &knit_id], Some(&change)).await?;
     // The original prints nothing on standard output here, and scripts may count on that.
     session.log.line(format_args!("tagged:\n{}", output::pretty(&tagged)?.trim_end()));
+    Ok(())
+}
+
+/// Refuses keys of the system, and warns of what looks like a whole Tag.
+fn check_keys(keys: &[String]) -> Result<(), Error> {
+    for key in keys {
+        if key.trim().starts_with("knit#") {
+            return Err(Error::Usage(format!("`--remove-key {key}`: keys beginning with `knit#` are the system's")));
+        }
+        if key.contains(':') {
+            output::say(format_args!(
+                "warning: `{key}` looks like a whole Tag, not like a key; `--remove '{key}'` removes that Tag"
+            ));
+        }
+    }
     Ok(())
 }

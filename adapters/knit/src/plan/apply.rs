@@ -7,7 +7,7 @@ use clap::Args;
 use knit_schemas::api::PlanDetail;
 use reqwest::Method;
 
-use super::file;
+use super::{doubtful_limits, file};
 use crate::error::{Ask, Error, Subject};
 use crate::output;
 use crate::session::Session;
@@ -28,8 +28,11 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         return Err(Error::EmptyPlan { path: arguments.file });
     }
     let parsed = file::parse(&text).map_err(|source| Error::Yaml { path: arguments.file.clone(), source })?;
-    for warning in &parsed.warnings {
+    for warning in parsed.warnings.iter().chain(&doubtful_limits(&parsed.spec.resources)) {
         output::say(format_args!("warning: {}: {warning}", arguments.file.display()));
+    }
+    if !parsed.misspelt.is_empty() {
+        return Err(Error::MisspeltPlan { path: arguments.file, keys: parsed.misspelt });
     }
     let ask = Ask::order("register", Subject::NewPlan);
     let plan: PlanDetail = session.client()?.change(&ask, Method::POST, &["plans"], Some(&parsed.spec)).await?;

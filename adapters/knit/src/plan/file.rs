@@ -4,6 +4,8 @@ use knit_schemas::api::PlanSpec;
 use serde::Deserialize;
 use serde_yaml_ng::{Deserializer, Value};
 
+use crate::slip::is_slip_of;
+
 /// Keys that mean something, by where they stand.
 const PLAN_KEYS: &[&str] = &[
     "image",
@@ -22,29 +24,32 @@ const MOUNTPOINT_KEYS: &[&str] = &["path", "tags"];
 const LOG_KEYS: &[&str] = &["tags"];
 const NODE_KEYS: &[&str] = &["may", "prefer", "must"];
 
-/// What a file says, and what in it has no effect.
+/// What a file says, what in it is misspelt, and what else has no effect.
 #[derive(Debug)]
 pub(crate) struct PlanFile {
     pub(crate) spec: PlanSpec,
+    /// Each says which key, and what is meant most likely. A Plan must not be registered without what was
+    /// meant: it could never be corrected.
+    pub(crate) misspelt: Vec<String>,
     pub(crate) warnings: Vec<String>,
 }
 
-/// Reads the first document of `text`. Keys that mean nothing are warned about: a misspelt one
-/// would silently change what the Plan is.
+/// Reads the first document of `text`. Keys that mean nothing are reported: a misspelt one would silently
+/// change what the Plan is.
 pub(crate) fn parse(text: &str) -> Result<PlanFile, serde_yaml_ng::Error> {
     let mut documents = Deserializer::from_str(text);
     let spec = match documents.next() {
         Some(document) => Option::<PlanSpec>::deserialize(document)?.unwrap_or_default(),
         None => PlanSpec::default(),
     };
-    let mut warnings = match Deserializer::from_str(text).next() {
-        Some(document) => unknown_keys(&Value::deserialize(document)?),
-        None => Vec::new(),
-    };
-    if documents.next().is_some() {
-        warnings.push("only the first document is read".to_owned());
+    let mut file = PlanFile { spec, misspelt: Vec::new(), warnings: Vec::new() };
+    if let Some(document) = Deserializer::from_str(text).next() {
+        check_keys(&Value::deserialize(document)?, &mut file);
     }
-    Ok(PlanFile { spec, warnings })
+    if documents.next().is_some() {
+        file.warnings.push("only the first document is read".to_owned());
+    }
+    Ok(file)
 }
 
 /// Whether nothing is written there, or nothing but comments.
@@ -52,38 +57,30 @@ pub(crate) fn is_blank(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
-fn unknown_keys(plan: &Value) -> Vec<String> {
-    let mut warnings = Vec::new();
-    check(plan, "", PLAN_KEYS, &mut warnings);
+fn check_keys(plan: &Value, file: &mut PlanFile) {
+    check(plan, "", PLAN_KEYS, file);
     for list in ["inputs", "outputs"] {
         let mountpoints = plan.get(list).and_then(Value::as_sequence);
         for (i, mountpoint) in mountpoints.into_iter().flatten().enumerate() {
-            check(mountpoint, &format!("{list}[{i}]."), MOUNTPOINT_KEYS, &mut warnings);
+            check(mountpoint, &format!("{list}[{i}]."), MOUNTPOINT_KEYS, file);
         }
     }
     for (part, known) in [("log", LOG_KEYS), ("on_node", NODE_KEYS)] {
         if let Some(value) = plan.get(part) {
-            check(value, &format!("{part}."), known, &mut warnings);
+            check(value, &format!("{part}."), known, file);
         }
     }
-    warnings
 }
 
-fn check(value: &Value, place: &str, known: &[&str], warnings: &mut Vec<String>) {
+fn check(value: &Value, place: &str, known: &[&str], file: &mut PlanFile) {
     for key in value.as_mapping().into_iter().flat_map(|mapping| mapping.keys()) {
         let key = key.as_str().unwrap_or("(not a text)");
-        if !known.contains(&key) {
-            let instead = known.iter().find(|known| is_slip_of(key, known));
-            let meant = instead.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
-            warnings.push(format!("`{place}{key}` has no effect{meant}"));
+        match known.iter().find(|known| is_slip_of(key, known)) {
+            _ if known.contains(&key) => {}
+            Some(meant) => file.misspelt.push(format!("`{place}{key}`: did you mean `{meant}`?")),
+            None => file.warnings.push(format!("`{place}{key}` has no effect")),
         }
     }
-}
-
-/// Whether one is the other's beginning, give or take case, dashes and a plural.
-fn is_slip_of(key: &str, known: &str) -> bool {
-    let key = key.to_lowercase().replace('-', "_");
-    key.len().abs_diff(known.len()) <= 2 && (key.starts_with(known) || known.starts_with(&key))
 }
 
 #[cfg(test)]
@@ -104,7 +101,7 @@ mod tests {
              annotations: [\"owner = harbor-vision\"]\n",
         )
         .unwrap();
-        assert_eq!(file.warnings, [""; 0]);
+        assert_eq!((file.misspelt, file.warnings), (Vec::new(), Vec::new()));
         assert_eq!(file.spec.inputs[0].tags.len(), 2);
         assert_eq!(file.spec.resources["share"].to_string(), "500m");
         assert_eq!(file.spec.annotations[0].to_string(), "owner=harbor-vision");
@@ -112,19 +109,22 @@ mod tests {
     }
 
     #[test]
-    fn keys_without_effect_are_warned_about() {
-        let file =
-            parse("image: a\nlogs: [x]\nresource: {}\ninputs: [{path: /in, tag: []}]\nlog: {tags: [], keep: 1}\n")
-                .unwrap();
+    fn keys_without_effect_are_warned_about_and_misspelt_ones_told_apart() {
+        let file = parse(
+            "image: a\nlogs: [x]\nresource: {}\nserviceAccount: x\ninputs: [{path: /in, tag: []}]\n\
+             log: {tags: [], keep: 1}\nversion: 3\n",
+        )
+        .unwrap();
         assert_eq!(
-            file.warnings,
+            file.misspelt,
             [
-                "`logs` has no effect; did you mean `log`?",
-                "`resource` has no effect; did you mean `resources`?",
-                "`inputs[0].tag` has no effect; did you mean `tags`?",
-                "`log.keep` has no effect",
+                "`logs`: did you mean `log`?",
+                "`resource`: did you mean `resources`?",
+                "`serviceAccount`: did you mean `service_account`?",
+                "`inputs[0].tag`: did you mean `tags`?",
             ]
         );
+        assert_eq!(file.warnings, ["`version` has no effect", "`log.keep` has no effect"]);
     }
 
     #[test]

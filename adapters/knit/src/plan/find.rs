@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    if arguments.image.as_deref().is_some_and(|image| image::split_tag(image).0.is_empty()) {
+        return Err(Error::Usage("`--image` needs the name of an image, such as `host` or `host:latest`".to_owned()));
+    }
     let ask = Ask::question("find", Subject::AnyPlan);
     let body = session.client()?.get_bytes(&ask, &["plans"], query(&arguments)).await?;
     output::json_array(&body, |_: &PlanDetail| true)?.map_err(|source| Error::Unintelligible { ask, source })

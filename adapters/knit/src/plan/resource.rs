@@ -34,7 +34,11 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         session.log.line("Nothing to do.");
         return Ok(());
     }
-    let change = ResourceChange { set: BTreeMap::from_iter(set), unset };
+    let set = BTreeMap::from_iter(set);
+    for warning in super::doubtful_limits(&set) {
+        output::say(format_args!("warning: {warning}"));
+    }
+    let change = ResourceChange { set, unset };
     let ask = Ask::order("change", Subject::Plan(plan_id.clone()));
     let segments = ["plans", plan_id.as_str(), "resources"];
     let plan: PlanDetail = session.client()?.change(&ask, Method::PUT, &segments, Some(&change)).await?;
@@ -47,6 +51,7 @@ fn limit(text: &str) -> Result<(String, Quantity), String> {
     let quantity = Quantity::parse(quantity.trim()).map_err(|malformed| malformed.to_string())?;
     match kind.trim() {
         "" => Err(not_one()),
+        kind if quantity.milli() < 0 => Err(format!("a limit cannot be negative, as `{kind}={quantity}` is")),
         kind => Ok((kind.to_owned(), quantity)),
     }
 }
@@ -59,7 +64,7 @@ mod tests {
     fn a_limit_is_a_type_and_a_quantity() {
         let (kind, quantity) = limit("memory = 2Gi").unwrap();
         assert_eq!((kind.as_str(), quantity.to_string().as_str()), ("memory", "2Gi"));
-        for bad in ["cpu", "=1", "cpu=", "cpu=1=2", "cpu=many"] {
+        for bad in ["cpu", "=1", "cpu=", "cpu=1=2", "cpu=many", "memory=-1"] {
             assert!(limit(bad).is_err(), "{bad}");
         }
     }

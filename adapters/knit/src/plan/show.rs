@@ -1,17 +1,19 @@
 //! `knit plan show`.
 
 use clap::Args;
-use knit_schemas::api::{InputMatches, PlanDetail, PlanMatches, Tag};
+use knit_schemas::api::{DataDetail, InputMatches, PlanDetail, PlanMatches, Producer, Tag};
 
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
 use crate::output;
 use crate::session::Session;
+use crate::slip::is_slip_of;
 
 /// Print a Plan, and say why it makes no Runs
 ///
-/// The Plan is printed as JSON on standard output. When one of its inputs finds no Data, or when
-/// something holds its Runs back, standard error says so.
+/// The Plan is printed as JSON on standard output. When one of its inputs finds no Data, when it is switched
+/// off, or when too many of its Runs have not ended, standard error says so. What a single Run waits for is
+/// told by `knit run show`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Id of the Plan
@@ -27,6 +29,9 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     if !plan.inputs.is_empty() {
         let matches = matches(&client, &arguments.plan_id).await?;
         notes(&plan, matches.as_ref()).iter().for_each(output::say);
+        for input in matches.iter().flat_map(|matches| &matches.inputs) {
+            misspelt(&client, &plan, input).await.iter().for_each(output::say);
+        }
     }
     Ok(())
 }
@@ -57,23 +62,78 @@ fn notes(plan: &PlanDetail, matches: Option<&PlanMatches>) -> Vec<String> {
 
 /// Why an input finds nothing, and what would change that.
 fn unfed(input: &InputMatches) -> Vec<String> {
+    match &input.nearest {
+        _ if input.producible => yet_to_be_made(input),
+        Some(nearest) => unlike(input, nearest),
+        None => unheard_of(input),
+    }
+}
+
+/// Another Plan makes what fits, but has not yet.
+fn yet_to_be_made(input: &InputMatches) -> Vec<String> {
     let path = &input.path;
-    let missing = if input.missing.is_empty() { &input.tags } else { &input.missing };
-    let missing: Vec<String> = missing.iter().map(|tag| format!("`{tag}`")).collect();
-    let missing = missing.join(", ");
-    let mut notes = match (&input.nearest, input.producible) {
-        (_, true) => vec![format!("note: input {path} has no Data yet; the output of another Plan will fit")],
-        (Some(nearest), false) => {
-            vec![format!("note: input {path} matches no Data; the nearest, {nearest}, lacks {missing}")]
+    if input.producers.is_empty() {
+        return vec![format!("note: input {path} has no Data yet; the output of another Plan will fit")];
+    }
+    let mut notes = Vec::new();
+    for Producer { plan_id, pending, failed } in &input.producers {
+        notes.push(format!(
+            "note: input {path} has no Data yet; Plan {plan_id} makes what fits (Runs under way: {pending}, failed: {failed})"
+        ));
+        if *failed > 0 {
+            notes.push(format!("hint: `knit run find -p {plan_id} -s failed` lists those that failed"));
+        } else if *pending == 0 {
+            notes.push(format!("hint: `knit plan show {plan_id}` says what that Plan waits for"));
         }
-        (None, false) => {
-            vec![format!("note: input {path} can never match: no Data and no Plan's output has {missing}")]
-        }
-    };
-    let pinned = input.missing.iter().any(Tag::is_system);
-    if let (Some(nearest), false, false) = (&input.nearest, input.producible, pinned) {
+    }
+    notes
+}
+
+/// Some Data have some of the tags, but none has all of them.
+fn unlike(input: &InputMatches, nearest: &str) -> Vec<String> {
+    let (path, missing) = (&input.path, quoted(&input.missing, ", "));
+    let mut notes = vec![format!("note: input {path} matches no Data; the nearest, {nearest}, lacks {missing}")];
+    if !input.missing.iter().any(Tag::is_system) {
         let adds: String = input.missing.iter().map(|tag| format!(" --add '{tag}'")).collect();
         notes.push(format!("hint: if it should match, `knit data tag{adds} {nearest}`"));
     }
     notes
+}
+
+/// No Data has any of the tags. One that is pushed or tagged later may.
+fn unheard_of(input: &InputMatches) -> Vec<String> {
+    let (path, tags) = (&input.path, if input.missing.is_empty() { &input.tags } else { &input.missing });
+    let wanted = quoted(tags, " or ");
+    let mut notes = vec![format!("note: input {path} matches no Data: none has {wanted} yet, and no Plan makes one")];
+    if !tags.iter().any(Tag::is_system) {
+        let options = |option: &str| tags.iter().map(|tag| format!(" {option} '{tag}'")).collect::<String>();
+        let (push, tag) = (options("-t"), options("--add"));
+        notes.push(format!("hint: push one, `knit data push{push} SOURCE`, or tag one, `knit data tag{tag} KNIT_ID`"));
+    }
+    notes
+}
+
+/// Whether the nearest Data has nearly the Tags that it lacks. What cannot be asked for is not told.
+async fn misspelt(client: &Client, plan: &PlanDetail, input: &InputMatches) -> Vec<String> {
+    let Some(nearest) = input.nearest.as_ref().filter(|_| input.candidates == 0 && !input.producible) else {
+        return Vec::new();
+    };
+    let ask = Ask::question("find", Subject::Data(nearest.clone()));
+    let by_id = vec![("tag", format!("knit#id:{nearest}"))];
+    let found: Vec<DataDetail> = client.get(&ask, &["data"], by_id).await.unwrap_or_default();
+    let has: Vec<String> = found.iter().flat_map(|data| &data.tags).map(ToString::to_string).collect();
+    let nearly =
+        |lacked: &Tag| has.iter().find(|had| is_slip_of(&lacked.to_string(), had)).map(|had| (lacked.to_string(), had));
+    let pairs: Vec<(String, &String)> = input.missing.iter().filter_map(nearly).collect();
+    let mut notes: Vec<String> =
+        pairs.iter().map(|(lacked, had)| format!("note: {nearest} has `{had}`: is `{lacked}` misspelt?")).collect();
+    if !notes.is_empty() {
+        let id = &plan.plan_id;
+        notes.push(format!("hint: a Plan cannot be changed: register a corrected one, and `knit plan active no {id}`"));
+    }
+    notes
+}
+
+fn quoted(tags: &[Tag], between: &str) -> String {
+    tags.iter().map(|tag| format!("`{tag}`")).collect::<Vec<_>>().join(between)
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, FixedOffset};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use knit_schemas::api::RunDetail;
 use knit_schemas::duration::GoDuration;
 
@@ -10,6 +11,10 @@ use crate::error::{Ask, Error, Subject};
 use crate::output;
 use crate::session::Session;
 use crate::since::{self, range_query};
+
+/// The states that can be asked for. Anything else is told here, where it can be told how to write it.
+const STATUSES: [&str; 9] =
+    ["deactivated", "waiting", "ready", "starting", "running", "completing", "aborting", "done", "failed"];
 
 /// Find Runs and print them as a JSON array
 ///
@@ -26,10 +31,8 @@ pub(crate) struct Arguments {
     /// With this Data as an output or as the log; may be repeated
     #[arg(long, short, value_name = "KNIT_ID")]
     out_knitid: Vec<String>,
-    /// In this state; may be repeated
-    ///
-    /// One of deactivated, waiting, ready, starting, running, completing, aborting, done, failed.
-    #[arg(long, short, value_name = "STATUS")]
+    /// In this state; may be repeated. Runs that are removed (`invalidated`) are listed, but cannot be asked for
+    #[arg(long, short, value_name = "STATUS", value_delimiter = ',', value_parser = PossibleValuesParser::new(STATUSES))]
     status: Vec<String>,
     /// Updated at or after this time, such as 2025-03-03 or 2025-03-03T10:15:30+09:00
     #[arg(long, value_name = "TIME", value_parser = since::parse)]

@@ -8,7 +8,8 @@ use crate::session::Session;
 
 /// Remove a Run and the Data it made
 ///
-/// Refused while one of these Data is used. The same Plan is not run on the same Data again.
+/// Refused while it runs, and while one of these Data is used. The same Plan is not run on the same Data
+/// again, even if the Run had not started yet; to run it again, retry it instead.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Id of the Run
@@ -20,6 +21,8 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let run_id = arguments.run_id;
     let ask = Ask::order("remove", Subject::Run(run_id.clone()));
     session.client()?.command(&ask, Method::DELETE, &["runs", &run_id]).await?;
-    session.log.line(format_args!("Run `{run_id}` and the Data it made are removed"));
+    session.log.line(format_args!(
+        "Run `{run_id}` and the Data it made are removed; its Plan is not run on the same Data again"
+    ));
     Ok(())
 }

@@ -24,6 +24,21 @@ pub(crate) fn detail(knit_id: &str, tags: &[&str]) -> serde_json::Value {
 }
 
 #[test]
+fn a_whole_tag_is_hardly_a_key() {
+    let data = json!({
+        "knitId": "d1", "tags": [], "downstreams": [], "nomination": [],
+        "upstream": {"mountpoint": {"path": "/upload", "tags": []}, "run": {
+            "runId": "r1", "status": "done", "updatedAt": "2025-03-03T10:02:47.05+00:00",
+            "plan": {"planId": "p0", "name": "knit#uploaded"}
+        }}
+    });
+    let server = Server::start(move |_| Reply::json(&data));
+    let told = Place::with(&server).knit(&["data", "tag", "--remove-key", "kind:rate", "d1"]).succeeded().stderr;
+    assert!(told.starts_with("warning: `kind:rate` looks like a whole Tag"), "{told}");
+    assert!(told.contains("`--remove 'kind:rate'` removes that Tag"), "{told}");
+}
+
+#[test]
 fn found_data_are_printed_as_an_array_of_known_fields() {
     let server = Server::start(|_| Reply::json(&json!([detail("d1", &["knit#id:d1", "say:\"hi\" <&>"])])));
     let find =

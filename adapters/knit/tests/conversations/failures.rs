@@ -53,6 +53,15 @@ fn success_that_is_not_the_expected_json_is_a_failure() {
 }
 
 #[test]
+fn a_server_that_speaks_no_https_is_told() {
+    let server = Server::start(|_| Reply::json(&json!([])));
+    let https = server.url().replace("http://", "https://");
+    let answer = Place::new().knit(&["data", "find", "--server", &https]);
+    assert_eq!(answer.code, 3);
+    assert!(answer.stderr.contains("hint: what answers there does not speak https"), "{answer}");
+}
+
+#[test]
 fn a_server_that_is_not_there_is_unreachable() {
     let place = Place::new();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -49,7 +49,11 @@ fn without_a_command_help_is_wrong_usage() {
 fn the_version_needs_neither_server_nor_profile() {
     let place = Place::new();
     std::fs::create_dir(place.at(".knitprofile")).unwrap();
-    insta::assert_snapshot!(place.knit(&["version"]));
+    let told = place.knit(&["version"]);
+    for option in ["--version", "-V"] {
+        assert_eq!(place.knit(&[option]).succeeded().stdout, format!("knit {}", told.stdout));
+    }
+    insta::assert_snapshot!(told);
 }
 
 #[test]
@@ -74,6 +78,12 @@ fn wrong_words_are_told_apart_by_their_exit_status() {
         &["data", "push", "-t", "knit#timestamp:x", "."],
         &["data", "pull", "-x", "id", "-"],
         &["run", "show", "--attempt", "0", "id"],
+        &["run", "find", "-s", "don"],
+        &["run", "find", "-s", "done,invalidated"],
+        &["data", "tag", "--remove-key", "knit#timestamp", "id"],
+        &["plan", "find", "--image", ""],
+        &["plan", "resource", "--set", "memory=-1", "id"],
+        &["data", "find", "--server", "127.0.0.1:30803"],
         &["run", "rm", ""],
         &["run", "show", ".."],
     ] {

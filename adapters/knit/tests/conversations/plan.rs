@@ -26,7 +26,7 @@ outputs:
   - {path: /out/model, tags: [\"type:model\"]}
 log: {tags: []}
 resources: {memory: 4096Mi}
-annotation: [a=b]
+version: 3
 ";
 
 fn matches(inputs: &Value, held: &Value) -> impl Fn(&Request) -> Reply + Send + Sync + 'static {
@@ -47,6 +47,30 @@ fn a_plan_file_becomes_a_plan_and_keys_without_effect_are_warned_about() {
     assert_eq!(request.line(), "POST /api/plans");
     assert_eq!(request.header("content-type"), "application/json");
     insta::assert_snapshot!("the_request_of_plan_apply", String::from_utf8_lossy(&request.body));
+}
+
+#[test]
+fn a_plan_file_with_a_misspelt_key_is_not_registered() {
+    let server = Server::start(|_| Reply::json(&detail(true)));
+    let place = Place::with(&server);
+    place
+        .write("plan.yaml", PLAN_FILE.replace("log:", "logs:").replace("outputs:", "ouputs:").replace("tags:", "tag:"));
+    insta::assert_snapshot!(place.knit(&["plan", "apply", "plan.yaml"]));
+    assert_eq!(server.lines(), [""; 0]);
+}
+
+#[test]
+fn limits_with_which_nothing_can_run_are_warned_about() {
+    let server = Server::start(|_| Reply::json(&detail(true)));
+    let place = Place::with(&server);
+    place.write("plan.yaml", "image: ab\nresources: {memory: 200m}\n");
+    let told = place.knit(&["plan", "apply", "plan.yaml"]).succeeded().stderr;
+    assert_eq!(
+        told,
+        "warning: plan.yaml: `memory: 200m` is 1 bytes, too little for any Run; a mebibyte is written `1Mi`\n"
+    );
+    let told = place.knit(&["plan", "resource", "--set", "memory=200m", "p1"]).succeeded().stderr;
+    assert!(told.starts_with("warning: `memory: 200m` is 1 bytes"), "{told}");
 }
 
 #[test]
@@ -85,8 +109,9 @@ fn a_file_that_is_no_plan_is_refused_here() {
     place.write("map.yaml", "image: ab\ninputs:\n  path: /in\n");
     place.write("list.yaml", "- image: ab\n");
     place.write("text.yaml", "image: ab\ninputs: [/in]\n");
+    place.write("nodes.yaml", "image: ab\non_node: [a=b]\n");
     place.write("empty.yaml", "# to be written\n");
-    let files = ["unquoted", "twice", "quantity", "tabs", "map", "list", "text", "empty", "missing"];
+    let files = ["unquoted", "twice", "quantity", "tabs", "map", "list", "text", "nodes", "empty", "missing"];
     let mut text = String::new();
     for file in files.map(|name| format!("{name}.yaml")) {
         text += &format!("{}\n", place.knit(&["plan", "apply", &file]));
@@ -138,10 +163,39 @@ fn a_plan_that_cannot_match_says_so() {
         {"path": "/in/b", "tags": [], "candidates": 0, "nearest": "d7", "missing": ["lang:en"]},
         {"path": "/in/c", "tags": [], "candidates": 0, "missing": ["type:model"], "producible": true},
         {"path": "/in/d", "tags": [], "candidates": 0, "nearest": "d8", "missing": ["knit#id:x"]},
-        {"path": "/in/e", "tags": [], "candidates": 1}
+        {"path": "/in/e", "tags": [], "candidates": 1},
+        {"path": "/in/f", "tags": [], "candidates": 0, "missing": ["knit#id:x", "lang:en"]},
+        {"path": "/in/g", "tags": [], "candidates": 0, "missing": ["type:model"], "producible": true, "producers": [
+            {"planId": "p2", "pending": 3, "failed": 0},
+            {"planId": "p3", "pending": 0, "failed": 2},
+            {"planId": "p4", "pending": 0, "failed": 0}
+        ]}
     ]);
     let server = Server::start(matches(&inputs, &json!("10000 Runs of it have not ended yet")));
     insta::assert_snapshot!(Place::with(&server).knit(&["plan", "show", "p1"]).stderr);
+}
+
+#[test]
+fn a_tag_that_the_nearest_data_nearly_has_is_told() {
+    let inputs = json!([
+        {"path": "/in", "tags": [], "candidates": 0, "nearest": "d7", "missing": ["project:helo", "lang:en"]}
+    ]);
+    let matches = json!({"planId": "p1", "inputs": inputs, "pending": 0});
+    let server = Server::start(move |request| match request.target.as_str() {
+        "/api/plans/p1" => Reply::json(&detail(true)),
+        "/api/plans/p1/matches" => Reply::json(&matches),
+        _ => Reply::json(&json!([{
+            "knitId": "d7", "tags": ["knit#id:d7", "project:hello"], "downstreams": [], "nomination": [],
+            "upstream": {"mountpoint": {"path": "/upload", "tags": []}, "run": {
+                "runId": "r1", "status": "done", "updatedAt": "2025-03-03T10:02:47.05+00:00",
+                "plan": {"planId": "p0", "name": "knit#uploaded"}
+            }}
+        }])),
+    });
+    let told = Place::with(&server).knit(&["plan", "show", "p1"]).succeeded().stderr;
+    assert!(told.contains("note: d7 has `project:hello`: is `project:helo` misspelt?\n"), "{told}");
+    assert!(told.contains("register a corrected one, and `knit plan active no p1`"), "{told}");
+    assert_eq!(server.lines()[2..], ["GET /api/data?tag=knit%23id%3Ad7"]);
 }
 
 #[test]

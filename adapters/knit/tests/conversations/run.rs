@@ -65,7 +65,55 @@ fn a_failed_upload_says_what_to_do() {
 fn a_removed_run_says_that_it_is_removed() {
     let server = Server::start(|_| Reply::json(&detail("invalidated", None)));
     let told = Place::with(&server).knit(&["run", "show", "r1"]).stderr;
-    assert_eq!(told, "note: the Run is removed, and so are the Data that it made\n");
+    assert!(
+        told.starts_with("note: the Run is removed, and so are the Data that it made; its Plan is not run"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_run_that_does_not_start_says_what_it_waits_for() {
+    let told = |status: &'static str| {
+        let server = Server::start(move |_| Reply::json(&detail(status, None)));
+        Place::with(&server).knit(&["run", "show", "r1"]).succeeded().stderr
+    };
+    assert_eq!(
+        told("deactivated"),
+        "note: the Run does not start, because its Plan is switched off\n\
+         hint: `knit plan active yes p1` lets it start; `knit run stop --fail r1` ends it\n"
+    );
+    assert!(told("starting").contains("it may wait until there is room for it"));
+    assert_eq!(told("waiting"), "");
+}
+
+#[test]
+fn a_run_that_used_too_much_memory_says_how_to_give_it_more() {
+    let exit = json!({"code": 137, "message": "(container main) OOMKilled"});
+    let server = Server::start(move |request| match request.target.as_str() {
+        "/api/runs/r1" => Reply::json(&detail("failed", Some(exit.clone()))),
+        "/api/plans/p1" => Reply::json(&json!({
+            "planId": "p1", "image": "train:v3", "inputs": [], "outputs": [], "active": true,
+            "resources": {"cpu": "1", "memory": "1536Mi"}
+        })),
+        _ => Reply::error(404, "not found"),
+    });
+    let told = Place::with(&server).knit(&["run", "show", "r1"]).succeeded().stderr;
+    assert_eq!(
+        told,
+        "note: the Run failed: it used more memory than its Plan allows (OOMKilled, exit code 137)\n\
+         hint: the Plan allows 1536Mi at present; for twice that: `knit plan resource --set memory=3072Mi p1`, \
+         then `knit run retry r1`\n\
+         hint: `knit run show --log r1` prints its log\n"
+    );
+}
+
+#[test]
+fn a_run_whose_worker_never_ran_has_no_log_to_look_into() {
+    let exit = json!({"code": 255, "message": "the resource `gpu` is asked for"});
+    let server = Server::start(move |_| Reply::json(&detail("failed", Some(exit.clone()))));
+    let told = Place::with(&server).knit(&["run", "show", "r1"]).succeeded().stderr;
+    assert!(told.contains("hint: when that is mended, `knit run retry r1` runs it again\n"), "{told}");
+    assert!(!told.contains("--log"), "{told}");
 }
 
 #[test]
@@ -106,6 +154,54 @@ fn a_log_that_breaks_off_is_a_failure() {
 fn a_log_that_is_not_there_yet_tells_where_to_look() {
     let server = Server::start(|_| Reply::error(503, "service unavailable temporaly\nplease retry later."));
     insta::assert_snapshot!(Place::with(&server).knit(&["run", "show", "--log", "r1"]));
+}
+
+#[test]
+fn a_followed_log_is_waited_for_until_the_run_starts() {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let statuses = ["deactivated", "waiting", "ready", "starting", "running"];
+    let server = Server::start(move |request| {
+        // The Run goes on with each look at it; its log is there when it runs.
+        let at = asked.load(std::sync::atomic::Ordering::SeqCst);
+        if request.target == "/api/runs/r1" {
+            asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Reply::json(&detail(statuses[at], None))
+        } else if at < 4 {
+            Reply::error(503, "service unavailable temporaly\nplease retry later.")
+        } else {
+            Reply::bytes("epoch 1\n")
+        }
+    });
+    let answer = Place::with(&server).knit(&["run", "show", "--log", "--follow", "r1"]).succeeded();
+    assert_eq!(answer.stdout, "epoch 1\n");
+    assert_eq!(
+        answer.stderr,
+        "note: waiting for the Run to start; its Plan is switched off: `knit plan active yes p1` lets it\n\
+         note: waiting for the Run to start\n"
+    );
+    assert_eq!(server.lines()[..2], ["GET /api/runs/r1/log?follow", "GET /api/runs/r1"]);
+}
+
+#[test]
+fn a_log_that_never_comes_is_not_waited_for_without_end() {
+    let server = Server::start(|request| match request.target.as_str() {
+        "/api/runs/r1" => Reply::json(&detail("done", None)),
+        _ => Reply::error(503, "service unavailable temporaly\nthe log is with another server"),
+    });
+    let answer = Place::with(&server).knit(&["run", "show", "--log", "-f", "r1"]);
+    assert_eq!(answer.code, 1);
+    assert!(answer.stderr.contains("the log is with another server"), "{answer}");
+}
+
+#[test]
+fn the_log_of_no_run_is_told_from_one_that_is_not_kept() {
+    let told = |advice: &'static str| {
+        let server = Server::start(move |_| Reply::error(404, &format!("not found\n{advice}")));
+        Place::with(&server).knit(&["run", "show", "--log", "r1"]).stderr
+    };
+    assert!(told("there is no Run `r1`").contains("hint: `knit run find` lists all Runs"));
+    assert!(!told("the Run `r1` was removed, and its log with it").contains("hint"));
+    assert!(told("the Plan of this Run keeps no log").contains("with `log:` in its file, a Plan keeps logs"));
 }
 
 #[test]

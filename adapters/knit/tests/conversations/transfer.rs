@@ -253,7 +253,19 @@ fn an_archive_that_leads_outside_is_refused() {
     });
     let place = Place::with(&server);
     insta::assert_snapshot!(place.knit(&["data", "pull", "-x", "d1", "down"]));
-    assert_eq!(place.list("down"), [""; 0]);
+    assert!(!place.at("down").exists(), "a directory that was made for nothing is left");
+}
+
+#[test]
+fn a_download_that_fails_leaves_what_was_there_before() {
+    let server = Server::start(|_| Reply::bytes("no archive").md5(&md5(b"no archive")));
+    let place = Place::with(&server);
+    place.write("there/kept", "");
+    assert_eq!(place.knit(&["data", "pull", "-x", "d1", "there/a/b"]).code, 1);
+    assert_eq!(place.list("there"), ["kept"]);
+    std::fs::create_dir(place.at("empty")).unwrap();
+    assert_eq!(place.knit(&["data", "pull", "-x", "d1", "empty"]).code, 1);
+    assert!(place.at("empty").exists(), "a directory of the user was removed");
 }
 
 #[test]
@@ -310,5 +322,5 @@ fn ctrl_c_leaves_no_half_written_files() {
     }
     interrupt(child.id());
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert_eq!(place.list("down"), [""; 0]);
+    assert!(!place.at("down").exists(), "a directory that was made for nothing is left");
 }

@@ -1,0 +1,91 @@
+//! What is said beside the record of a Run: why it ended as it did, or what it waits for, and what to do next.
+
+use knit_schemas::api::{Exit, PlanDetail, RunDetail};
+
+use crate::client::{Client, Query};
+use crate::error::{Ask, Subject};
+
+/// What servers say of a command that ended with a code other than 0.
+const COMMAND_FAILED: &str = "(container main) Error";
+/// What they say of one that used more memory than it may.
+const OUT_OF_MEMORY: &str = "(container main) OOMKilled";
+/// The code of a Run whose Worker never ran.
+const NEVER_RAN: u8 = 255;
+
+/// Notes and hints about `run`, line by line.
+pub(super) async fn about(client: &Client, run: &RunDetail) -> Vec<String> {
+    let (id, plan) = (&run.run_id, &run.plan.plan_id);
+    match (run.status.as_str(), &run.exit, run.plan.name.as_deref()) {
+        ("failed" | "aborting", Some(exit), _) => failure(client, run, exit).await,
+        // The record does not keep why; whoever uploaded was told.
+        ("failed", None, Some("knit#uploaded")) => vec![
+            "note: the upload was refused or broke off, and nothing of it is kept".to_owned(),
+            "hint: push it again".to_owned(),
+        ],
+        ("invalidated", ..) => vec![
+            "note: the Run is removed, and so are the Data that it made; its Plan is not run on the same Data again"
+                .to_owned(),
+        ],
+        ("deactivated", ..) => vec![
+            "note: the Run does not start, because its Plan is switched off".to_owned(),
+            format!("hint: `knit plan active yes {plan}` lets it start; `knit run stop --fail {id}` ends it"),
+        ],
+        ("starting", ..) => {
+            vec!["note: its Worker is asked for; it may wait until there is room for it".to_owned()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+async fn failure(client: &Client, run: &RunDetail, exit: &Exit) -> Vec<String> {
+    let id = &run.run_id;
+    let mut notes = vec![format!("note: the Run {}: {}", verb(&run.status), reason(exit))];
+    if exit.message == OUT_OF_MEMORY {
+        notes.push(more_memory(client, run).await);
+    }
+    if exit.code == NEVER_RAN {
+        notes.push(format!("hint: when that is mended, `knit run retry {id}` runs it again"));
+    } else if run.log.is_some() {
+        notes.push(format!("hint: `knit run show --log {id}` prints its log"));
+    }
+    notes
+}
+
+/// The words for a `status` that is or becomes a failure.
+pub(super) fn verb(status: &str) -> &'static str {
+    if status == "failed" { "failed" } else { "is failing" }
+}
+
+/// Why it failed.
+pub(super) fn reason(exit: &Exit) -> String {
+    match exit.message.as_str() {
+        "" => format!("exit code {}", exit.code),
+        COMMAND_FAILED => format!("its command ended with exit code {}", exit.code),
+        OUT_OF_MEMORY => format!("it used more memory than its Plan allows (OOMKilled, exit code {})", exit.code),
+        message => format!("{message} (exit code {})", exit.code),
+    }
+}
+
+/// How to give it more memory. What the Plan allows is asked for; without an answer it is left out.
+async fn more_memory(client: &Client, run: &RunDetail) -> String {
+    let (id, plan) = (&run.run_id, &run.plan.plan_id);
+    let ask = Ask::question("show", Subject::Plan(plan.clone()));
+    let asked = client.get::<PlanDetail>(&ask, &["plans", plan], Query::new()).await;
+    let limit = asked.ok().and_then(|plan| plan.resources.get("memory").map(ToString::to_string));
+    let change =
+        |memory: &str| format!("`knit plan resource --set memory={memory} {plan}`, then `knit run retry {id}`");
+    match limit {
+        Some(limit) => {
+            format!("hint: the Plan allows {limit} at present; for twice that: {}", change(&doubled(&limit)))
+        }
+        None => format!("hint: to allow more: {}", change("QUANTITY")),
+    }
+}
+
+fn doubled(quantity: &str) -> String {
+    let (number, suffix) = quantity.split_at(quantity.find(|c: char| !c.is_ascii_digit()).unwrap_or(quantity.len()));
+    match number.parse::<u64>().ok().and_then(|number| number.checked_mul(2)) {
+        Some(twice) => format!("{twice}{suffix}"),
+        None => "QUANTITY".to_owned(),
+    }
+}
