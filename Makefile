@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test test-long lint build prerequisites bench soak fuzz
+.PHONY: demo test test-long lint build prerequisites bench soak fuzz fuzz-api
 
 # Builds both programs and does the main job with real files on the embedded default.
 demo: build
@@ -11,18 +11,21 @@ demo: build
 build:
 	$(CARGO) build --locked -p knitd -p knit
 
-# Everything: the checks of the house, then every test, PostgreSQL included.
+# Everything: the checks of the house, then every test, PostgreSQL and the crash matrix on SQLite included.
 test: prerequisites build lint
 	$(CARGO) test --locked --workspace
 
-# What takes many minutes more: faults at length, the crash matrix on both databases, random requests for ten minutes.
+# What takes many minutes more: faults at length, the crash matrix on PostgreSQL, random requests for ten minutes,
+# many random histories on both logs.
 test-long: prerequisites build
 	$(CARGO) test --locked -p knit-tests --test long
+	$(CARGO) test --locked -p knit-histories --test at_length
 
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked -p knit-tests --test long -- -D warnings
+	$(CARGO) clippy --locked -p knit-histories --test at_length -- -D warnings
 
 # Installs what the tests need when it may, else names it.
 prerequisites:
@@ -40,7 +43,12 @@ soak:
 	$(CARGO) build --locked --release -p knitd -p knit -p knit-bench
 	target/release/knit-bench soak $(SOAK_ARGS)
 
-# Tries everything that reads from outside with anything, FUZZ_SECONDS for each target; needs a C++ compiler.
-# The corpus is read by `make test` too. `make fuzz FUZZ_TARGETS="tags events"` tries only these.
+# Tries everything that reads from outside with anything, FUZZ_SECONDS for each target (ten minutes unless given);
+# needs a C++ compiler. `make test` reads the corpus too. `make fuzz FUZZ_TARGETS="tags events"` tries only these.
 fuzz:
 	sh tests/fuzz/run.sh $(FUZZ_TARGETS)
+
+# Tries the API of a server of its own with requests made from its description; needs Schemathesis, and says how
+# to get it.
+fuzz-api: build
+	sh tests/fuzz/api/run.sh "$${CARGO_TARGET_DIR:-target}/debug"

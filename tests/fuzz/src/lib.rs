@@ -4,7 +4,8 @@
 //! what it asserts must hold: refused or understood, and if understood, then the same whichever way round.
 //! `make fuzz` lets libFuzzer look for bytes that break one (`tests/fuzz/driver`); what it found once, and what
 //! leads it to every corner, is kept in `tests/fuzz/corpus`, and the ordinary tests of this crate feed all of it
-//! to the same functions.
+//! to the same functions. There, `s…` was written by hand, `h…` comes from a random history of commands, and what
+//! was found is named for what was wrong.
 
 #![expect(clippy::unwrap_used, reason = "a target that cannot go on has found something")]
 

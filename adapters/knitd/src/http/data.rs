@@ -22,7 +22,7 @@ use super::{reply, request};
 /// `GET /api/data`: every Data that meets the query, by timestamp, those without one last.
 #[utoipa::path(get, path = "/api/data", operation_id = "findData",
     params(
-        ("tag" = Option<Vec<String>>, Query, description = "KEY:VALUE; the Data must have all of them"),
+        ("tag" = Option<Vec<api::Tag>>, Query, description = "KEY:VALUE; the Data must have all of them"),
         ("since" = Option<String>, Query, description = "RFC 3339: made then or later"),
         ("duration" = Option<String>, Query, description = "Like 1h30m: and earlier than so long after `since`"),
     ),
