@@ -248,7 +248,7 @@ impl Worklists {
 
 impl Projection for Worklists {
     const NAME: &'static str = "worklists";
-    const REVISION: u32 = 1;
+    const REVISION: u32 = 2;
     type Record = Record;
 
     fn apply(&mut self, event: &Recorded) -> Result<(), Unapplicable> {

@@ -77,7 +77,7 @@ pub(super) struct Runs {
     by_stage: [List<RunId>; Stage::ALL.len()],
     /// Runs that wait or are held, by Plan: these move when the Plan is activated or deactivated.
     pub(super) waiting: BTreeSet<(PlanNo, RunId)>,
-    /// Uploads that run, by the Data they make: these are touched when their Data Agent is.
+    /// Uploads that have not ended, by the Data they make: these are touched when their Data Agent is.
     pub(super) uploading: BTreeMap<KnitId, RunId>,
 }
 
@@ -189,7 +189,7 @@ impl Runs {
         if progress.stage.waits() {
             self.waiting.insert((plan, id));
         }
-        if progress.stage == Stage::Uploading {
+        if progress.kind == Kind::Upload {
             self.uploading.extend(progress.outputs.iter().map(|output| (output.knit_id, id)));
         }
     }
@@ -199,7 +199,7 @@ impl Runs {
         if progress.stage.waits() {
             self.waiting.remove(&(plan, id));
         }
-        if progress.stage == Stage::Uploading {
+        if progress.kind == Kind::Upload {
             progress.outputs.iter().for_each(|output| {
                 self.uploading.remove(&output.knit_id);
             });

@@ -153,6 +153,20 @@ fn an_upload_whose_agent_is_closed_is_looked_at_again() {
 }
 
 #[test]
+fn an_upload_that_ends_is_looked_at_again_as_well_when_its_agent_is_closed() {
+    let mut world = World::new();
+    let (run, _) = world.start_upload();
+    world.abort(run);
+    let mut worklists: Worklists = world.fold();
+    let seen = worklists.position();
+    let name = world.agents.keys().next().unwrap().clone();
+    world.close_agent(&name);
+    world.catch_up(&mut worklists);
+    let [work] = &worklists.runs(Stage::Aborting, seen).collect::<Vec<_>>()[..] else { panic!("one upload") };
+    assert_eq!((work.run_id, work.kind), (run, Kind::Upload { writer_open: false }));
+}
+
+#[test]
 fn an_import_is_listed_with_its_deadline() {
     let mut world = World::new();
     let run = world.start_import();
