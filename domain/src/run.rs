@@ -118,7 +118,7 @@ pub enum RunRefused {
     #[error("there is no such Run: it never was, or it has been deleted")]
     Missing,
     /// The table of status changes forbids it.
-    #[error("the Run is {from} and cannot become {to}: look at it again before the next try")]
+    #[error("the Run is {from}, and from there it cannot become {to}")]
     InvalidStateChange {
         /// The present status.
         from: Status,

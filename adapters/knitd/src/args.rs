@@ -22,7 +22,8 @@ pub struct Args {
     pub database: Option<String>,
 
     /// Listen on this address; anything but loopback opens the API to the network, which has no login
-    #[arg(long, env = "KNITD_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:30803")]
+    #[arg(long, env = "KNITD_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:30803",
+        value_parser = address)]
     pub listen: SocketAddr,
 
     /// Accept requests for this host name too, beside loopback and the address listened on (repeatable)
@@ -88,6 +89,10 @@ pub enum Role {
     Housekeeping,
 }
 
+/// The roles that need the volumes of Data within reach.
+const AT_THE_VOLUMES: [Role; 5] =
+    [Role::Backend, Role::Initialize, Role::RunManagement, Role::Finishing, Role::GarbageCollection];
+
 /// Which runtime holds Data and Workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RuntimeKind {
@@ -102,6 +107,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = |text: &str| text.parse::<u16>().is_ok();
+    text.parse().map_err(|_| match text.rsplit_once(':') {
+        None if numeric(text) => format!("the address is missing: write 127.0.0.1:{text}"),
+        Some(("localhost", port)) if numeric(port) => format!("names are not looked up: write 127.0.0.1:{port}"),
+        _ => "write an IP address and a port, such as 127.0.0.1:30803, 0.0.0.0:30803 or [::1]:30803".to_owned(),
+    })
 }
 
 impl Args {
@@ -120,6 +134,12 @@ impl Args {
             .context("there is no home directory to keep Data in: name a directory with --state-dir")
     }
 
+    /// Whether this process takes on a role that needs the volumes of Data within reach.
+    #[must_use]
+    pub fn is_at_the_volumes(&self) -> bool {
+        AT_THE_VOLUMES.iter().any(|role| self.has(*role))
+    }
+
     /// Whether this process takes on `role`.
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
@@ -135,6 +155,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn an_address_that_is_none_says_how_to_write_it() {
+        let told = |text: &str| Args::try_parse_from(["knitd", "--listen", text]).unwrap_err().to_string();
+        assert!(told("30899").contains("write 127.0.0.1:30899"));
+        assert!(told("localhost:30899").contains("write 127.0.0.1:30899"));
+        assert!(told("example.org:1").contains("write an IP address and a port"));
+        assert_eq!(Args::parse_from(["knitd", "--listen", "[::1]:1"]).listen.port(), 1);
     }
 
     #[test]

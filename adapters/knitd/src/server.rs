@@ -31,9 +31,8 @@ use crate::reactors::{self, Reactor};
 use crate::servers::{self, Duties};
 use crate::views::Views;
 
-/// The roles that need the volumes of Data within reach.
-const AT_THE_VOLUMES: [Role; 5] =
-    [Role::Backend, Role::Initialize, Role::RunManagement, Role::Finishing, Role::GarbageCollection];
+/// The default database in the state directory.
+const SQLITE_FILE: &str = "knitfab.db";
 
 /// The program: a stage of a Worker when it is started as one, else the server.
 #[must_use]
@@ -73,6 +72,7 @@ fn write_log_lines(args: &Args) {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let state_dir = make_state_dir(args.state_dir()?)?;
     let database = database(&args, &state_dir)?;
+    doubts(&args, &state_dir, &database).iter().for_each(|doubt| tracing::warn!("{doubt}"));
     // The log comes first: its lock keeps a second server from touching the volumes of the first.
     let log = Log::open(&database, Options::default()).await?;
     failpoint("start.log-opened");
@@ -110,6 +110,24 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
+/// What is allowed, and hardly meant by whoever started it so.
+fn doubts(args: &Args, state_dir: &Path, database: &Database) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let beside = state_dir.join(SQLITE_FILE);
+    if !matches!(database, Database::Sqlite(path) if *path == beside) && beside.exists() {
+        doubts.push(format!(
+            "{} is not used, because --database names another one: what is in it is not shown",
+            beside.display()
+        ));
+    }
+    if args.is_at_the_volumes() && rustix::process::geteuid().is_root() {
+        doubts.push(
+            "this server runs as root, so Workers may read what only root may: prefer an ordinary user".to_owned(),
+        );
+    }
+    doubts
+}
+
 /// Only its owner may look into it: it holds everybody's Data.
 fn make_state_dir(dir: PathBuf) -> anyhow::Result<PathBuf> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir);
@@ -122,7 +140,7 @@ fn make_state_dir(dir: PathBuf) -> anyhow::Result<PathBuf> {
 fn database(args: &Args, state_dir: &Path) -> anyhow::Result<Database> {
     Ok(match &args.database {
         Some(text) => Database::parse(text)?,
-        None => Database::Sqlite(state_dir.join("knitfab.db")),
+        None => Database::Sqlite(state_dir.join(SQLITE_FILE)),
     })
 }
 
@@ -136,7 +154,9 @@ async fn open_runtime(args: &Args, state_dir: &Path) -> anyhow::Result<Arc<dyn R
             };
             let options = local::Options { archive_limits, ..local::Options::new(state_dir) };
             let runtime = LocalRuntime::open(options).await?;
-            runtime.describe().iter().for_each(|line| tracing::info!("local runtime: {line}"));
+            if args.is_at_the_volumes() {
+                runtime.describe().iter().for_each(|line| tracing::info!("local runtime: {line}"));
+            }
             Ok(Arc::new(runtime))
         }
     }
@@ -144,7 +164,7 @@ async fn open_runtime(args: &Args, state_dir: &Path) -> anyhow::Result<Arc<dyn R
 
 /// Takes on the roles of this process, after having told the others that it lives.
 async fn take_on_roles(duties: &Duties, app: &App, args: &Args) -> anyhow::Result<()> {
-    if AT_THE_VOLUMES.iter().any(|role| args.has(*role)) {
+    if args.is_at_the_volumes() {
         servers::claim_place(duties).await?;
     }
     duties.say_that_it_lives().await;
@@ -192,4 +212,23 @@ fn told_to_stop() -> anyhow::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_left_aside_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let beside = dir.path().join(SQLITE_FILE);
+        // Whether root runs the test is not its concern.
+        let args = Args::parse_from(["knitd", "--role", "api"]);
+        let postgres = Database::parse("postgres://knitfab@localhost/knitfab").unwrap();
+        let told = |database: &Database| doubts(&args, dir.path(), database);
+        assert_eq!(told(&postgres), [""; 0]);
+        std::fs::write(&beside, "").unwrap();
+        assert!(told(&postgres)[0].contains("knitfab.db is not used"));
+        assert_eq!(told(&Database::Sqlite(beside)), [""; 0]);
+    }
 }

@@ -72,8 +72,11 @@ pub(super) async fn of_attempt(State(api): State<Api>, named: NamedAttempt) -> R
 /// The Run, unless it was deleted.
 async fn existing(api: &Api, id: RunId) -> Result<RunRecord, Problem> {
     let run = streams::run(api.app.log(), id).await.map_err(|error| Problem::unexpected(error.to_string()))?;
-    let living = run.state.record.filter(|run| run.status != Status::Invalidated);
-    living.ok_or_else(|| Problem::not_found("Run", &id.to_string()))
+    let run = run.state.record.ok_or_else(|| Problem::not_found("Run", &id.to_string()))?;
+    if run.status == Status::Invalidated {
+        return Err(Problem::absent(format!("the Run `{id}` was removed, and its log with it")));
+    }
+    Ok(run)
 }
 
 /// What the Worker writes, from the beginning until it ends.

@@ -10,10 +10,11 @@ use knit_domain::event::plan as stored;
 use knit_domain::event::plan::NodeMode;
 use knit_domain::id::PlanId;
 use knit_domain::plan::{AnnotationChange, PlanChange, PlanDraft, ResourceChange};
+use knit_domain::run::Status;
 use knit_domain::tag::{Tag, TagSet};
 use knit_projections::matcher;
 use knit_projections::projection::Projection as _;
-use knit_projections::store::{At, PlanFilter};
+use knit_projections::store::{At, PlanFilter, RunFilter, Store};
 use knit_schemas::api;
 use knit_schemas::image::ImageReference;
 
@@ -26,14 +27,17 @@ use super::{reply, request};
 
 /// Reason of every 400 about a Plan.
 const BAD_REQUEST: &str = "bad request";
+/// Plans named as producers of what an input lacks: a person looks into a few, and counting the Runs of each
+/// reads over all Runs.
+const PRODUCERS_MAX: usize = 5;
 
 /// `GET /api/plans`: every Plan that meets the query, ordered by id.
 #[utoipa::path(get, path = "/api/plans", operation_id = "findPlans",
     params(
         ("active" = Option<bool>, Query, description = "Only Plans that are active, or not"),
         ("image" = Option<String>, Query, description = "NAME or NAME:TAG, exactly as stored"),
-        ("in_tag" = Option<Vec<String>>, Query, description = "KEY:VALUE; one input must ask for all of them"),
-        ("out_tag" = Option<Vec<String>>, Query, description = "KEY:VALUE; one output or the log must give all of them"),
+        ("in_tag" = Option<Vec<api::Tag>>, Query, description = "KEY:VALUE; one input must ask for all of them"),
+        ("out_tag" = Option<Vec<api::Tag>>, Query, description = "KEY:VALUE; one output or the log must give all of them"),
     ),
     responses((status = 200, body = Vec<api::PlanDetail>), Problem))]
 pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
@@ -57,12 +61,15 @@ pub(super) async fn show(State(api): State<Api>, named: Named) -> Result<Respons
 #[utoipa::path(get, path = "/api/plans/{id}/matches", operation_id = "showMatches", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanMatches), Problem))]
 pub(super) async fn matches(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     let id: PlanId = named.id("Plan")?;
-    let plan = api.app.views().store.read().plan(id, At::Now);
-    let plan = plan.ok_or_else(|| Problem::not_found("Plan", &id.to_string()))?;
     let found = api.app.views().matcher.read().explain(id);
     // Built-in Plans have no inputs, and the matcher does not know them.
-    let none = || matcher::PlanMatches { plan_id: id, inputs: Vec::new(), runs: 0, pending: 0, held: None };
-    Ok(reply::json(&told(found.unwrap_or_else(none), &plan)))
+    let none = move || matcher::PlanMatches { plan_id: id, inputs: Vec::new(), runs: 0, pending: 0, held: None };
+    let told = api.ask(move |store| {
+        let plan = store.plan(id, At::Now)?;
+        Some(told(found.unwrap_or_else(none), &plan, store))
+    });
+    let told = told.await?.ok_or_else(|| Problem::not_found("Plan", &id.to_string()))?;
+    Ok(reply::json(&told))
 }
 
 /// `POST /api/plans`.
@@ -180,16 +187,17 @@ fn nameless(image: &str) -> String {
 }
 
 /// What the matcher found, as the wire says it.
-fn told(found: matcher::PlanMatches, plan: &api::PlanDetail) -> api::PlanMatches {
-    let producible = |path: &str| plan.inputs.iter().any(|input| input.path == path && !input.upstreams.is_empty());
+fn told(found: matcher::PlanMatches, plan: &api::PlanDetail, store: &Store) -> api::PlanMatches {
     let inputs = found.inputs.into_iter().map(|input| {
+        let producers = if input.candidates == 0 { producers(plan, &input.path, store) } else { Vec::new() };
         let (nearest, missing) = input.nearest.map(|near| (near.knit_id, near.missing)).unwrap_or_default();
         api::InputMatches {
             tags: wire_tags(input.tags),
             candidates: input.candidates as u64,
             nearest: nearest.map(|id| id.to_string()),
             missing: wire_tags(missing),
-            producible: input.candidates == 0 && producible(&input.path),
+            producible: !producers.is_empty(),
+            producers,
             path: input.path,
         }
     });
@@ -199,6 +207,26 @@ fn told(found: matcher::PlanMatches, plan: &api::PlanDetail) -> api::PlanMatches
         pending: found.pending.into(),
         held: found.held.map(|held| held.to_string()),
     }
+}
+
+/// The Plans of which an output or log would fit the input of `plan` at `path`.
+fn producers(plan: &api::PlanDetail, path: &str, store: &Store) -> Vec<api::Producer> {
+    let upstreams = plan.inputs.iter().filter(|input| input.path == path).flat_map(|input| &input.upstreams);
+    let plans: BTreeSet<&str> = upstreams.map(|upstream| upstream.plan.plan_id.as_str()).collect();
+    let producer = |plan_id: &str| {
+        let plans = Some(plan_id.parse().into_iter().collect());
+        let runs = |statuses| {
+            let filter = RunFilter { plans: plans.clone(), statuses: Some(statuses), ..RunFilter::default() };
+            store.find_runs(&filter, At::Now).len() as u64
+        };
+        let pending = Status::ALL.into_iter().filter(|status| !status.is_finished() && *status != Status::Invalidated);
+        api::Producer {
+            plan_id: plan_id.to_owned(),
+            pending: runs(pending.collect()),
+            failed: runs(vec![Status::Failed]),
+        }
+    };
+    plans.into_iter().take(PRODUCERS_MAX).map(producer).collect()
 }
 
 fn wire_tags(tags: Vec<Tag>) -> Vec<api::Tag> {

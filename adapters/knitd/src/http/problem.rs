@@ -11,7 +11,7 @@ use knit_domain::agent::AgentRefused;
 use knit_domain::catalog::RegistrationRefused;
 use knit_domain::data::DataRefused;
 use knit_domain::plan::PlanRefused;
-use knit_domain::run::RunRefused;
+use knit_domain::run::{RunRefused, Status};
 use knit_runtime::port::{Fault, ReadError, ReceiveError};
 use knit_schemas::api::{self, ErrorMessage};
 
@@ -43,6 +43,8 @@ pub(super) enum RunOperation {
     Delete,
 }
 
+/// Advice about a retry of an upload or import; the original's.
+const ROOT_CANNOT_BE_RETRIED: &str = "root Run cannot be retried";
 /// Advice of every answer that only time can mend.
 const RETRY_LATER: &str = "please retry later.";
 
@@ -148,6 +150,15 @@ impl Problem {
         error.into()
     }
 
+    /// The same of a Run that nothing can make ready for a retry, an upload or import: what stands in the way
+    /// at present is not worth clearing away.
+    pub(super) fn of_a_root(self) -> Self {
+        if self.status != StatusCode::CONFLICT {
+            return self;
+        }
+        self.advising(ROOT_CANNOT_BE_RETRIED).because(RunRefused::Protected.to_string())
+    }
+
     /// What became of a change of tags.
     pub(super) fn of_tagging(error: CommandError) -> Self {
         if let CommandError::Refused(Refusal::Data(DataRefused::Missing)) = &error {
@@ -178,11 +189,14 @@ fn run_refused(operation: RunOperation, refused: &RunRefused) -> Problem {
         (RunRefused::WorkerActive, RunOperation::Retry) => {
             conflict("the run may not be finished").advising("wait until it has ended and nobody reads its outputs")
         }
-        (RunRefused::InvalidStateChange { .. }, RunOperation::Retry) => {
-            conflict("the run have not finished yet").advising("wait for its end, or stop it first")
+        (RunRefused::InvalidStateChange { from, .. }, RunOperation::Retry) => {
+            conflict("the run have not finished yet").advising(before_a_retry(*from))
+        }
+        (RunRefused::InvalidStateChange { from, .. }, RunOperation::Abort | RunOperation::TearOff) => {
+            conflict("prohibited operation").advising(instead_of_stopping(*from))
         }
         (RunRefused::Protected, RunOperation::Retry) => {
-            conflict("prohibited operation").advising("root Run cannot be retried")
+            conflict("prohibited operation").advising(ROOT_CANNOT_BE_RETRIED)
         }
         // The original gives this one reason to every Run that may not be deleted.
         (
@@ -190,7 +204,7 @@ fn run_refused(operation: RunOperation, refused: &RunRefused) -> Problem {
             RunOperation::Delete,
         ) => conflict("output of the run is in use")
             .advising("stop the Run, and wait for its end and for the end of transfers of its outputs"),
-        (RunRefused::WorkerActive | RunRefused::InvalidStateChange { .. } | RunRefused::Protected, _)
+        (RunRefused::WorkerActive | RunRefused::Protected, RunOperation::Abort | RunOperation::TearOff)
         | (RunRefused::Unfinished, _) => conflict("prohibited operation"),
         (
             RunRefused::StaleAttempt { .. }
@@ -201,6 +215,35 @@ fn run_refused(operation: RunOperation, refused: &RunRefused) -> Problem {
             | RunRefused::OutputsOutdated { .. },
             _,
         ) => Problem::unexpected(refused.to_string()),
+    }
+}
+
+/// What to do about a Run that cannot be stopped as it was asked, because it is `from`.
+fn instead_of_stopping(from: Status) -> &'static str {
+    match from {
+        Status::Deactivated | Status::Waiting => {
+            "it has not started, so there is nothing to keep: `knit run stop --fail` ends it as failed"
+        }
+        Status::Completing => "it is ending already, as done: nothing is left to stop",
+        Status::Aborting => "it is ending already, as failed: nothing is left to stop",
+        Status::Done | Status::Failed | Status::Invalidated => "it has ended: nothing is left to stop",
+        Status::Ready | Status::Starting | Status::Running => "it has changed meanwhile: look at it again",
+    }
+}
+
+/// What has to happen to a Run that is `from`, before it can be retried.
+fn before_a_retry(from: Status) -> &'static str {
+    match from {
+        Status::Deactivated => {
+            "it has not started, because its Plan is switched off: `knit plan active yes` lets it start, \
+             `knit run stop --fail` ends it"
+        }
+        Status::Waiting | Status::Ready => {
+            "it has not started yet, and will by itself; `knit run stop --fail` ends it before that"
+        }
+        Status::Starting | Status::Running => "wait for its end, or stop it first",
+        Status::Completing | Status::Aborting => "it is ending: wait for that",
+        Status::Done | Status::Failed | Status::Invalidated => "it has changed meanwhile: look at it again",
     }
 }
 

@@ -16,6 +16,7 @@ use super::problem::{Problem, RunOperation};
 use super::query::Query;
 use super::request::{Asked, Named};
 use super::{reply, request};
+use crate::command::CommandError;
 
 /// `GET /api/runs`: every Run that meets the query, by `updatedAt`, then id.
 #[utoipa::path(get, path = "/api/runs", operation_id = "findRuns",
@@ -77,8 +78,9 @@ pub(super) async fn tear_off(State(api): State<Api>, named: Named) -> Result<Res
 pub(super) async fn retry(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     // The end of the present log is kept with the attempt that ends; it must be in reach.
     api.transfers.offered()?;
-    let retried = api.app.retry(&request::cause(), named.id("Run")?).await;
-    retried.map_err(|error| Problem::of_run(RunOperation::Retry, error))?;
+    let id = named.id("Run")?;
+    let retried = api.app.retry(&request::cause(), id).await;
+    retried.map_err(|error| not_retried(&api, id, error))?;
     Ok(reply::at(api.app.views().position(), StatusCode::OK.into_response()))
 }
 
@@ -88,6 +90,14 @@ pub(super) async fn delete(State(api): State<Api>, named: Named) -> Result<Respo
     let deleted = api.app.delete(&request::cause(), named.id("Run")?).await;
     deleted.map_err(|error| Problem::of_run(RunOperation::Delete, error))?;
     Ok(reply::at(api.app.views().position(), StatusCode::NO_CONTENT.into_response()))
+}
+
+/// The wire says of an upload in use that it is in use, and not first that it cannot be retried at all; the
+/// advice must not send anybody to delete what uses it.
+fn not_retried(api: &Api, id: RunId, error: CommandError) -> Problem {
+    let problem = Problem::of_run(RunOperation::Retry, error);
+    let is_root = api.app.views().store.read().run(id, At::Now).is_some_and(|run| run.plan.name.is_some());
+    if is_root { problem.of_a_root() } else { problem }
 }
 
 fn detail(api: &Api, id: RunId) -> Result<Response, Problem> {

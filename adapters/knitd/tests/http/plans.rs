@@ -1,5 +1,6 @@
 //! Plans through the API (web-api 2.3, 4.4, 4.5).
 
+use knit_domain::run::Status;
 use serde_json::{Value, json};
 
 use crate::client::ask;
@@ -255,4 +256,24 @@ async fn a_plan_tells_why_it_makes_no_runs() {
         "missing": ["lang:sv"], "producible": false});
     assert_eq!(matches, json!({"planId": plan, "inputs": [input], "pending": 0}));
     world.get(&format!("{UNKNOWN}/matches")).await.expect(404);
+}
+
+#[tokio::test]
+async fn an_input_that_another_plan_will_feed_names_it_and_how_its_runs_do() {
+    let world = World::new().await;
+    world.push(&["type:corpus"]).await;
+    let producer = world.plan(&spec("type:corpus")).await;
+    let mut wanted = spec("type:model");
+    wanted["outputs"] = json!([]);
+    let plan = world.plan(&wanted).await;
+    let producers = async || {
+        let matches = world.get(&format!("/api/plans/{plan}/matches")).await.expect(200).json();
+        assert_eq!(matches["inputs"][0]["producible"], true);
+        matches["inputs"][0]["producers"].clone()
+    };
+    assert_eq!(producers().await, json!([{"planId": producer, "pending": 0, "failed": 0}]));
+    let run = world.run_of(&producer).await;
+    assert_eq!(producers().await, json!([{"planId": producer, "pending": 1, "failed": 0}]));
+    world.bring(run, Status::Failed).await;
+    assert_eq!(producers().await, json!([{"planId": producer, "pending": 0, "failed": 1}]));
 }

@@ -58,6 +58,25 @@ async fn a_run_detail_has_the_shape_of_the_wire() {
 }
 
 #[tokio::test]
+async fn a_retry_of_an_upload_in_use_sends_nobody_to_delete_what_uses_it() {
+    let Fixture { world, data, .. } = one_run().await;
+    let uploads = world.get(&format!("/api/runs?knitIdOutput={data}")).await.expect(200).json();
+    let refused = world.call("PUT", &format!("/api/runs/{}/retry", run_ids(&uploads)[0])).await.expect(409).message();
+    assert!(refused.starts_with("output of the run is in use\nroot Run cannot be retried\n"), "{refused}");
+    assert!(!refused.contains("delete"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_run_that_has_not_started_is_not_torn_off_and_its_log_is_gone_when_it_is_removed() {
+    let Fixture { world, target, .. } = one_run().await;
+    let refused = world.call("PUT", &format!("{target}/tearoff")).await.expect(409).message();
+    assert!(refused.contains("`knit run stop --fail` ends it"), "{refused}");
+    world.call("DELETE", &target).await.expect(204);
+    let gone = world.get(&format!("{target}/log")).await.expect(404).message();
+    assert!(gone.contains("was removed, and its log with it"), "{gone}");
+}
+
+#[tokio::test]
 async fn fnd_17_to_19_runs_are_found_by_every_dimension_in_order() {
     let Fixture { world, data, plan, run, .. } = one_run().await;
     world.bring(run, Status::Done).await;
@@ -100,7 +119,8 @@ async fn an_aborted_run_says_by_whom_and_a_second_abort_changes_nothing() {
     }
     world.bring(run, Status::Failed).await;
     let refused = world.call("PUT", &format!("{target}/abort/")).await.expect(409);
-    assert!(refused.message().starts_with("prohibited operation\n caused by:"), "{}", refused.message());
+    let told = "prohibited operation\nit has ended: nothing is left to stop\n caused by:";
+    assert!(refused.message().starts_with(told), "{}", refused.message());
     world.call("PUT", &format!("{UNKNOWN}/abort")).await.expect(404);
 }
 
@@ -133,7 +153,7 @@ async fn rty_13_outcomes_of_retry_through_the_api() {
     let root =
         world.get(&format!("/api/runs?knitIdOutput={data}")).await.json()[0]["runId"].as_str().unwrap().to_owned();
     let used = world.call("PUT", &format!("/api/runs/{root}/retry")).await.expect(409);
-    assert!(used.message().starts_with("output of the run is in use\ndelete all downstreams first\n"));
+    assert!(used.message().starts_with("output of the run is in use\n"), "{}", used.message());
 }
 
 #[tokio::test]

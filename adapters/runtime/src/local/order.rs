@@ -64,8 +64,8 @@ fn check_image(image: &Image) -> Result<(), String> {
 fn check_account(order: &WorkerOrder) -> Result<(), String> {
     order.service_account.as_ref().map_or(Ok(()), |account| {
         Err(format!(
-            "the service account `{account}` is asked for, and the local runtime has none: unset it \
-             in the Plan, or run the server on a cluster"
+            "the service account `{account}` is asked for, and the local runtime has none: take it \
+             from the Plan (`DELETE /api/plans/PLAN_ID/serviceaccount`), or run the server on a cluster"
         ))
     })
 }
@@ -96,8 +96,8 @@ fn limits(order: &WorkerOrder, capacity: Capacity) -> Result<(Option<u64>, Optio
             _ if quantity::millis(quantity) == Some(0) => {}
             _ => {
                 return Err(format!(
-                    "the resource `{resource}` is asked for, and this machine has none: unset it \
-                     in the Plan, or run the server on a cluster that has it"
+                    "the resource `{resource}` is asked for, and this machine has none: \
+                     `knit plan resource --unset {resource} PLAN_ID`, or run the server on a cluster that has it"
                 ));
             }
         }
@@ -111,8 +111,8 @@ fn check_fits(resource: &str, wanted: Option<u64>, there: u64, show: impl Fn(u64
     let Some(wanted) = wanted.filter(|wanted| *wanted > there) else { return Ok(()) };
     let (wanted, there) = (show(wanted), show(there));
     Err(format!(
-        "{wanted} of {resource} are asked for, and Workers of this machine have {there} together: set the \
-         Plan's `{resource}` to that or less"
+        "{wanted} of {resource} are asked for, and Workers of this machine have {there} together: \
+         `knit plan resource --set {resource}={there} PLAN_ID`, or less"
     ))
 }
 
@@ -191,6 +191,10 @@ mod tests {
         assert!(reason(|s| s.order.image.repository = "python".into()).contains("`host:latest`"));
         assert!(reason(|s| s.order.image.tag = "v1".into()).contains("`host:v1`"));
         assert!(reason(|s| s.order.service_account = Some("me".into())).contains("service account `me`"));
+        let gpu = reason(|s| _ = s.order.resources.insert("nvidia.com/gpu".into(), "1".into()));
+        assert!(gpu.contains("`knit plan resource --unset nvidia.com/gpu PLAN_ID`"), "{gpu}");
+        let cpu = reason(|s| _ = s.order.resources.insert("cpu".into(), "3".into()));
+        assert!(cpu.contains("`knit plan resource --set cpu=2000m PLAN_ID`"), "{cpu}");
         assert!(
             reason(|s| _ = s.order.resources.insert("nvidia.com/gpu".into(), "1".into())).contains("nvidia.com/gpu")
         );

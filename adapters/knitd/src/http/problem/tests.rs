@@ -27,7 +27,7 @@ fn each_operation_upon_a_run_has_the_reasons_of_the_wire() {
         check_run(operation, &RunRefused::Missing, 404, "not found\n");
     }
     for operation in [Abort, TearOff] {
-        check_run(operation, &change, 409, "prohibited operation\n caused by:");
+        check_run(operation, &change, 409, "prohibited operation\nit has ended: nothing is left to stop\n caused by:");
         check_run(operation, &RunRefused::Unfinished, 409, "prohibited operation\n caused by:");
     }
     check_run(Retry, &RunRefused::WorkerActive, 409, "the run may not be finished\n");
@@ -36,6 +36,27 @@ fn each_operation_upon_a_run_has_the_reasons_of_the_wire() {
     check_run(Retry, &change, 409, "the run have not finished yet\n");
     for refused in [RunRefused::WorkerActive, downstreams, RunRefused::Protected, change] {
         check_run(Delete, &refused, 409, in_use);
+    }
+}
+
+#[test]
+fn what_cannot_be_stopped_or_retried_yet_says_what_can_be_done() {
+    let from = |from, to| RunRefused::InvalidStateChange { from, to };
+    let stop = from(Status::Waiting, Status::Completing);
+    check_run(
+        RunOperation::TearOff,
+        &stop,
+        409,
+        "prohibited operation\nit has not started, so there is nothing to keep",
+    );
+    for (status, advice) in [
+        (Status::Deactivated, "it has not started, because its Plan is switched off: `knit plan active yes`"),
+        (Status::Waiting, "it has not started yet"),
+        (Status::Running, "wait for its end, or stop it first"),
+        (Status::Aborting, "it is ending"),
+    ] {
+        let begins = format!("the run have not finished yet\n{advice}");
+        check_run(RunOperation::Retry, &from(status, Status::Waiting), 409, &begins);
     }
 }
 
