@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("knitd", &["knit-domain", "knit-projections", "knit-schemas", "knit-log", "knit-runtime", "knit-failpoint"]),
     ("knit", &["knit-schemas"]),
     ("knit-tests", &[]),
+    ("knit-histories", &["knit-domain", "knit-projections", "knit-schemas"]),
     ("knit-bench", &["knit-domain", "knit-projections", "knit-log", "knit-tests"]),
     ("knit-fuzz", &["knit-domain", "knit-projections", "knit-schemas", "knit-log", "knit-runtime", "knitd", "knit"]),
 ];

@@ -9,11 +9,10 @@
 
 mod deletion;
 mod histories;
-mod invariants;
-mod memory_log;
 mod projection;
 mod races;
 mod retry;
 mod statuses;
 mod transfers;
-mod world;
+
+use knit_histories::{memory_log, world};

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use knit_domain::event::run::Assignment;
 use knit_domain::id::{PlanId, RunId};
+use knit_histories::reckoning::{drain, naively_due, run_ids};
 use knit_projections::matcher::{Combination, Cursor, Matcher};
 use knit_projections::projection::Projection;
 use proptest::prelude::*;
@@ -14,46 +14,6 @@ use crate::world::World;
 
 /// Enough to meet several Plans of several inputs, few enough to reckon with every combination.
 const ACTS_MAX: usize = 60;
-
-/// Every combination that is due, reckoned from the domain's states.
-fn naively_due(world: &World) -> BTreeSet<RunId> {
-    let mut due = BTreeSet::new();
-    for (plan_id, plan) in &world.plans {
-        let Some(definition) = plan.state.definition() else { continue };
-        let mut combinations: Vec<Vec<Assignment>> = vec![Vec::new()];
-        for input in &definition.inputs {
-            let fitting = world.fitting(*plan_id, &input.path);
-            let with = |combination: &Vec<Assignment>| {
-                let one_more = fitting.iter().map(|knit_id| {
-                    let last = Assignment { path: input.path.clone(), knit_id: *knit_id };
-                    combination.iter().cloned().chain([last]).collect()
-                });
-                one_more.collect::<Vec<Vec<Assignment>>>()
-            };
-            combinations = combinations.iter().flat_map(with).collect();
-        }
-        due.extend(combinations.iter().map(|inputs| RunId::of_combination(*plan_id, inputs)));
-    }
-    due.retain(|run| !world.runs.contains_key(run));
-    due
-}
-
-/// Everything that is due from `cursor` on, taken `limit` at a time.
-fn drain(matcher: &Matcher, cursor: &mut Cursor, limit: usize) -> Vec<Combination> {
-    let mut all = Vec::new();
-    loop {
-        let due = matcher.due(cursor, limit);
-        assert!(due.combinations.len() <= limit && due.held.is_empty());
-        all.extend(due.combinations);
-        if due.exhausted {
-            return all;
-        }
-    }
-}
-
-fn ids(combinations: &[Combination]) -> BTreeSet<RunId> {
-    combinations.iter().map(|combination| combination.run_id).collect()
-}
 
 fn config() -> Config {
     // A history takes some milliseconds; the persisted failures of proptest would be files of ours.
@@ -67,8 +27,8 @@ proptest! {
     fn x3_x4_a_fresh_cursor_finds_every_combination_without_a_run_once(acts in acts(ACTS_MAX), limit in 1..20_usize) {
         let world = world_after(&acts);
         let found = drain(&world.fold(), &mut Cursor::default(), limit);
-        prop_assert_eq!(ids(&found).len(), found.len());
-        prop_assert_eq!(ids(&found), naively_due(&world));
+        prop_assert_eq!(run_ids(&found).len(), found.len());
+        prop_assert_eq!(run_ids(&found), naively_due(&world));
         for Combination { plan_id, run_id, inputs, trigger, .. } in &found {
             prop_assert!(inputs.contains(trigger) && inputs.is_sorted());
             prop_assert_eq!(*run_id, RunId::of_combination(*plan_id, inputs));
@@ -103,7 +63,7 @@ proptest! {
             }
         }
         world.catch_up(&mut matcher);
-        prop_assert_eq!(ids(&drain(&matcher, &mut cursor, 7)), naively_due(&world));
+        prop_assert_eq!(run_ids(&drain(&matcher, &mut cursor, 7)), naively_due(&world));
     }
 
     #[test]

@@ -8,20 +8,16 @@ pub(crate) mod acts;
 pub(crate) mod matching;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 
-use knit_domain::agent::Agent;
-use knit_domain::catalog::Catalog;
-use knit_domain::data::Data;
 use knit_domain::decision::{Condition, Decision, Versioned, Write};
-use knit_domain::event::run::RunEvent;
 use knit_domain::event::{Event, Metadata, Recorded, Sequence, StreamId};
-use knit_domain::id::{AgentName, EventId, KnitId, PlanId, RunId};
-use knit_domain::matching::{Candidate, Requirement};
-use knit_domain::plan::{Builtin, Plan, define_builtin};
+use knit_domain::id::EventId;
+use knit_domain::plan::{Builtin, define_builtin};
 use knit_domain::reservation::{self, Change, Holder, Scope};
-use knit_domain::run::Run;
 use knit_domain::tag::Tag;
 use knit_domain::time::Timestamp;
+use knit_histories::states::States;
 use knit_projections::projection::Projection;
 use uuid::Uuid;
 
@@ -29,13 +25,7 @@ use uuid::Uuid;
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) log: Vec<Recorded>,
-    pub(crate) plans: BTreeMap<PlanId, Versioned<Plan>>,
-    pub(crate) runs: BTreeMap<RunId, Versioned<Run>>,
-    pub(crate) data: BTreeMap<KnitId, Versioned<Data>>,
-    pub(crate) agents: BTreeMap<AgentName, Versioned<Agent>>,
-    catalog: Versioned<Catalog>,
-    /// When the Run that made each Data was done.
-    done_at: BTreeMap<KnitId, Timestamp>,
+    states: States,
     versions: BTreeMap<StreamId, Sequence>,
     reserved: BTreeMap<Scope, BTreeSet<Holder>>,
     now: Timestamp,
@@ -81,23 +71,6 @@ impl World {
         Uuid::new_v5(&Uuid::nil(), &self.ids_given.to_le_bytes())
     }
 
-    pub(crate) fn done_at(&self, data: KnitId) -> Option<Timestamp> {
-        self.done_at.get(&data).copied()
-    }
-
-    /// The Data that fit the tags of an input, by the domain's own rule.
-    pub(crate) fn fitting(&self, plan: PlanId, path: &str) -> Vec<KnitId> {
-        let definition = self.plans[&plan].state.definition().unwrap();
-        let input = definition.inputs.iter().find(|input| input.path == path).unwrap();
-        let requirement = Requirement::of(&input.tags);
-        let living = self.data.values().filter_map(|data| data.state.living().ok());
-        let fitting = living.filter(|data| {
-            let (knit_id, tags, timestamp) = (data.knit_id, &data.tags, self.done_at(data.knit_id));
-            requirement.admits(&Candidate { knit_id, tags, timestamp, done: timestamp.is_some() })
-        });
-        fitting.map(|data| data.knit_id).collect()
-    }
-
     /// Who uses a Data, or remembers it.
     fn holders(&self, scope: Scope) -> Vec<Holder> {
         self.reserved.get(&scope).into_iter().flatten().cloned().collect()
@@ -127,7 +100,7 @@ impl World {
                 }
             }
         }
-        self.apply(&stream, &event);
+        self.states.apply(&stream, &event, self.now);
         self.versions.insert(stream.clone(), sequence);
         let event_id = EventId(self.fresh_id());
         self.log.push(Recorded {
@@ -141,24 +114,6 @@ impl World {
             leaf: [0; 32],
             chain: [0; 32],
         });
-    }
-
-    fn apply(&mut self, stream: &StreamId, event: &Event) {
-        let id = &stream.id;
-        match event {
-            Event::Catalog(event) => fold(&mut self.catalog, event, Catalog::apply),
-            Event::Plan(event) => fold(self.plans.entry(id.parse().unwrap()).or_default(), event, Plan::apply),
-            Event::Run(event) => {
-                let run = self.runs.entry(id.parse().unwrap()).or_default();
-                fold(run, event, Run::apply);
-                if let (RunEvent::RunSucceeded { .. }, Some(record)) = (event, &run.state.record) {
-                    self.done_at.extend(record.outputs.iter().map(|output| (output.knit_id, self.now)));
-                }
-            }
-            Event::Data(event) => fold(self.data.entry(id.parse().unwrap()).or_default(), event, Data::apply),
-            Event::Agent(event) => fold(self.agents.entry(AgentName(id.clone())).or_default(), event, Agent::apply),
-            Event::Journal(_) => {}
-        }
     }
 
     fn holds(&self, condition: &Condition) -> bool {
@@ -175,9 +130,12 @@ impl World {
     }
 }
 
-fn fold<T, E>(stream: &mut Versioned<T>, event: &E, apply: impl Fn(&mut T, &E)) {
-    apply(&mut stream.state, event);
-    stream.version += 1;
+impl Deref for World {
+    type Target = States;
+
+    fn deref(&self) -> &States {
+        &self.states
+    }
 }
 
 /// Tags from their text forms.

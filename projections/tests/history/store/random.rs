@@ -1,20 +1,20 @@
 //! The store against random histories: the past is the fold of the prefix, the lineage is the plainest
 //! walk, and what it says of each thing is what the domain says.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet};
 
 use knit_domain::matching::Requirement;
 use knit_domain::plan::{AnnotationChange, PlanChange};
-use knit_domain::run::Status;
+use knit_histories::reckoning::{Questions, naive_walk, walks};
 use knit_projections::projection::Projection as _;
-use knit_projections::store::{At, DataFilter, PlanFilter, RunFilter, Store, Walk};
+use knit_projections::store::{At, Store};
 use knit_schemas::api;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use super::{KnitId, PlanId, RunId};
+use super::{KnitId, PlanId};
 use crate::random::{Act, acts};
-use crate::world::{World, tags};
+use crate::world::World;
 
 /// Enough for several Plans, retries and deletions; the past is asked at every position of them.
 const ACTS_MAX: usize = 50;
@@ -47,102 +47,8 @@ impl World {
     }
 }
 
-/// Everything a store can be asked about these ids.
-#[derive(Debug, PartialEq)]
-struct Answers {
-    data: Vec<Option<api::DataDetail>>,
-    runs: Vec<Option<api::RunDetail>>,
-    plans: Vec<Option<api::PlanDetail>>,
-    found_data: Vec<Vec<KnitId>>,
-    found_runs: Vec<Vec<RunId>>,
-    found_plans: Vec<Vec<PlanId>>,
-    lineage: Vec<Option<api::LineageGraph>>,
-}
-
-fn ask(world: &World, store: &Store, at: At) -> Answers {
-    Answers {
-        data: world.data.keys().map(|id| store.data(*id, at)).collect(),
-        runs: world.runs.keys().map(|id| store.run(*id, at)).collect(),
-        plans: world.plans.keys().map(|id| store.plan(*id, at)).collect(),
-        found_data: data_filters(world).iter().map(|filter| store.find_data(filter, at)).collect(),
-        found_runs: run_filters(world).iter().map(|filter| store.find_runs(filter, at)).collect(),
-        found_plans: plan_filters().iter().map(|filter| store.find_plans(filter, at)).collect(),
-        lineage: world.data.keys().flat_map(|id| walks().map(|walk| store.lineage_graph(*id, &walk, at))).collect(),
-    }
-}
-
-fn walks() -> [Walk; 4] {
-    let walk = |upstream, downstream, depth| Walk { upstream, downstream, depth };
-    [walk(false, false, None), walk(true, false, Some(1)), walk(false, true, Some(2)), walk(true, true, Some(1))]
-}
-
-fn data_filters(world: &World) -> Vec<DataFilter> {
-    let middle = world.log[world.log.len() / 2].recorded_at;
-    let wanted = |texts: &[&str]| DataFilter { tags: tags(texts.iter().copied()), ..DataFilter::default() };
-    vec![
-        DataFilter::default(),
-        wanted(&["a:1"]),
-        wanted(&["a:1", "b:1"]),
-        wanted(&["knit#transient:processing"]),
-        wanted(&["knit#transient:failed", "c:1"]),
-        wanted(&[&format!("knit#timestamp:{middle}")]),
-        DataFilter { since: Some(middle), ..DataFilter::default() },
-        DataFilter { until: Some(middle), ..wanted(&["a:2"]) },
-    ]
-}
-
-fn run_filters(world: &World) -> Vec<RunFilter> {
-    let middle = world.log[world.log.len() / 2].recorded_at;
-    let some_data: Vec<KnitId> = world.data.keys().copied().step_by(2).collect();
-    let statuses = Some(vec![Status::Deactivated, Status::Done, Status::Ready]);
-    vec![
-        RunFilter::default(),
-        RunFilter { statuses, ..RunFilter::default() },
-        RunFilter { plans: Some(world.plans.keys().copied().step_by(2).collect()), ..RunFilter::default() },
-        RunFilter { inputs: Some(some_data.clone()), since: Some(middle), ..RunFilter::default() },
-        RunFilter { inputs: Some(some_data.clone()), outputs: Some(some_data), ..RunFilter::default() },
-    ]
-}
-
-fn plan_filters() -> Vec<PlanFilter> {
-    vec![
-        PlanFilter { active: Some(true), ..PlanFilter::default() },
-        PlanFilter { in_tags: tags(["a:1"]), ..PlanFilter::default() },
-        PlanFilter { out_tags: tags(["c:1"]), ..PlanFilter::default() },
-    ]
-}
-
-/// Data and Runs that a plain walk over rendered details meets.
-fn naive_walk(store: &Store, start: KnitId, walk: Walk, at: At) -> (HashSet<String>, HashSet<String>) {
-    let both = walk.upstream == walk.downstream;
-    let (mut data, mut runs) = (HashSet::from([start.to_string()]), HashSet::new());
-    for (wanted, up) in [(walk.upstream, true), (walk.downstream, false)] {
-        let mut queue = VecDeque::from([(start.to_string(), 0)]);
-        while let Some((id, depth)) = queue.pop_front() {
-            if !(both || wanted) || walk.depth.is_some_and(|most| depth >= most) {
-                continue;
-            }
-            let Some(detail) = store.data(id.parse().unwrap(), at) else { continue };
-            let next: Vec<String> = if up {
-                vec![detail.upstream.run.run_id]
-            } else {
-                detail.downstreams.into_iter().map(|use_| use_.run.run_id).collect()
-            };
-            for run in next {
-                let run = store.run(run.parse().unwrap(), at).unwrap();
-                if run.status == "invalidated" || !runs.insert(run.run_id) {
-                    continue;
-                }
-                let inputs: Vec<String> = run.inputs.into_iter().map(|input| input.knit_id).collect();
-                let log = run.log.map(|log| log.knit_id);
-                let outputs: Vec<String> = run.outputs.into_iter().map(|output| output.knit_id).chain(log).collect();
-                data.extend(inputs.iter().chain(&outputs).cloned());
-                queue.extend((if up { inputs } else { outputs }).into_iter().map(|id| (id, depth + 1)));
-            }
-        }
-    }
-    (data, runs)
-}
+/// Three of the tags of random worlds.
+const WORDS: [&str; 3] = ["a:1", "b:1", "c:1"];
 
 proptest! {
     #![proptest_config(config())]
@@ -150,13 +56,14 @@ proptest! {
     #[test]
     fn the_past_is_the_fold_of_the_prefix(world in worlds()) {
         let whole = world.store();
+        let questions = Questions::about(&world.log, WORDS);
         let mut prefix = Store::default();
         for event in &world.log {
             prefix.apply(event).unwrap();
             let at = At::Position(event.position);
-            prop_assert_eq!(ask(&world, &whole, at), ask(&world, &prefix, At::Now), "as of {}", event.position);
+            prop_assert_eq!(questions.ask(&whole, at), questions.ask(&prefix, At::Now), "as of {}", event.position);
         }
-        prop_assert_eq!(ask(&world, &whole, At::Position(u64::MAX)), ask(&world, &whole, At::Now));
+        prop_assert_eq!(questions.ask(&whole, At::Position(u64::MAX)), questions.ask(&whole, At::Now));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use knit_domain::run::Run;
 
 /// Why a decision was not appended: something has moved since it was taken.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Conflict {
+pub enum Conflict {
     /// A stream that is written is not at the expected version.
     Version(StreamId),
     /// A condition does not hold.
@@ -26,39 +26,61 @@ pub(crate) enum Conflict {
 
 /// An appended event; its position is its index plus one.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) stream: StreamId,
-    pub(crate) event: Event,
+pub struct Entry {
+    /// Where it went.
+    pub stream: StreamId,
+    /// What happened.
+    pub event: Event,
 }
 
 #[derive(Debug, Clone, Default)]
-pub(crate) struct MemoryLog {
-    pub(crate) entries: Vec<Entry>,
+/// The log, and what follows from it.
+pub struct MemoryLog {
+    /// Every event, in the order of the positions.
+    pub entries: Vec<Entry>,
+    /// Every decision that was appended, in order.
+    pub taken: Vec<Decision>,
     versions: BTreeMap<StreamId, Sequence>,
     reservations: BTreeMap<Scope, BTreeSet<Holder>>,
 }
 
 impl MemoryLog {
-    pub(crate) fn append(&mut self, decision: &Decision) -> Result<(), Conflict> {
-        self.check_versions(decision)?;
-        if let Some(unmet) = decision.conditions.iter().find(|condition| !self.holds(condition)) {
-            return Err(Conflict::Unmet(unmet.clone()));
-        }
-        let mut reservations = self.reservations.clone();
-        for write in &decision.writes {
-            write
-                .events
-                .iter()
-                .flat_map(|event| changes(&write.stream, event))
-                .try_for_each(|change| reserve(&mut reservations, change))?;
-        }
-        self.reservations = reservations;
+    /// Appends all of a decision, or nothing.
+    ///
+    /// # Errors
+    /// [`Conflict`] when something has moved since it was taken.
+    ///
+    /// # Panics
+    /// When no log could take it: a stream is written twice, or without events.
+    pub fn append(&mut self, decision: &Decision) -> Result<(), Conflict> {
+        self.reservations = self.judge(decision)?;
+        self.taken.push(decision.clone());
         for write in &decision.writes {
             *self.versions.entry(write.stream.clone()).or_default() += write.events.len() as Sequence;
             let entry = |event: &Event| Entry { stream: write.stream.clone(), event: event.clone() };
             self.entries.extend(write.events.iter().map(entry));
         }
         Ok(())
+    }
+
+    /// The reservations as they would be with all of a decision.
+    ///
+    /// # Errors
+    /// [`Conflict`] when it would not be appended.
+    ///
+    /// # Panics
+    /// As [`Self::append`].
+    pub fn judge(&self, decision: &Decision) -> Result<BTreeMap<Scope, BTreeSet<Holder>>, Conflict> {
+        self.check_versions(decision)?;
+        if let Some(unmet) = decision.conditions.iter().find(|condition| !self.holds(condition)) {
+            return Err(Conflict::Unmet(unmet.clone()));
+        }
+        let mut reservations = self.reservations.clone();
+        for write in &decision.writes {
+            let mut changes = write.events.iter().flat_map(|event| changes(&write.stream, event));
+            changes.try_for_each(|change| reserve(&mut reservations, change))?;
+        }
+        Ok(reservations)
     }
 
     fn check_versions(&self, decision: &Decision) -> Result<(), Conflict> {
@@ -82,16 +104,18 @@ impl MemoryLog {
         }
     }
 
-    pub(crate) fn version(&self, stream: &StreamId) -> Sequence {
+    /// How many events a stream has.
+    pub fn version(&self, stream: &StreamId) -> Sequence {
         self.versions.get(stream).copied().unwrap_or(0)
     }
 
-    pub(crate) fn holders(&self, scope: Scope) -> Vec<Holder> {
+    /// Who holds a place in a scope, sorted.
+    pub fn holders(&self, scope: Scope) -> Vec<Holder> {
         self.reservations.get(&scope).into_iter().flatten().cloned().collect()
     }
 
     /// The events of one stream, oldest first, each with its position.
-    pub(crate) fn stream<'a>(&'a self, stream: &'a StreamId) -> impl Iterator<Item = (usize, &'a Event)> {
+    pub fn stream<'a>(&'a self, stream: &'a StreamId) -> impl Iterator<Item = (usize, &'a Event)> {
         let entries = self.entries.iter().enumerate();
         entries.filter(move |(_, entry)| entry.stream == *stream).map(|(index, entry)| (index + 1, &entry.event))
     }
@@ -100,35 +124,55 @@ impl MemoryLog {
         Versioned::fold(self.stream(stream).map(|(_, event)| event), apply)
     }
 
-    pub(crate) fn run(&self, id: RunId) -> Versioned<Run> {
+    /// A Run, folded.
+    ///
+    /// # Panics
+    /// When its stream has an event of something else.
+    pub fn run(&self, id: RunId) -> Versioned<Run> {
         self.load(&StreamId::run(id), |run: &mut Run, event| {
             let Event::Run(event) = event else { panic!("{event:?} in the stream of a Run") };
             run.apply(event);
         })
     }
 
-    pub(crate) fn data(&self, id: KnitId) -> Versioned<Data> {
+    /// A Data, folded.
+    ///
+    /// # Panics
+    /// When its stream has an event of something else.
+    pub fn data(&self, id: KnitId) -> Versioned<Data> {
         self.load(&StreamId::data(id), |data: &mut Data, event| {
             let Event::Data(event) = event else { panic!("{event:?} in the stream of a Data") };
             data.apply(event);
         })
     }
 
-    pub(crate) fn agent(&self, name: &AgentName) -> Versioned<Agent> {
+    /// A Data Agent, folded.
+    ///
+    /// # Panics
+    /// When its stream has an event of something else.
+    pub fn agent(&self, name: &AgentName) -> Versioned<Agent> {
         self.load(&StreamId::agent(name), |agent: &mut Agent, event| {
             let Event::Agent(event) = event else { panic!("{event:?} in the stream of an agent") };
             agent.apply(event);
         })
     }
 
-    pub(crate) fn plan(&self, id: PlanId) -> Versioned<Plan> {
+    /// A Plan, folded.
+    ///
+    /// # Panics
+    /// When its stream has an event of something else.
+    pub fn plan(&self, id: PlanId) -> Versioned<Plan> {
         self.load(&StreamId::plan(id), |plan: &mut Plan, event| {
             let Event::Plan(event) = event else { panic!("{event:?} in the stream of a Plan") };
             plan.apply(event);
         })
     }
 
-    pub(crate) fn catalog(&self) -> Versioned<Catalog> {
+    /// The catalog of Plans, folded.
+    ///
+    /// # Panics
+    /// When its stream has an event of something else.
+    pub fn catalog(&self) -> Versioned<Catalog> {
         self.load(&StreamId::catalog(), |catalog: &mut Catalog, event| {
             let Event::Catalog(event) = event else { panic!("{event:?} in the stream of the catalog") };
             catalog.apply(event);

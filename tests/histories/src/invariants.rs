@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use knit_domain::catalog::Admitted;
 use knit_domain::data::{DataRecord, Standing};
 use knit_domain::event::agent::AgentEvent;
 use knit_domain::event::data::DataEvent;
@@ -9,6 +10,7 @@ use knit_domain::event::plan::PlanEvent;
 use knit_domain::event::run::RunEvent;
 use knit_domain::event::{Event, StreamId, StreamType};
 use knit_domain::id::{AgentMode, KnitId, PlanId, RunId};
+use knit_domain::plan::Builtin;
 use knit_domain::reservation::{Holder, Scope};
 use knit_domain::run::status::{Change, change};
 use knit_domain::run::{Run, RunKind, RunRecord, Status};
@@ -24,7 +26,11 @@ struct Picture<'log> {
     readers: BTreeSet<(KnitId, String)>,
 }
 
-pub(crate) fn check(log: &MemoryLog) {
+/// Looks at everything that must hold.
+///
+/// # Panics
+/// When something does not; the message names the rule.
+pub fn check(log: &MemoryLog) {
     let picture = Picture::of(log);
     for (id, run) in &picture.runs {
         picture.statuses_follow_the_table(*id);
@@ -34,6 +40,8 @@ pub(crate) fn check(log: &MemoryLog) {
             picture.inputs_are_there(run);
         }
     }
+    picture.builtin_plans_are_defined_once();
+    picture.plans_differ_and_none_feeds_itself();
     picture.every_data_has_its_maker();
     picture.combinations_are_unique();
     picture.inputs_were_usable_when_claimed();
@@ -82,6 +90,35 @@ impl<'log> Picture<'log> {
 
     fn existing(&self) -> impl Iterator<Item = &RunRecord> {
         self.runs.values().flatten()
+    }
+
+    /// I2, X15.
+    fn builtin_plans_are_defined_once(&self) {
+        for builtin in Builtin::ALL {
+            let stream = StreamId::plan(builtin.id());
+            let definitions = self
+                .log
+                .stream(&stream)
+                .filter(|(_, event)| matches!(event, Event::Plan(PlanEvent::BuiltinPlanDefined { .. })));
+            assert!(definitions.count() <= 1, "X15: {} is defined twice", builtin.name());
+        }
+    }
+
+    /// I3, X1: no two Plans are equal. I4, X2: none feeds itself, not by way of others either: if every Plan that
+    /// is fed by none that is left is taken away, again and again, none is left in the end.
+    fn plans_differ_and_none_feeds_itself(&self) {
+        let catalog = self.log.catalog().state;
+        let mut left: Vec<&Admitted> = catalog.admitted().iter().collect();
+        for (index, plan) in left.iter().enumerate() {
+            let twin = left[index + 1..].iter().find(|other| other.definition == plan.definition);
+            assert!(twin.is_none(), "X1: {} is equal to {twin:?}", plan.plan_id);
+        }
+        while !left.is_empty() {
+            let is_fed = |plan: &&&Admitted| left.iter().any(|other| feeds(other, plan));
+            let fed: Vec<&Admitted> = left.iter().filter(is_fed).copied().collect();
+            assert!(fed.len() < left.len(), "X2: these Plans feed each other: {fed:#?}");
+            left = fed;
+        }
     }
 
     /// I20, and I18: an attempt ends once. Retry and delete are the only ways out of an end.
@@ -255,4 +292,12 @@ impl<'log> Picture<'log> {
             assert_eq!(self.log.holders(Scope::DataTombstones(*id)), remembering, "tombstones of {id}");
         }
     }
+}
+
+/// Whether an output or the log of one Plan carries all tags of an input of the other; inputs are not pinned here.
+fn feeds(upstream: &Admitted, downstream: &Admitted) -> bool {
+    let outputs = upstream.definition.outputs.iter().map(|output| &output.tags);
+    let mut outputs = outputs.chain(upstream.definition.log.iter().map(|log| &log.tags));
+    let inputs = &downstream.definition.inputs;
+    outputs.any(|output| inputs.iter().any(|input| input.tags.iter().all(|tag| output.contains(tag))))
 }
