@@ -114,7 +114,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 fn doubts(args: &Args, state_dir: &Path, database: &Database) -> Vec<String> {
     let mut doubts = Vec::new();
     let beside = state_dir.join(SQLITE_FILE);
-    if !matches!(database, Database::Sqlite(path) if *path == beside) && beside.exists() {
+    let is_beside = |path: &PathBuf| path.canonicalize().ok() == beside.canonicalize().ok();
+    if beside.exists() && !matches!(database, Database::Sqlite(path) if is_beside(path)) {
         doubts.push(format!(
             "{} is not used, because --database names another one: what is in it is not shown",
             beside.display()

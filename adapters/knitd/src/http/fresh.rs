@@ -1,6 +1,6 @@
 //! Freshness: a read sees what was committed before it arrived, and every answer says what it saw (D13).
 
-use ::http::{HeaderName, Method};
+use ::http::{HeaderName, Method, StatusCode};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -9,6 +9,7 @@ use knit_schemas::api;
 use super::front::Api;
 use super::problem::Problem;
 use super::reply;
+use crate::command::CommandError;
 
 /// Before a read, waits until the projections show what the log holds, and before a command, until they have
 /// shown all of it once: nobody decides on a log of which this program may not be able to read the rest. Behind
@@ -25,9 +26,22 @@ pub(super) async fn wait_and_tell(State(api): State<Api>, request: Request, next
         Ok(position) => position,
         Err(error) => return Problem::unavailable(error.to_string()).into_response(),
     };
-    let response = next.run(request).await;
+    let is_question = request.method() == Method::GET;
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::INTERNAL_SERVER_ERROR && !is_question {
+        response = told_apart(&api, response).await;
+    }
     if response.headers().contains_key(HeaderName::from_static(api::POSITION_HEADER)) {
         return response;
     }
     reply::at(position, response)
+}
+
+/// A command that failed because the log cannot be reached is answered as a question would be: it will work
+/// later, and nobody has to look for a mistake.
+async fn told_apart(api: &Api, failed: Response) -> Response {
+    match api.app.log().head().await {
+        Ok(_) => failed,
+        Err(fault) => Problem::unavailable(CommandError::from(fault).to_string()).into_response(),
+    }
 }

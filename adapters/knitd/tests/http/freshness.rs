@@ -40,6 +40,18 @@ async fn a_command_is_answered_though_the_projections_do_not_move() {
     assert!(head.position > before, "though the change is recorded");
 }
 
+#[tokio::test]
+async fn a_command_without_a_log_is_answered_as_a_question_is() {
+    let world = World::new().await;
+    let data = world.push(&[]).await;
+    world.stop_following();
+    world.app.log().close().await;
+    let question = world.get("/api/data").await.expect(503).message();
+    let command = world.send("PUT", &format!("/api/data/{data}"), &serde_json::json!({"add": ["a:1"]})).await;
+    assert_eq!(command.expect(503).message(), question);
+    world.send("POST", "/api/plans", &spec("type:corpus")).await.expect(503);
+}
+
 /// What the projections show while they are folded is long past; whoever acts waits for the end of it.
 #[tokio::test]
 async fn d6_nobody_acts_while_it_is_doubted_that_the_log_is_the_one_that_was_folded() {
