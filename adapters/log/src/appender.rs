@@ -18,6 +18,7 @@ use crate::backend::Backend;
 use crate::batch::{self, Answers, Changes, Questions, Verdict};
 use crate::database::Clock;
 use crate::error::{AppendError, Fault, Trouble};
+use crate::recent::Recent;
 use crate::request::{Appended, Prepared};
 use crate::tail;
 
@@ -31,6 +32,9 @@ const BATCH_REQUESTS_MAX: usize = 256;
 const BATCH_EVENTS_MAX: usize = 2_000;
 /// Stored bytes after which a batch takes no further request.
 const BATCH_BYTES_MAX: usize = 4 << 20;
+/// How often the appender steps back while its queue grows; after a few times the growth is new work, not
+/// the return of those who were answered.
+const YIELDS_MAX: usize = 8;
 /// The pause before the first further try; it doubles up to the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest pause between tries.
@@ -79,6 +83,7 @@ pub(crate) struct Appender {
     pub(crate) backend: Arc<Backend>,
     pub(crate) clock: Clock,
     pub(crate) newest: Arc<watch::Sender<Position>>,
+    pub(crate) recent: Arc<Recent>,
     /// How long a batch is tried while the database is away.
     pub(crate) patience: Duration,
 }
@@ -93,6 +98,7 @@ impl Appender {
                 None => wait(&mut queue, &mut closing).await,
             };
             let Some(first) = first else { return };
+            let_the_answered_come_back(&queue).await;
             let batch = gather(first, &mut queue, &mut left_over);
             self.append(batch).await;
         }
@@ -127,20 +133,26 @@ impl Appender {
         let questions = Questions::of(requests);
         let mut tries = Tries::for_at_most(self.patience);
         loop {
-            let mut end = None;
+            let (mut end, mut written) = (0, Vec::new());
             let mut judge = |answers: Answers| {
                 let (verdicts, changes) = batch::judge(requests, &questions, answers, (self.clock)());
                 tries.verdicts = verdicts;
-                end = Some(changes.after.position);
+                end = changes.after.position;
+                written.clone_from(&changes.events);
                 changes
             };
             match self.backend.transact(&questions, &mut judge).await {
                 Ok(()) => {
-                    tail::announce(&self.newest, end.unwrap_or(0));
+                    self.recent.appended(written.iter().map(|placed| (placed.recorded(), placed.event.bytes())));
+                    tail::announce(&self.newest, end);
                     failpoint("append.announced");
                     return Ok(tries.verdicts());
                 }
-                Err(unwritten) => tries.failed(unwritten).await?,
+                Err(unwritten) => {
+                    // It may have been written all the same, or the database be another one by now.
+                    self.recent.forget();
+                    tries.failed(unwritten).await?;
+                }
             }
         }
     }
@@ -222,6 +234,19 @@ async fn wait(queue: &mut mpsc::Receiver<Pending>, closing: &mut watch::Receiver
     }
     queue.close();
     queue.recv().await
+}
+
+/// Lets those run who were answered a moment ago and want more. Without it the first of them would get a
+/// transaction for itself, and all the others wait for it. Whoever is alone is not held up by it.
+async fn let_the_answered_come_back(queue: &mpsc::Receiver<Pending>) {
+    let mut waiting = queue.len();
+    for _ in 0..YIELDS_MAX {
+        tokio::task::yield_now().await;
+        let more = queue.len();
+        if more == std::mem::replace(&mut waiting, more) {
+            return;
+        }
+    }
 }
 
 /// Everything that waits, within the bounds of a batch; what no longer fits is left over.

@@ -9,7 +9,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use knit_domain::decision::{Attachment, Condition};
-use knit_domain::event::{Position, Sequence, StreamId};
+use knit_domain::event::{Metadata, Position, Recorded, Sequence, StreamId};
 use knit_domain::id::EventId;
 use knit_domain::reservation::{Change, Holder, Scope};
 use knit_domain::time::Timestamp;
@@ -89,11 +89,31 @@ impl Changes<'_> {
 }
 
 /// An event in its place.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Placed<'a> {
     pub(crate) event: &'a PreparedEvent,
+    pub(crate) metadata: &'a Metadata,
     pub(crate) position: Position,
+    pub(crate) recorded_at: Timestamp,
     pub(crate) chain: Hash,
+}
+
+impl Placed<'_> {
+    /// The event as a reader gets it.
+    pub(crate) fn recorded(&self) -> Recorded {
+        let prepared = self.event;
+        Recorded {
+            position: self.position,
+            event_id: prepared.id,
+            stream: prepared.stream.clone(),
+            sequence: prepared.sequence,
+            recorded_at: self.recorded_at,
+            event: prepared.event.clone(),
+            metadata: self.metadata.clone(),
+            leaf: prepared.leaf,
+            chain: self.chain,
+        }
+    }
 }
 
 /// What became of one request.
@@ -281,7 +301,7 @@ impl State {
             let position = changes.after.position + 1;
             let chain = chain::link(&changes.after.chain, position, recorded_at, &event.leaf);
             changes.after = End { position, chain, recorded_at };
-            changes.events.push(Placed { event, position, chain });
+            changes.events.push(Placed { event, metadata: &request.metadata, position, recorded_at, chain });
             self.known.insert(event.id, Known { position, recorded_at });
             positions.push(position);
         }

@@ -22,6 +22,7 @@ mod appender;
 mod batch;
 pub mod chain;
 mod reader;
+mod recent;
 mod tail;
 
 mod lease;

@@ -18,7 +18,8 @@ use crate::database::{Database, Options};
 use crate::error::{AppendError, Fault, OpenError, ReadError};
 use crate::lease::Lease;
 use crate::postgres::Postgres;
-use crate::reader::{self, StoredEvent, patiently};
+use crate::reader::{self, EventRow, StoredEvent, patiently};
+use crate::recent::Recent;
 use crate::request::{Appended, Prepared, Request};
 use crate::snapshot::{Chunk, Snapshot, SnapshotMeta};
 use crate::sqlite::Sqlite;
@@ -35,6 +36,7 @@ struct Inner {
     backend: Arc<Backend>,
     queue: mpsc::Sender<Pending>,
     newest: Arc<watch::Sender<Position>>,
+    recent: Arc<Recent>,
     askers: mpsc::Sender<Asker>,
     closing: watch::Sender<bool>,
     appender: Mutex<Option<JoinHandle<()>>>,
@@ -57,6 +59,7 @@ impl Log {
         });
         let head = patiently("looking at the head of the log", || backend.head()).await?;
         let newest = Arc::new(watch::Sender::new(head.position));
+        let recent = Arc::new(Recent::default());
         let closing = watch::Sender::new(false);
         let (queue, pending) = mpsc::channel(appender::QUEUE_REQUESTS_MAX);
         let (askers, asked) = mpsc::channel(tail::ASKERS_MAX);
@@ -64,6 +67,7 @@ impl Log {
             backend: backend.clone(),
             clock: options.clock,
             newest: newest.clone(),
+            recent: recent.clone(),
             patience: options.append_patience,
         };
         let appender = tokio::spawn(appender.run(pending, closing.subscribe()));
@@ -71,7 +75,7 @@ impl Log {
         followers.spawn(tail::answer_askers(backend.clone(), asked, newest.clone()));
         followers.spawn(tail::listen(backend.clone(), newest.clone()));
         let (appender, followers) = (Mutex::new(Some(appender)), Mutex::new(followers));
-        Ok(Self { inner: Arc::new(Inner { backend, queue, newest, askers, closing, appender, followers }) })
+        Ok(Self { inner: Arc::new(Inner { backend, queue, newest, recent, askers, closing, appender, followers }) })
     }
 
     /// Writes what was let in, then lets go of the database. Every handle is closed by it.
@@ -128,7 +132,33 @@ impl Log {
     /// # Errors
     /// When an event is missing or cannot be read.
     pub async fn load(&self, stream: &StreamId) -> Result<Vec<Recorded>, ReadError> {
-        reader::load(&self.inner.backend, stream).await
+        reader::load(&self.inner.backend, &self.inner.recent, stream).await
+    }
+
+    /// All events of one stream as this process remembers them, or else as [`Self::load`] reads them.
+    ///
+    /// Another process may have appended to the stream in the meantime. So whoever decides on it must name its
+    /// version, and look again with [`Self::load`] before a refusal.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn recall(&self, stream: &StreamId) -> Result<Vec<Arc<Recorded>>, ReadError> {
+        if let Some(events) = self.inner.recent.stream(stream) {
+            return Ok(events);
+        }
+        Ok(self.load(stream).await?.into_iter().map(Arc::new).collect())
+    }
+
+    /// Up to `limit` events after position `after` that this process appended, if the very next one is such and
+    /// still remembered. Whoever follows checks that they continue the chain, as with [`Self::read`].
+    #[must_use]
+    pub fn recent(&self, after: Position, limit: usize) -> Option<Vec<Arc<Recorded>>> {
+        self.inner.recent.after(after, limit)
+    }
+
+    /// Forgets what this process remembers: the log turned out to be another one.
+    pub fn forget(&self) {
+        self.inner.recent.forget();
     }
 
     /// Up to `limit` events after position `after`, in order, without gaps, each linked to the chain.
@@ -138,7 +168,10 @@ impl Log {
     /// When the very next event is missing, does not continue the chain, or cannot be read; what is
     /// before such an event is answered first.
     pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, ReadError> {
-        reader::read(&self.inner.backend, after, limit, self.position(), StoredEvent::decode).await
+        let events =
+            reader::read(&self.inner.backend, after, limit, self.position(), |row: EventRow<'_>| row.decode()).await?;
+        self.inner.recent.heed(&events);
+        Ok(events)
     }
 
     /// The same events as [`Self::read`], text for text as they are stored.
@@ -146,7 +179,7 @@ impl Log {
     /// # Errors
     /// As [`Self::read`], but an event that this program does not know is no error here.
     pub async fn read_stored(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>, ReadError> {
-        reader::read(&self.inner.backend, after, limit, self.position(), Ok).await
+        reader::read(&self.inner.backend, after, limit, self.position(), |row: EventRow<'_>| Ok(row.stored())).await
     }
 
     /// Who holds a place in `scope`.

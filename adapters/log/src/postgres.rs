@@ -25,7 +25,7 @@ use self::connections::{Connections, Statement};
 use crate::columns::{entity, hash, holder, signed, unsigned};
 use crate::error::{Fault, OpenError};
 use crate::lease::Lease;
-use crate::reader::{StoredEvent, Visit};
+use crate::reader::{EventRow, StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed};
 use crate::tail::Head;
 
@@ -117,7 +117,7 @@ impl Postgres {
         let mut lent = self.connections.lend().await?;
         let mut rows = sqlx::query(sql::EVENTS).bind(signed(from)).bind(limit).fetch(&mut lent.connection);
         while let Some(row) = rows.try_next().await? {
-            if visit(stored_event(&row)?).is_break() {
+            if visit(event_row(&row)?).is_break() {
                 // The connection has more to say that nobody will hear, and is not given back.
                 return Ok(());
             }
@@ -129,7 +129,7 @@ impl Postgres {
 
     pub(crate) async fn stream(&self, stream: &StreamId) -> Result<Vec<StoredEvent>, sqlx::Error> {
         let statement = sqlx::query(sql::STREAM).bind(stream.kind.as_str()).bind(&stream.id);
-        self.connections.rows(statement).await?.iter().map(stored_event).collect()
+        self.connections.rows(statement).await?.iter().map(|row| Ok(event_row(row)?.stored())).collect()
     }
 
     pub(crate) async fn chain_at(&self, position: Position) -> Result<Option<Vec<u8>>, sqlx::Error> {
@@ -210,10 +210,10 @@ impl Postgres {
     }
 }
 
-fn stored_event(row: &PgRow) -> Result<StoredEvent, sqlx::Error> {
+fn event_row(row: &PgRow) -> Result<EventRow<'_>, sqlx::Error> {
     // The wire form of `json` is its text, so it is read without a cast in the server.
     let (payload, metadata) = (row.try_get_unchecked(7)?, row.try_get_unchecked(8)?);
-    Ok(StoredEvent {
+    Ok(EventRow {
         position: unsigned(row.try_get(0)?)?,
         event_id: EventId(row.try_get(1)?),
         stream_type: row.try_get(2)?,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::backend::Backend;
 use crate::chain::{self, Hash, Leaf};
 use crate::error::{Fault, ReadError, Trouble};
+use crate::recent::Recent;
 
 /// How long a read keeps trying while the database is away. Shorter than an append's patience:
 /// whoever reads can simply ask again.
@@ -25,7 +26,71 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Takes stored events one by one, and says when to stop.
-pub(crate) type Visit<'v> = dyn FnMut(StoredEvent) -> ControlFlow<()> + Send + 'v;
+pub(crate) type Visit<'v> = dyn FnMut(EventRow<'_>) -> ControlFlow<()> + Send + 'v;
+
+/// An event in the row that the database has just handed out. Most readers want what it says, not its texts, so
+/// these are not copied before they are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EventRow<'r> {
+    pub(crate) position: Position,
+    pub(crate) event_id: EventId,
+    pub(crate) stream_type: &'r str,
+    pub(crate) stream_id: &'r str,
+    pub(crate) sequence: Sequence,
+    pub(crate) event_type: &'r str,
+    pub(crate) event_version: &'r str,
+    pub(crate) payload: &'r str,
+    pub(crate) metadata: &'r str,
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) salt: &'r [u8],
+    pub(crate) leaf: Hash,
+    pub(crate) chain: Hash,
+}
+
+impl EventRow<'_> {
+    /// The row by itself, text for text.
+    pub(crate) fn stored(self) -> StoredEvent {
+        StoredEvent {
+            position: self.position,
+            event_id: self.event_id,
+            stream_type: self.stream_type.to_owned(),
+            stream_id: self.stream_id.to_owned(),
+            sequence: self.sequence,
+            event_type: self.event_type.to_owned(),
+            event_version: self.event_version.to_owned(),
+            payload: self.payload.to_owned(),
+            metadata: self.metadata.to_owned(),
+            recorded_at: self.recorded_at,
+            salt: self.salt.to_owned(),
+            leaf: self.leaf,
+            chain: self.chain,
+        }
+    }
+
+    /// Reads the event.
+    pub(crate) fn decode(self) -> Result<Recorded, ReadError> {
+        let undecodable = |source| ReadError::Undecodable { position: self.position, source };
+        let kind = self.stream_type.parse().map_err(undecodable)?;
+        let event = Event::decode(kind, self.event_type, self.event_version, self.payload).map_err(undecodable)?;
+        let metadata: Metadata = serde_json::from_str(self.metadata).map_err(|error| {
+            undecodable(UndecodableEvent::BadPayload {
+                event_type: self.event_type.to_owned(),
+                reason: format!("metadata: {error}"),
+            })
+        })?;
+        Ok(Recorded {
+            position: self.position,
+            event_id: self.event_id,
+            stream: StreamId { kind, id: self.stream_id.to_owned() },
+            sequence: self.sequence,
+            recorded_at: self.recorded_at,
+            event,
+            metadata,
+            leaf: self.leaf,
+            chain: self.chain,
+        })
+    }
+}
 
 /// An event as it is stored, text for text: what was hashed, what an export carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,26 +148,25 @@ impl StoredEvent {
     /// [`ReadError::Undecodable`] when this program does not know the stream, event or version, or
     /// the content is not what they promise.
     pub fn decode(self) -> Result<Recorded, ReadError> {
-        let undecodable = |source| ReadError::Undecodable { position: self.position, source };
-        let kind = self.stream_type.parse().map_err(undecodable)?;
-        let event = Event::decode(kind, &self.event_type, &self.event_version, &self.payload).map_err(undecodable)?;
-        let metadata: Metadata = serde_json::from_str(&self.metadata).map_err(|error| {
-            undecodable(UndecodableEvent::BadPayload {
-                event_type: self.event_type.clone(),
-                reason: format!("metadata: {error}"),
-            })
-        })?;
-        Ok(Recorded {
+        self.row().decode()
+    }
+
+    fn row(&self) -> EventRow<'_> {
+        EventRow {
             position: self.position,
             event_id: self.event_id,
-            stream: StreamId { kind, id: self.stream_id },
+            stream_type: &self.stream_type,
+            stream_id: &self.stream_id,
             sequence: self.sequence,
+            event_type: &self.event_type,
+            event_version: &self.event_version,
+            payload: &self.payload,
+            metadata: &self.metadata,
             recorded_at: self.recorded_at,
-            event,
-            metadata,
+            salt: &self.salt,
             leaf: self.leaf,
             chain: self.chain,
-        })
+        }
     }
 }
 
@@ -116,7 +180,7 @@ pub(crate) async fn read<T: Send>(
     after: Position,
     limit: usize,
     known: Position,
-    take: fn(StoredEvent) -> Result<T, ReadError>,
+    take: fn(EventRow<'_>) -> Result<T, ReadError>,
 ) -> Result<Vec<T>, ReadError> {
     let (page, end) = patiently("reading events", || async {
         let mut page = Page::after(after, take);
@@ -137,7 +201,7 @@ pub(crate) async fn read<T: Send>(
 
 /// A part of the log, checked as it grows.
 struct Page<T> {
-    take: fn(StoredEvent) -> Result<T, ReadError>,
+    take: fn(EventRow<'_>) -> Result<T, ReadError>,
     position: Position,
     /// The chain at `position`, once known.
     chain: Option<Hash>,
@@ -145,7 +209,7 @@ struct Page<T> {
 }
 
 impl<T: Send> Page<T> {
-    fn after(position: Position, take: fn(StoredEvent) -> Result<T, ReadError>) -> Self {
+    fn after(position: Position, take: fn(EventRow<'_>) -> Result<T, ReadError>) -> Self {
         let chain = (position == 0).then_some(chain::GENESIS);
         Self { take, position, chain, events: Vec::new() }
     }
@@ -155,7 +219,7 @@ impl<T: Send> Page<T> {
         // The event before the page tells the chain that its first event continues.
         let (from, rows) = if self.chain.is_some() { (self.position + 1, limit) } else { (self.position, limit + 1) };
         let mut outcome = Ok(());
-        let mut visit = |event| match self.push(event) {
+        let mut visit = |event: EventRow<'_>| match self.push(event) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
                 outcome = Err(error);
@@ -166,7 +230,7 @@ impl<T: Send> Page<T> {
         Ok(outcome)
     }
 
-    fn push(&mut self, event: StoredEvent) -> Result<(), ReadError> {
+    fn push(&mut self, event: EventRow<'_>) -> Result<(), ReadError> {
         let Some(before) = self.chain else {
             if event.position != self.position {
                 return Err(ReadError::Missing { position: self.position });
@@ -189,9 +253,10 @@ impl<T: Send> Page<T> {
     }
 }
 
-/// The events of one stream.
-pub(crate) async fn load(backend: &Backend, stream: &StreamId) -> Result<Vec<Recorded>, ReadError> {
+/// The events of one stream, which are remembered.
+pub(crate) async fn load(backend: &Backend, recent: &Recent, stream: &StreamId) -> Result<Vec<Recorded>, ReadError> {
     let stored = patiently("reading a stream", || backend.stream(stream)).await?;
+    let largest_bytes = stored.iter().map(|event| event.payload.len() + event.metadata.len()).max();
     let mut events = Vec::with_capacity(stored.len());
     for (event, sequence) in stored.into_iter().zip(1..) {
         if event.sequence != sequence {
@@ -199,6 +264,7 @@ pub(crate) async fn load(backend: &Backend, stream: &StreamId) -> Result<Vec<Rec
         }
         events.push(event.decode()?);
     }
+    recent.loaded(stream, &events, largest_bytes.unwrap_or(0));
     Ok(events)
 }
 

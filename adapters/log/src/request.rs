@@ -69,6 +69,8 @@ pub(crate) struct Prepared {
     pub(crate) events: Vec<PreparedEvent>,
     pub(crate) changes: Vec<Change>,
     pub(crate) attachments: Vec<Attachment>,
+    /// The same for every event.
+    pub(crate) metadata: Metadata,
     /// Size of everything that is stored.
     pub(crate) bytes: usize,
 }
@@ -79,6 +81,7 @@ pub(crate) struct PreparedEvent {
     pub(crate) id: EventId,
     pub(crate) stream: StreamId,
     pub(crate) sequence: Sequence,
+    pub(crate) event: Event,
     pub(crate) event_type: &'static str,
     pub(crate) event_version: String,
     pub(crate) payload: String,
@@ -88,13 +91,20 @@ pub(crate) struct PreparedEvent {
     pub(crate) entities: Vec<Entity>,
 }
 
+impl PreparedEvent {
+    /// Size of what is stored of it, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.payload.len() + self.metadata.len()
+    }
+}
+
 impl Prepared {
     /// Encodes and hashes a request, and refuses what could never be stored.
     pub(crate) fn of(request: Request) -> Result<Self, Refusal> {
         let Request { decision, metadata, event_ids } = request;
         check_ids(decision.events().count(), &event_ids)?;
         check_streams(&decision)?;
-        let metadata = serde_json::to_string(&metadata).expect("metadata has only strings");
+        let stored = serde_json::to_string(&metadata).expect("metadata has only strings");
         let mut ids = event_ids.into_iter();
         let mut events = Vec::with_capacity(ids.len());
         let mut changes = Vec::new();
@@ -102,14 +112,14 @@ impl Prepared {
             for (event, sequence) in write.events.iter().zip(write.expected + 1..) {
                 let id = ids.next().expect("there are as many ids as events");
                 changes.extend(reservation::changes(&write.stream, event));
-                events.push(prepare_event(id, &write.stream, sequence, event, &metadata)?);
+                events.push(prepare_event(id, &write.stream, sequence, event, &stored)?);
             }
         }
         check_changes(&changes)?;
         let attachments = decision.attachments;
         let bytes = check_bytes(&events, &attachments)?;
         let writes = decision.writes.into_iter().map(|write| (write.stream, write.expected)).collect();
-        Ok(Self { conditions: decision.conditions, writes, events, changes, attachments, bytes })
+        Ok(Self { conditions: decision.conditions, writes, events, changes, attachments, metadata, bytes })
     }
 }
 
@@ -145,8 +155,20 @@ fn prepare_event(
     }
     .hash();
     let entities = event.entities(stream);
-    let (stream, metadata) = (stream.clone(), metadata.to_owned());
-    Ok(PreparedEvent { id, stream, sequence, event_type, event_version, payload, metadata, salt, leaf, entities })
+    let (stream, event, metadata) = (stream.clone(), event.clone(), metadata.to_owned());
+    Ok(PreparedEvent {
+        id,
+        stream,
+        sequence,
+        event,
+        event_type,
+        event_version,
+        payload,
+        metadata,
+        salt,
+        leaf,
+        entities,
+    })
 }
 
 fn check_ids(events: usize, event_ids: &[EventId]) -> Result<(), Refusal> {
@@ -197,7 +219,7 @@ fn check_bytes(events: &[PreparedEvent], attachments: &[Attachment]) -> Result<u
             return Err(Refusal::AttachmentHash { sha256: attachment.sha256.clone() });
         }
     }
-    let stored: usize = events.iter().map(|event| event.payload.len() + event.metadata.len()).sum();
+    let stored: usize = events.iter().map(PreparedEvent::bytes).sum();
     let bytes = stored + attachments.iter().map(|attachment| attachment.bytes.len()).sum::<usize>();
     if bytes > REQUEST_BYTES_MAX {
         return Err(Refusal::RequestTooLarge { bytes, bytes_max: REQUEST_BYTES_MAX });

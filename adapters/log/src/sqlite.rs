@@ -28,7 +28,7 @@ use uuid::Uuid;
 use crate::columns::{entity, hash, holder, signed, unsigned};
 use crate::error::{Fault, OpenError};
 use crate::lease::Lease;
-use crate::reader::{StoredEvent, Visit};
+use crate::reader::{EventRow, StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed};
 use crate::tail::Head;
 
@@ -101,7 +101,7 @@ impl Sqlite {
     ) -> Result<(), sqlx::Error> {
         let mut rows = sqlx::query(sql::EVENTS).bind(signed(from)).bind(limit).fetch(&self.readers);
         while let Some(row) = rows.try_next().await? {
-            if visit(stored_event(&row)?).is_break() {
+            if visit(event_row(&row)?).is_break() {
                 break;
             }
         }
@@ -110,7 +110,7 @@ impl Sqlite {
 
     pub(crate) async fn stream(&self, stream: &StreamId) -> Result<Vec<StoredEvent>, sqlx::Error> {
         let query = sqlx::query(sql::STREAM).bind(stream.kind.as_str()).bind(&stream.id);
-        query.fetch_all(&self.readers).await?.iter().map(stored_event).collect()
+        query.fetch_all(&self.readers).await?.iter().map(|row| Ok(event_row(row)?.stored())).collect()
     }
 
     pub(crate) async fn chain_at(&self, position: Position) -> Result<Option<Vec<u8>>, sqlx::Error> {
@@ -186,8 +186,8 @@ impl Sqlite {
     }
 }
 
-fn stored_event(row: &SqliteRow) -> Result<StoredEvent, sqlx::Error> {
-    Ok(StoredEvent {
+fn event_row(row: &SqliteRow) -> Result<EventRow<'_>, sqlx::Error> {
+    Ok(EventRow {
         position: unsigned(row.try_get(0)?)?,
         event_id: EventId(row.try_get(1)?),
         stream_type: row.try_get(2)?,

@@ -142,3 +142,35 @@ fn a_batch_in_which_nothing_holds_changes_nothing() {
     assert_eq!(changes.before, changes.after);
     assert!(changes.events.is_empty() && changes.taken.is_empty() && changes.released.is_empty());
 }
+
+/// The questions of a batch, and for one stream and one place what is taken for granted.
+fn presumed(batch: &[Prepared]) -> (Option<Sequence>, Option<bool>) {
+    let batch: Vec<&Prepared> = batch.iter().collect();
+    let questions = Questions::of(&batch);
+    let answers = questions.presumed(End { position: 10, chain: [7; 32], recorded_at: Timestamp(1_000) });
+    let stream_at = questions.streams.iter().position(|asked| *asked == stream("a"));
+    let place_at = questions.places.iter().position(|asked| *asked == (SCOPE, Holder::Writer));
+    (stream_at.map(|at| answers.versions[at]), place_at.map(|at| answers.taken[at]))
+}
+
+#[test]
+fn d3_who_comes_first_says_what_is_taken_for_granted() {
+    let batch = [remarks("a", 4, 2), remarks("a", 6, 1), opened(1), closed(1)].map(prepared);
+    assert_eq!(presumed(&batch), (Some(4), Some(false)));
+    let batch = [closed(1), opened(2), remarks("a", 6, 1), remarks("a", 4, 2)].map(prepared);
+    assert_eq!(presumed(&batch), (Some(6), Some(true)));
+    let given = remarks("b", 0, 1).given(Condition::StreamAt { stream: stream("a"), version: 9 });
+    let batch = [prepared(given), prepared(remarks("a", 0, 1))];
+    assert_eq!(presumed(&batch), (Some(9), None));
+}
+
+#[test]
+fn d3_everybody_holds_whose_expectations_are_taken_for_granted() {
+    let batch = [remarks("a", 4, 2), remarks("a", 6, 1), closed(1), opened(2)].map(prepared);
+    let end = End { position: 10, chain: [7; 32], recorded_at: Timestamp(1_000) };
+    let (verdicts, changes) = judged(&batch, |questions| questions.presumed(end));
+
+    assert!(verdicts.iter().all(Result::is_ok), "{verdicts:?}");
+    assert_eq!(changes.after.position, 15);
+    assert_eq!((changes.taken, changes.released), (vec![], vec![]), "given back and taken again");
+}

@@ -11,6 +11,7 @@ mod connections;
 mod leases;
 mod opening;
 mod reading;
+mod remembering;
 mod snapshots;
 mod stock;
 mod stock_paths;
