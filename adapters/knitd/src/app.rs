@@ -26,6 +26,7 @@ use tokio::time::Instant;
 use crate::command::{Cause, CommandError, Done};
 use crate::reactors::gate::{Gate, OpenGate};
 use crate::reactors::turns::{Turn, Turns};
+use crate::streams::Source;
 use crate::views::Views;
 
 /// How long a reply waits for the projections (D13); then it says which position they have reached.
@@ -174,10 +175,10 @@ impl App {
     ///
     /// # Errors
     /// The refusal of `decide`, a conflict that does not end, or a fault.
-    pub(crate) async fn execute<F: Future<Output = Result<Decision, CommandError>> + Send>(
-        &self,
+    pub(crate) async fn execute<'a, F: Future<Output = Result<Decision, CommandError>> + Send>(
+        &'a self,
         cause: &Cause,
-        decide: impl Fn() -> F + Send + Sync,
+        decide: impl Fn(Source<'a>) -> F + Send + Sync,
     ) -> Result<Done, CommandError> {
         let before = self.views().followed().position;
         let done = crate::command::execute(self.log(), cause, decide).await?;

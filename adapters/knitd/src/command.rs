@@ -18,6 +18,8 @@ use knit_domain::run::creation::{ProjectionRefused, TransferRefused};
 use knit_log::{AppendError, Log, Request};
 use rand::Rng as _;
 
+use crate::streams::Source;
+
 /// Tries of one command before its conflict is reported, a few seconds after it began; a reactor that gives up
 /// simply looks again.
 const TRIES_MAX: u32 = 16;
@@ -145,17 +147,21 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 
 /// Decides and appends until it succeeds, is refused, or has been tried often enough.
 ///
-/// `decide` loads afresh at every try.
+/// `decide` takes its streams from the source it is given: at the first try what this process remembers, which
+/// the log checks as it appends, and then the log itself.
 ///
 /// # Errors
 /// The refusal of `decide`, a conflict that does not end, or a fault.
-pub async fn execute<F: Future<Output = Result<Decision, CommandError>> + Send>(
-    log: &Log,
+pub async fn execute<'l, F: Future<Output = Result<Decision, CommandError>> + Send>(
+    log: &'l Log,
     cause: &Cause,
-    decide: impl Fn() -> F + Send + Sync,
+    decide: impl Fn(Source<'l>) -> F + Send + Sync,
 ) -> Result<Done, CommandError> {
     for tries in 1..=TRIES_MAX {
-        let decision = decide().await?;
+        let decision = match tries {
+            1 => decide_twice(log, &decide).await?,
+            _ => decide(Source::certain(log)).await?,
+        };
         if decision.is_nothing() {
             return Ok(Done { position: 0 });
         }
@@ -169,6 +175,19 @@ pub async fn execute<F: Future<Output = Result<Decision, CommandError>> + Send>(
         }
     }
     Err(CommandError::Conflict { tries: TRIES_MAX })
+}
+
+/// Decides on what is remembered. Where nothing would be appended, and so nothing checked, it is decided again
+/// on the log itself: another process may have changed what the decision rests on.
+async fn decide_twice<'l, F: Future<Output = Result<Decision, CommandError>> + Send>(
+    log: &'l Log,
+    decide: impl Fn(Source<'l>) -> F + Send + Sync,
+) -> Result<Decision, CommandError> {
+    match decide(Source::remembered(log)).await {
+        Ok(decision) if !decision.is_nothing() => Ok(decision),
+        Ok(_) | Err(CommandError::Refused(_)) => decide(Source::certain(log)).await,
+        Err(other) => Err(other),
+    }
 }
 
 async fn pause(tries: u32) {

@@ -5,6 +5,7 @@
 //! that was restored to an older state or swapped for another one is folded again from the beginning, and
 //! nothing is shown meanwhile (D6).
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use crate::views::{View, Views};
 
 /// Events read and applied at once: readers wait for one batch at most, about a millisecond.
 const BATCH_EVENTS_MAX: usize = 1_000;
+/// Events folded without handing them to a thread for long work, which takes longer than folding so few.
+/// More would hold up the tasks that serve requests.
+const FOLDED_AT_ONCE_MAX: usize = 32;
 /// Snapshots kept of each projection: the newest, and one to fall back on when it is damaged.
 const SNAPSHOTS_KEPT: usize = 2;
 /// Pause before the log is read again after a fault.
@@ -90,6 +94,12 @@ impl Follower {
     async fn catch_up(&mut self) -> Result<(), ReadError> {
         loop {
             let Some(after) = self.views.slowest() else { return Ok(()) };
+            if self.apply_recent(after).await {
+                if self.last.0 >= self.log.position() {
+                    return Ok(());
+                }
+                continue;
+            }
             let read = self.log.read(after, BATCH_EVENTS_MAX).await;
             let continues = match read.as_deref() {
                 Ok([first, ..]) if after == self.last.0 => self.is_continued_by(first),
@@ -101,18 +111,27 @@ impl Follower {
                 Err(error) => return Err(error),
                 Ok(events) => {
                     let Some(newest) = events.last() else { return Ok(()) };
-                    let (position, chain) = (newest.position, newest.chain);
-                    failpoint("follower.read");
-                    self.apply(events).await;
-                    failpoint("follower.applied");
-                    self.last = (position, chain);
-                    self.views.advance(position, chain);
-                    if position >= self.log.position() {
+                    let newest = (newest.position, newest.chain);
+                    self.apply(events, newest).await;
+                    if newest.0 >= self.log.position() {
                         return Ok(());
                     }
                 }
             }
         }
+    }
+
+    /// Applies the next events if this process appended them itself and still has them; answers whether it did.
+    async fn apply_recent(&mut self, after: Position) -> bool {
+        let Some(events) = self.log.recent(after, BATCH_EVENTS_MAX).filter(|_| after == self.last.0) else {
+            return false;
+        };
+        let Some(newest) = events.first().filter(|first| self.is_continued_by(first)).and(events.last()) else {
+            return false;
+        };
+        let newest = (newest.position, newest.chain);
+        self.apply(events, newest).await;
+        true
     }
 
     /// Whether `event` was recorded behind what was folded last.
@@ -126,13 +145,18 @@ impl Follower {
         Ok(self.log.chain_at(position).await? == Some(chain))
     }
 
-    /// Folding is work for the processor; it must not hold up the tasks that serve requests.
-    async fn apply(&self, events: Vec<Recorded>) {
+    /// Folds `events`, of which the last is `newest`.
+    async fn apply<E: Borrow<Recorded> + Send + 'static>(&mut self, events: Vec<E>, newest: (Position, chain::Hash)) {
+        failpoint("follower.read");
         let views = Arc::clone(&self.views);
-        let folded = tokio::task::spawn_blocking(move || views.apply(&events)).await;
-        if let Err(panicked) = folded {
+        if events.len() <= FOLDED_AT_ONCE_MAX {
+            views.apply(&events);
+        } else if let Err(panicked) = tokio::task::spawn_blocking(move || views.apply(&events)).await {
             tracing::error!("folding panicked: {panicked}");
         }
+        failpoint("follower.applied");
+        self.last = newest;
+        self.views.advance(newest.0, newest.1);
     }
 
     /// Forgets everything that was folded. Nothing is shown before all is folded again.
@@ -143,6 +167,7 @@ impl Follower {
         );
         self.last = (0, chain::GENESIS);
         self.snapshot_at = 0;
+        self.log.forget();
         self.views.start_over();
     }
 

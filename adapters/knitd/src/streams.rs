@@ -1,4 +1,7 @@
 //! Folded streams: what a decision is taken on.
+//!
+//! A [`Source`] says where the events come from. What this process remembers is good enough to decide on, since
+//! the log compares versions as it appends; what must be certain is read.
 
 use knit_domain::agent::Agent;
 use knit_domain::catalog::Catalog;
@@ -29,12 +32,51 @@ macro_rules! folded {
 }
 folded!(Catalog = Catalog, Plan = Plan, Run = Run, Data = Data, Agent = Agent);
 
+/// Where the events of a stream come from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'l> {
+    log: &'l Log,
+    remembers: bool,
+}
+
+impl<'l> Source<'l> {
+    /// The log as it is.
+    #[must_use]
+    pub fn certain(log: &'l Log) -> Self {
+        Self { log, remembers: false }
+    }
+
+    /// What this process remembers of the log, and only else the log itself. Another process may have appended
+    /// since.
+    #[must_use]
+    pub fn remembered(log: &'l Log) -> Self {
+        Self { log, remembers: true }
+    }
+
+    /// Whether this is what is remembered.
+    #[must_use]
+    pub fn remembers(self) -> bool {
+        self.remembers
+    }
+}
+
+impl<'l> From<&'l Log> for Source<'l> {
+    fn from(log: &'l Log) -> Self {
+        Self::certain(log)
+    }
+}
+
 /// Folds `stream` up to its end.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub async fn load<T: Folded>(log: &Log, stream: &StreamId) -> Result<Versioned<T>, ReadError> {
-    let events = log.load(stream).await?;
+pub async fn load<'l, T: Folded>(source: impl Into<Source<'l>>, stream: &StreamId) -> Result<Versioned<T>, ReadError> {
+    let source = source.into();
+    if source.remembers {
+        let events = source.log.recall(stream).await?;
+        return Ok(Versioned::fold(&events, |state: &mut T, recorded| state.fold(&recorded.event)));
+    }
+    let events = source.log.load(stream).await?;
     Ok(Versioned::fold(&events, |state: &mut T, recorded| state.fold(&recorded.event)))
 }
 
@@ -42,38 +84,38 @@ pub async fn load<T: Folded>(log: &Log, stream: &StreamId) -> Result<Versioned<T
 ///
 /// # Errors
 /// When the log cannot be read.
-pub async fn catalog(log: &Log) -> Result<Versioned<Catalog>, ReadError> {
-    load(log, &StreamId::catalog()).await
+pub async fn catalog<'l>(source: impl Into<Source<'l>>) -> Result<Versioned<Catalog>, ReadError> {
+    load(source, &StreamId::catalog()).await
 }
 
 /// One Plan.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub async fn plan(log: &Log, id: PlanId) -> Result<Versioned<Plan>, ReadError> {
-    load(log, &StreamId::plan(id)).await
+pub async fn plan<'l>(source: impl Into<Source<'l>>, id: PlanId) -> Result<Versioned<Plan>, ReadError> {
+    load(source, &StreamId::plan(id)).await
 }
 
 /// One Run.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub async fn run(log: &Log, id: RunId) -> Result<Versioned<Run>, ReadError> {
-    load(log, &StreamId::run(id)).await
+pub async fn run<'l>(source: impl Into<Source<'l>>, id: RunId) -> Result<Versioned<Run>, ReadError> {
+    load(source, &StreamId::run(id)).await
 }
 
 /// One Data.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub async fn data(log: &Log, id: KnitId) -> Result<Versioned<Data>, ReadError> {
-    load(log, &StreamId::data(id)).await
+pub async fn data<'l>(source: impl Into<Source<'l>>, id: KnitId) -> Result<Versioned<Data>, ReadError> {
+    load(source, &StreamId::data(id)).await
 }
 
 /// One Data Agent.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub async fn agent(log: &Log, name: &AgentName) -> Result<Versioned<Agent>, ReadError> {
-    load(log, &StreamId::agent(name)).await
+pub async fn agent<'l>(source: impl Into<Source<'l>>, name: &AgentName) -> Result<Versioned<Agent>, ReadError> {
+    load(source, &StreamId::agent(name)).await
 }

@@ -9,6 +9,7 @@
 //! a sign of it says so ([`Views::doubt`]); from then on nothing here may be relied on until the follower has
 //! looked.
 
+use std::borrow::Borrow;
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -128,7 +129,7 @@ impl<P: Projection> View<P> {
     }
 
     /// Applies one batch of events; those already applied are passed over.
-    pub(crate) fn apply(&self, events: &[Recorded]) {
+    pub(crate) fn apply<E: Borrow<Recorded>>(&self, events: &[E]) {
         if self.reached.borrow().stopped.is_some() {
             return;
         }
@@ -147,9 +148,9 @@ impl<P: Projection> View<P> {
         }
     }
 
-    fn apply_until_stopped(&self, events: &[Recorded]) -> Result<Position, (Position, Unapplicable)> {
+    fn apply_until_stopped<E: Borrow<Recorded>>(&self, events: &[E]) -> Result<Position, (Position, Unapplicable)> {
         let mut live = self.write();
-        for event in events {
+        for event in events.iter().map(Borrow::borrow) {
             if event.position > live.position() {
                 live.apply(event).map_err(|why| (event.position.saturating_sub(1), why))?;
             }
@@ -160,7 +161,7 @@ impl<P: Projection> View<P> {
 
 impl Views {
     /// Applies one batch to every projection.
-    pub(crate) fn apply(&self, events: &[Recorded]) {
+    pub(crate) fn apply<E: Borrow<Recorded>>(&self, events: &[E]) {
         self.worklists.apply(events);
         self.matcher.apply(events);
         self.store.apply(events);

@@ -47,7 +47,8 @@ pub fn request_worker(
         return Ok(Decision::nothing());
     }
     let worker = worker_order(record, &plan.state, env)?;
-    Ok(happens(run, record, RunEvent::WorkerRequested { attempt, worker }))
+    let unchanged = Condition::StreamAt { stream: StreamId::plan(record.plan), version: plan.version };
+    Ok(happens(run, record, RunEvent::WorkerRequested { attempt, worker }).given(unchanged))
 }
 
 fn worker_order(record: &RunRecord, plan: &Plan, env: BTreeMap<String, String>) -> Result<WorkerOrder, RunRefused> {

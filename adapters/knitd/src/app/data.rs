@@ -13,8 +13,8 @@ impl App {
     /// # Errors
     /// Refused when there is no such Data or a tag breaks a rule; then nothing is changed.
     pub async fn change_tags(&self, cause: &Cause, id: KnitId, wanted: &TagChange) -> Result<Done, CommandError> {
-        self.execute(cause, || async {
-            let data = streams::data(self.log(), id).await?;
+        self.execute(cause, |source| async move {
+            let data = streams::data(source, id).await?;
             Ok(change_tags(&data, wanted)?)
         })
         .await

@@ -19,8 +19,8 @@ impl App {
         let plan_id = PlanId(Uuid::new_v4());
         let turn = self.turn_to_register().await;
         let done = self
-            .execute(cause, || async {
-                let catalog = streams::catalog(self.log()).await?;
+            .execute(cause, |source| async move {
+                let catalog = streams::catalog(source).await?;
                 Ok(register(&catalog, RegisterPlan { plan_id, draft: draft.clone() })?)
             })
             .await?;
@@ -33,8 +33,8 @@ impl App {
     /// # Errors
     /// Refused when there is no such Plan or the change breaks a rule.
     pub async fn change_plan(&self, cause: &Cause, id: PlanId, wanted: &PlanChange) -> Result<Done, CommandError> {
-        self.execute(cause, || async {
-            let plan = streams::plan(self.log(), id).await?;
+        self.execute(cause, |source| async move {
+            let plan = streams::plan(source, id).await?;
             Ok(change(id, &plan, wanted.clone())?)
         })
         .await
@@ -47,8 +47,8 @@ impl App {
     pub async fn define_builtin_plans(&self) -> Result<(), CommandError> {
         let cause = Cause::reactor("installation");
         for builtin in Builtin::ALL {
-            let defined = crate::command::execute(self.log(), &cause, || async {
-                let plan = streams::plan(self.log(), builtin.id()).await?;
+            let defined = crate::command::execute(self.log(), &cause, |source| async move {
+                let plan = streams::plan(source, builtin.id()).await?;
                 Ok(define_builtin(builtin, &plan))
             });
             defined.await?;

@@ -35,7 +35,8 @@ impl App {
     /// # Errors
     /// Refused as the rules of retrying say.
     pub async fn retry(&self, cause: &Cause, id: RunId) -> Result<Done, CommandError> {
-        self.execute(cause, || async {
+        // Several things are read one after another, and it matters in which order: nothing is taken from memory.
+        self.execute(cause, |_| async move {
             let run = streams::run(self.log(), id).await?;
             let record = run.state.existing()?;
             let plan = streams::plan(self.log(), record.plan).await?;
@@ -51,7 +52,8 @@ impl App {
     /// # Errors
     /// Refused as the rules of deleting say.
     pub async fn delete(&self, cause: &Cause, id: RunId) -> Result<Done, CommandError> {
-        self.execute(cause, || async {
+        // As with a retry, the order in which things are read matters.
+        self.execute(cause, |_| async move {
             let run = streams::run(self.log(), id).await?;
             let outputs = self.uses(&run.state.existing()?.outputs).await?;
             Ok(run::delete(&run, &outputs)?)
@@ -69,8 +71,9 @@ impl App {
         id: RunId,
         decide: impl Fn(&Versioned<Run>) -> Result<Decision, CommandError> + Send + Sync,
     ) -> Result<Done, CommandError> {
-        self.execute(cause, || async {
-            let run = streams::run(self.log(), id).await?;
+        let decide = &decide;
+        self.execute(cause, |source| async move {
+            let run = streams::run(source, id).await?;
             decide(&run)
         })
         .await

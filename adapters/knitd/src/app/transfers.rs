@@ -53,9 +53,10 @@ impl App {
             agent: agent.clone(),
             server: self.server().to_owned(),
         };
-        self.execute(cause, || async {
-            let plan = streams::plan(self.log(), Builtin::Uploaded.id()).await?;
-            Ok(start_upload(&plan, &upload)?)
+        let wanted = &upload;
+        self.execute(cause, |source| async move {
+            let plan = streams::plan(source, Builtin::Uploaded.id()).await?;
+            Ok(start_upload(&plan, wanted)?)
         })
         .await?;
         Ok(Upload { run_id: upload.run_id, knit_id, volume: VolumeRef::of(knit_id), agent })
@@ -73,9 +74,9 @@ impl App {
         outcome: UploadOutcome,
     ) -> Result<Done, CommandError> {
         let concluded = self
-            .execute(cause, || async {
-                let run = streams::run(self.log(), upload.run_id).await?;
-                let agent = streams::agent(self.log(), &upload.agent).await?;
+            .execute(cause, |source| async move {
+                let run = streams::run(source, upload.run_id).await?;
+                let agent = streams::agent(source, &upload.agent).await?;
                 Ok(conclude_upload(&run, &agent, outcome)?)
             })
             .await;
@@ -122,13 +123,14 @@ impl App {
         chance: impl Fn() -> u32 + Send + Sync,
     ) -> Result<OpenTransfer, CommandError> {
         let drawn = Mutex::new(None);
-        self.execute(cause, || async {
-            let data = streams::data(self.log(), id).await?;
+        let (chosen, chance) = (&drawn, &chance);
+        self.execute(cause, |source| async move {
+            let data = streams::data(source, id).await?;
             // Drawn afresh at every try. There are a million names for a Data, and one that an earlier reader
             // had is not free again however often it is tried.
             let agent = AgentName::of(id, AgentMode::Read, chance());
             let decision = open_reader(&data, &agent, self.server())?;
-            *drawn.lock().unwrap_or_else(PoisonError::into_inner) = Some(agent);
+            *chosen.lock().unwrap_or_else(PoisonError::into_inner) = Some(agent);
             Ok(decision)
         })
         .await?;
@@ -144,8 +146,8 @@ impl App {
     /// # Errors
     /// Refused when there is no such agent.
     pub async fn close_agent(&self, cause: &Cause, name: &AgentName, why: AgentClosure) -> Result<Done, CommandError> {
-        self.execute(cause, || async {
-            let agent = streams::agent(self.log(), name).await?;
+        self.execute(cause, |source| async move {
+            let agent = streams::agent(source, name).await?;
             Ok(close(&agent, why)?)
         })
         .await

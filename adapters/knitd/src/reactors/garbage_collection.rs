@@ -66,7 +66,7 @@ impl Reactor for GarbageCollection {
         self.app.runtime().destroy_volume(&waste.volume).await.map_err(CommandError::from)?;
         failpoint("garbage.destroyed");
         let cause = Cause::reactor(self.name());
-        let decide = || async { Ok(reclaim_volume(&streams::data(self.app.log(), waste.knit_id).await?)?) };
+        let decide = |source| async move { Ok(reclaim_volume(&streams::data(source, waste.knit_id).await?)?) };
         self.app.execute(&cause, decide).await?;
         Ok(())
     }

@@ -31,9 +31,9 @@ impl Initialize {
             self.app.runtime().prepare_volume(&output.volume_ref, output.knit_id).await?;
             failpoint("initialize.volume-made");
         }
-        let decide = || async {
-            let run = streams::run(self.app.log(), work.run_id).await?;
-            let plan = streams::plan(self.app.log(), work.plan_id).await?;
+        let decide = |source| async move {
+            let run = streams::run(source, work.run_id).await?;
+            let plan = streams::plan(source, work.plan_id).await?;
             Ok(prepare_volumes(&run, &plan, work.attempt)?)
         };
         self.app.execute(&Cause::reactor(self.name()), decide).await.map(|_| ())

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::StreamExt as _;
 use knit_domain::data::Data;
@@ -12,7 +11,6 @@ use knit_domain::plan::Plan;
 use knit_domain::run::creation::CandidateInput;
 use knit_domain::run::project;
 use knit_failpoint::failpoint;
-use knit_log::Log;
 use knit_projections::matcher::{Combination, Cursor, Due};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -20,7 +18,7 @@ use uuid::Uuid;
 use super::backoff::{Backoff, until};
 use crate::app::App;
 use crate::command::{self, Cause, CommandError};
-use crate::streams;
+use crate::streams::{self, Source};
 
 /// Combinations taken from the matcher at once: they share what is loaded for them.
 const BATCH_MAX: usize = 512;
@@ -145,25 +143,29 @@ async fn make_runs(
 }
 
 async fn make_run(app: &App, loaded: &Loaded, combination: &Combination) -> Result<command::Done, CommandError> {
-    let conflicts = AtomicU32::new(0);
-    command::execute(app.log(), &Cause::reactor("projection"), || async {
-        if conflicts.fetch_add(1, Ordering::Relaxed) == 0 {
-            return decide(app, loaded, combination).await;
+    command::execute(app.log(), &Cause::reactor("projection"), |source| async move {
+        if source.remembers() {
+            return decide(app, source, loaded, combination).await;
         }
         // What was loaded for the whole batch is out of date, or somebody else has made the Run.
-        if streams::run(app.log(), combination.run_id).await?.exists() {
+        if streams::run(source, combination.run_id).await?.exists() {
             return Ok(Decision::nothing());
         }
-        decide(app, &Loaded::default(), combination).await
+        decide(app, source, &Loaded::default(), combination).await
     })
     .await
 }
 
-async fn decide(app: &App, loaded: &Loaded, wanted: &Combination) -> Result<Decision, CommandError> {
-    let plan = loaded.plan(app.log(), wanted.plan_id).await?;
+async fn decide(
+    app: &App,
+    source: Source<'_>,
+    loaded: &Loaded,
+    wanted: &Combination,
+) -> Result<Decision, CommandError> {
+    let plan = loaded.plan(source, wanted.plan_id).await?;
     let mut inputs = Vec::with_capacity(wanted.inputs.len());
     for input in &wanted.inputs {
-        let data = loaded.data(app.log(), input.knit_id).await?;
+        let data = loaded.data(source, input.knit_id).await?;
         // The matcher has seen the Run that made the Data succeed; that never changes for this Data.
         let done_at = app.views().matcher.read().done_at(input.knit_id);
         inputs.push((input.path.as_str(), data, done_at));
@@ -181,20 +183,20 @@ struct Loaded {
 }
 
 impl Loaded {
-    async fn plan(&self, log: &Log, id: PlanId) -> Result<Versioned<Plan>, CommandError> {
+    async fn plan(&self, source: Source<'_>, id: PlanId) -> Result<Versioned<Plan>, CommandError> {
         if let Some(plan) = held(&self.plans, &id) {
             return Ok(plan);
         }
-        let plan = streams::plan(log, id).await?;
+        let plan = streams::plan(source, id).await?;
         keep(&self.plans, id, plan.clone());
         Ok(plan)
     }
 
-    async fn data(&self, log: &Log, id: KnitId) -> Result<Versioned<Data>, CommandError> {
+    async fn data(&self, source: Source<'_>, id: KnitId) -> Result<Versioned<Data>, CommandError> {
         if let Some(data) = held(&self.data, &id) {
             return Ok(data);
         }
-        let data = streams::data(log, id).await?;
+        let data = streams::data(source, id).await?;
         keep(&self.data, id, data.clone());
         Ok(data)
     }

@@ -70,10 +70,11 @@ impl RunManagement {
 
     async fn request(&self, work: &RunWork) -> Result<Step, NotDone> {
         let passed = self.app.gate().before(work.run_id, Status::Starting).await?;
-        let decide = || async {
-            let run = streams::run(self.app.log(), work.run_id).await?;
-            let plan = streams::plan(self.app.log(), work.plan_id).await?;
-            Ok(request_worker(&run, &plan, work.attempt, passed.env.clone())?)
+        let env = &passed.env;
+        let decide = |source| async move {
+            let run = streams::run(source, work.run_id).await?;
+            let plan = streams::plan(source, work.plan_id).await?;
+            Ok(request_worker(&run, &plan, work.attempt, env.clone())?)
         };
         self.app.execute(&self.cause(), decide).await?;
         Ok(Step::Moved)

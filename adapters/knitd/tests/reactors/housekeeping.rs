@@ -20,7 +20,7 @@ async fn read_elsewhere(world: &World, server: &str, data: KnitId) -> AgentName 
     let elsewhere = App::new(world.app.log().clone(), views, runtime, server.to_owned(), false);
     // Nobody folds the projections of this one, so it is asked for the event alone.
     let agent = AgentName::of(data, knit_domain::id::AgentMode::Read, rand::random());
-    let decide = || async {
+    let decide = |_| async {
         let data = knitd::streams::data(elsewhere.log(), data).await?;
         Ok(knit_domain::agent::open_reader(&data, &agent, server)?)
     };

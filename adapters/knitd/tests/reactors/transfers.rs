@@ -57,7 +57,7 @@ async fn upl_12_an_upload_that_cannot_be_looked_at_stays_what_it_was() {
 /// An import that begins now and may take so long.
 async fn import(world: &World, allowed_ms: u64) -> RunId {
     let (run, data) = (RunId(Uuid::new_v4()), KnitId(Uuid::new_v4()));
-    let begin = || async {
+    let begin = |_| async {
         let plan = streams::plan(world.app.log(), Builtin::Imported.id()).await?;
         Ok(allowing(start_import(&plan, run, data)?, allowed_ms))
     };
