@@ -17,7 +17,7 @@ mod plans;
 mod user;
 mod verdict;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -27,6 +27,7 @@ use anyhow::Context as _;
 use knit_tests::postgres::DatabaseServer;
 use knit_tests::server::{Server, Setup};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::answers::Answers;
 use self::database::Database;
@@ -44,13 +45,13 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Minutes of a run whose results are worth keeping.
 const WHOLE_MINUTES: u64 = 120;
 
-/// A server, the user at work on it, and the one who looks.
+/// A server, the one who looks at it, and what was seen.
 struct Place {
     name: &'static str,
     server: Server,
     database: Database,
-    user: User,
     onlooker: Onlooker,
+    course: Course,
 }
 
 /// Works and looks for as long as is asked for; answers whether something is not as it must be.
@@ -69,7 +70,8 @@ pub(crate) fn run(args: &Soak) -> anyhow::Result<bool> {
     tell(&format!("{} minutes of work at commit {}", args.minutes, machine.commit));
     let places = vec![Place::of("SQLite", embedded, file)?, Place::of("PostgreSQL", beside, url)?];
     let servers = work(places, args, &tokio)?;
-    let page = Page { machine, minutes: args.minutes as f64, servers };
+    let minutes = servers.first().and_then(|server| server.course.0.last()).map_or(0.0, |sample| sample.minute);
+    let page = Page { machine, minutes: minutes.round(), servers };
     println!("{}", page.markdown());
     let whole = args.minutes >= WHOLE_MINUTES;
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(if whole { "docs" } else { "target/bench" }));
@@ -78,40 +80,28 @@ pub(crate) fn run(args: &Soak) -> anyhow::Result<bool> {
 }
 
 impl Place {
-    fn of(name: &'static str, server: Server, database: Database) -> anyhow::Result<Self> {
+    /// A place, and the user who works there.
+    fn of(name: &'static str, server: Server, database: Database) -> anyhow::Result<(Self, User)> {
         let answers = Arc::new(Answers::default());
         let user = User::of(&server, Arc::clone(&answers))?;
         let onlooker = Onlooker::of(&server, database.clone(), answers);
-        Ok(Self { name, server, database, user, onlooker })
+        Ok((Self { name, server, database, onlooker, course: Course::default() }, user))
     }
 }
 
-/// Lets both users work and looks at their servers meanwhile, then looks at what is left.
-fn work(places: Vec<Place>, args: &Soak, tokio: &Runtime) -> anyhow::Result<Vec<Soaked>> {
+/// Lets the users work and looks at their servers meanwhile, then looks at what is left.
+fn work(places: Vec<(Place, User)>, args: &Soak, tokio: &Runtime) -> anyhow::Result<Vec<Soaked>> {
     let stop = AtomicBool::new(false);
-    let (mut users, mut seen) = (Vec::new(), Vec::new());
-    for Place { name, server, database, user, onlooker } in places {
-        users.push(user);
-        seen.push((name, server, database, onlooker, Course::default()));
-    }
+    let (mut places, users): (Vec<Place>, Vec<User>) = places.into_iter().unzip();
     let rounds = thread::scope(|scope| {
         let working: Vec<_> = users.into_iter().map(|user| scope.spawn(|| user.work(&stop))).collect();
-        let begun = Instant::now();
-        let looked = (1..=args.minutes).try_for_each(|minute| {
-            thread::sleep((LOOK * u32::try_from(minute)?).saturating_sub(begun.elapsed()));
-            for (name, server, _, onlooker, course) in &mut seen {
-                let sample = onlooker.look(server, tokio, begun.elapsed().as_secs_f64() / 60.0)?;
-                tell(&line(name, &sample));
-                course.0.push(sample);
-            }
-            keep_meanwhile(args, &seen)
-        });
+        let looked = look_every_minute(&mut places, args, tokio);
         // Whatever went wrong while looking, the users must be told to go home.
         stop.store(true, Ordering::Relaxed);
         let rounds: Vec<_> = working.into_iter().map(thread::ScopedJoinHandle::join).collect();
         looked.map(|()| rounds)
     })?;
-    let soaked = seen.into_iter().zip(rounds).map(|((name, mut server, database, _, course), rounds)| {
+    let soaked = places.into_iter().zip(rounds).map(|(Place { name, mut server, database, course, .. }, rounds)| {
         let (rounds, late) = rounds.ok().with_context(|| format!("the user of {name} gave up; the reason is above"))?;
         let ending = ending::look(&mut server, &database, tokio)?;
         Ok(Soaked { name, course, rounds, late, ending })
@@ -119,10 +109,30 @@ fn work(places: Vec<Place>, args: &Soak, tokio: &Runtime) -> anyhow::Result<Vec<
     soaked.collect()
 }
 
+/// Looks until the time is over, or somebody who has seen enough sends SIGTERM.
+fn look_every_minute(places: &mut [Place], args: &Soak, tokio: &Runtime) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let mut enough = tokio.block_on(async { signal(SignalKind::terminate()) })?;
+    for minute in 1..=args.minutes {
+        let pause = (LOOK * u32::try_from(minute)?).saturating_sub(begun.elapsed());
+        if tokio.block_on(async { tokio::time::timeout(pause, enough.recv()).await }).is_ok() {
+            tell("told to stop: what was seen so far counts");
+            return Ok(());
+        }
+        for place in &mut *places {
+            let sample = place.onlooker.look(&place.server, tokio, begun.elapsed().as_secs_f64() / 60.0)?;
+            tell(&line(place.name, &sample));
+            place.course.0.push(sample);
+        }
+        keep_meanwhile(places, args.samples.as_deref())?;
+    }
+    Ok(())
+}
+
 /// What was seen so far is kept in a file, lest hours are lost with the last minute.
-fn keep_meanwhile(args: &Soak, seen: &[(&'static str, Server, Database, Onlooker, Course)]) -> anyhow::Result<()> {
-    let Some(path) = &args.samples else { return Ok(()) };
-    let rows = seen.iter().map(|(name, _, _, _, course)| course.csv(name));
+fn keep_meanwhile(places: &[Place], samples: Option<&Path>) -> anyhow::Result<()> {
+    let Some(path) = samples else { return Ok(()) };
+    let rows = places.iter().map(|place| place.course.csv(place.name));
     std::fs::write(path, figures::csv_head() + &rows.collect::<String>())
         .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -267,7 +267,7 @@ mod tests {
             Sample { minute, values: values.into() }
         };
         let course = Course((1..=20).map(sample).collect());
-        let events = [("RunStarted".to_owned(), 1_234)].into();
+        let events = [("RunProjected".to_owned(), 1_234)].into();
         let ending = Ending { complaints, events, ..Ending::default() };
         Page { machine, minutes: 20.0, servers: vec![Soaked { name: "SQLite", course, rounds: 600, late: 1, ending }] }
     }
@@ -278,7 +278,7 @@ mod tests {
         let text = page.markdown();
         assert!(text.contains("| open files | 12 | 12 | 12 |  | flat |"), "{text}");
         assert!(text.contains("| 200 B | grows with the history |"), "{text}");
-        assert!(text.contains("RunStarted 1,234") && text.contains("600 rounds, 1 of them"), "{text}");
+        assert!(text.contains("RunProjected 1,234") && text.contains("600 rounds, 1 of them"), "{text}");
         assert!(text.contains("| 20 | 1,550 |"), "{text}");
         assert!(!page.has_defects());
     }
