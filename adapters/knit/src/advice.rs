@@ -135,7 +135,9 @@ fn hints(error: &Error) -> Vec<String> {
         Error::Unreachable { .. } if causes(error).iter().any(|cause| cause.contains("InvalidContentType")) => {
             hint("what answers there does not speak https: write the address with http://")
         }
-        Error::Unreachable { .. } => hint("check that the server runs there, and the profile that names it"),
+        Error::Unreachable { .. } => {
+            hint("check that it runs there, and the address: `--server`, KNIT_SERVER or the profile names it")
+        }
         Error::ConnectionLost { ask, .. } if ask.is_change => {
             hint("nothing is known about the outcome; look before trying again")
         }

@@ -52,9 +52,15 @@ const MEMORY_BYTES_MIN: i128 = 1 << 20;
 
 /// Warnings about limits with which no Run can start.
 fn doubtful_limits(limits: &BTreeMap<String, Quantity>) -> Vec<String> {
-    let memory = limits.get("memory").filter(|memory| memory.units() < MEMORY_BYTES_MIN);
-    let warning = |memory: &Quantity| {
-        format!("`memory: {memory}` is {} bytes, too little for any Run; a mebibyte is written `1Mi`", memory.units())
+    let warning = |(resource, limit): (&String, &Quantity)| {
+        if limit.milli() < 0 {
+            Some(format!("`{resource}: {limit}` is negative: no Run can have that"))
+        } else if resource == "memory" && limit.units() < MEMORY_BYTES_MIN {
+            let bytes = limit.units();
+            Some(format!("`memory: {limit}` is {bytes} byte(s), too little for any Run; a mebibyte is written `1Mi`"))
+        } else {
+            None
+        }
     };
-    memory.map(warning).into_iter().collect()
+    limits.iter().filter_map(warning).collect()
 }

@@ -63,14 +63,15 @@ fn a_plan_file_with_a_misspelt_key_is_not_registered() {
 fn limits_with_which_nothing_can_run_are_warned_about() {
     let server = Server::start(|_| Reply::json(&detail(true)));
     let place = Place::with(&server);
-    place.write("plan.yaml", "image: ab\nresources: {memory: 200m}\n");
+    place.write("plan.yaml", "image: ab\nresources: {memory: 200m, cpu: -1}\n");
     let told = place.knit(&["plan", "apply", "plan.yaml"]).succeeded().stderr;
     assert_eq!(
         told,
-        "warning: plan.yaml: `memory: 200m` is 1 bytes, too little for any Run; a mebibyte is written `1Mi`\n"
+        "warning: plan.yaml: `cpu: -1` is negative: no Run can have that\n\
+         warning: plan.yaml: `memory: 200m` is 1 byte(s), too little for any Run; a mebibyte is written `1Mi`\n"
     );
     let told = place.knit(&["plan", "resource", "--set", "memory=200m", "p1"]).succeeded().stderr;
-    assert!(told.starts_with("warning: `memory: 200m` is 1 bytes"), "{told}");
+    assert!(told.starts_with("warning: `memory: 200m` is 1 byte(s)"), "{told}");
 }
 
 #[test]
