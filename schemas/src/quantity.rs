@@ -11,8 +11,9 @@ use crate::api::text_schema;
 const NANO: i128 = 1_000_000_000;
 /// The largest quantity, in units; larger ones become this one, as in Kubernetes.
 const UNITS_MAX: i128 = i64::MAX as i128;
-/// Significant digits of a number: with the largest suffix they still fit in 128 bits.
-const DIGITS_MAX: usize = 19;
+/// Significant digits of a number: those of the largest quantity in nano-units. With fewer, some quantities could
+/// not be read again as they are written.
+const DIGITS_MAX: usize = 28;
 /// Powers of ten beyond which every number is the largest quantity, or the smallest.
 const POWER_MAX: u64 = 40;
 
@@ -48,7 +49,8 @@ impl Quantity {
     /// Parses a decimal number, optionally signed, with an optional suffix.
     ///
     /// # Errors
-    /// Anything else; `K` among it, and more than nineteen significant digits.
+    /// Anything else; `K` among it, and more than 28 significant digits, or fewer if they have a binary suffix
+    /// and do not fit in 128 bits with it.
     pub fn parse(text: &str) -> Result<Self, MalformedQuantity> {
         parse(text).ok_or_else(|| MalformedQuantity { text: text.to_owned() })
     }
@@ -115,7 +117,7 @@ fn magnitude_nano(whole: &str, fraction: &str, factor: i128, exponent: i32) -> O
         return None;
     }
     let mut value: i128 = if significant.is_empty() { 0 } else { significant.parse().ok()? };
-    value *= factor;
+    value = value.checked_mul(factor)?;
     let power = 9 + i64::from(exponent) - i64::try_from(fraction.len()).ok()?;
     for _ in 0..power.unsigned_abs().min(POWER_MAX) {
         value = if power > 0 { value.saturating_mul(10) } else { div_away_from_zero(value, 10) };
@@ -252,6 +254,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_in_smaller_units_has_more_digits_and_is_read_again() {
+        for given in ["27932256582.5858077", "9223372036854775806.999999999", "9223372036.854775807Gi"] {
+            let written = canonical(given);
+            assert_eq!(canonical(&written), written, "{given}");
+        }
+        assert_eq!(canonical("27932256582.5858077"), "27932256582585807700n");
+    }
+
+    #[test]
+    fn a_number_that_is_longer_than_any_quantity_is_refused() {
+        for bad in ["12345678901234567890123456789", "9999999999999999999999999999Ei"] {
+            assert!(Quantity::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn numbers_of_json_are_quantities_too() {
         let parse = |json: &str| serde_json::from_str::<Quantity>(json).map(|quantity| quantity.to_string());
         assert_eq!(parse("0.5").unwrap(), "500m");
@@ -263,7 +281,7 @@ mod tests {
 
     #[test]
     fn what_kubernetes_refuses_is_refused() {
-        for bad in ["", "K", "1K", "1KiB", "Gi", "1.2.3", "--1", "1e", "1e1.5", "one", "1 ", "12345678901234567890"] {
+        for bad in ["", "K", "1K", "1KiB", "Gi", "1.2.3", "--1", "1e", "1e1.5", "one", "1 "] {
             assert!(Quantity::parse(bad).is_err(), "{bad}");
         }
     }
