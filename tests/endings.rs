@@ -107,7 +107,21 @@ fn a_service_account_fails_the_run() {
 fn nodes_that_may_or_preferably_are_others_do_not_matter() {
     let shop = Workshop::open();
     let plan = PlanFile::shell("true").with("on_node", json!({"may": ["dedicated=x"], "prefer": ["disk=nvme"]}));
-    run_to(&shop, plan, "done");
+    let run = id_of(&run_to(&shop, plan, "done"), "runId");
+    let _ = shop.knit(&["run", "show", "--attempt", "1", &run]).tells("dedicated=x").tells("disk=nvme");
+}
+
+#[test]
+fn a_run_that_asked_for_too_much_succeeds_once_its_advice_is_followed() {
+    let shop = Workshop::open();
+    let plan = PlanFile::shell("true").with("resources", json!({"nvidia.com/gpu": 1}));
+    let run = run_to(&shop, plan, "failed");
+    let (id, plan) = (id_of(&run, "runId"), id_of(&run["plan"], "planId"));
+    let shown = shop.knit(&["run", "show", &id]).tells(&format!("`knit run retry {id}`"));
+    let _ = shown.tells("`knit plan resource --unset nvidia.com/gpu PLAN_ID`");
+    let _ = shop.knit(&["plan", "resource", "--unset", "nvidia.com/gpu", &plan]);
+    let _ = shop.knit(&["run", "retry", &id]);
+    shop.reaches(&id, "done");
 }
 
 #[test]

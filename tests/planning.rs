@@ -5,14 +5,14 @@ use knit_tests::workshop::{Workshop, id_of};
 use serde_json::json;
 
 #[test]
-fn a_plan_that_can_never_match_says_so() {
+fn a_plan_that_matches_nothing_yet_says_so_and_what_would_match() {
     let shop = Workshop::open();
     let plan = shop.apply(
         &PlanFile::shell("true").input("/in/text", &["type:txet"]).input("/in/digits", &["type:digits", "checked:yes"]),
     );
     let near = shop.push(&[("it", "1")], &["type:digits"]);
     let shown = shop.knit(&["plan", "show", &plan]);
-    let shown = shown.tells("/in/text can never match").tells("`type:txet`");
+    let shown = shown.tells("/in/text matches no Data").tells("knit data push -t 'type:txet' SOURCE");
     let shown = shown.tells("/in/digits matches no Data").tells(&near).tells("checked:yes");
     assert_eq!(shown.json()["planId"], json!(plan), "the notes do not disturb the JSON");
 
@@ -24,12 +24,31 @@ fn a_plan_that_can_never_match_says_so() {
 }
 
 #[test]
-fn an_input_that_another_plan_will_feed_is_told_apart_from_one_that_never_matches() {
+fn an_input_that_another_plan_will_feed_names_it_and_what_became_of_its_runs() {
     let shop = Workshop::open();
-    shop.apply(&PlanFile::shell("true").input("/in", &["a:b"]).output("/out", &["is:made"]));
+    let maker = shop.apply(&PlanFile::shell("false").input("/in", &["a:b"]).output("/out", &["is:made"]));
     let waiting = shop.apply(&PlanFile::shell("true").input("/in", &["is:made"]));
-    let shown = shop.knit(&["plan", "show", &waiting]).tells("the output of another Plan will fit");
-    assert!(!shown.stderr.contains("never"), "{shown}");
+    let told = |runs: &str| {
+        let makes = format!("Plan {maker} makes what fits ({runs})");
+        let _ = shop.knit(&["plan", "show", &waiting]).tells(&makes);
+    };
+    told("Runs under way: 0, failed: 0");
+    shop.push(&[("it", "x")], &["a:b"]);
+    shop.only_run_reaches(&maker, "failed");
+    told("Runs under way: 0, failed: 1");
+}
+
+#[test]
+fn a_log_can_be_followed_from_before_the_run_starts() {
+    let shop = Workshop::open();
+    let plan = PlanFile::shell("echo hello").input("/in", &["a:b"]).log(&["is:log"]).with("active", json!(false));
+    let plan = shop.apply(&plan);
+    shop.push(&[("it", "x")], &["a:b"]);
+    let run = id_of(&shop.only_run_reaches(&plan, "deactivated"), "runId");
+    let following = shop.user().start(["run", "show", "--log", "--follow", &run]);
+    following.says("its Plan is switched off");
+    let _ = shop.knit(&["plan", "active", "yes", &plan]);
+    assert_eq!(following.finish().ok().stdout, "hello\n");
 }
 
 #[test]

@@ -80,6 +80,15 @@ impl Conversation {
         wait_until(&format!("`{}` to print {text:?}", self.line), || self.stdout.heard().contains(text));
     }
 
+    /// Waits until `text` was printed to standard error.
+    ///
+    /// # Panics
+    /// When it never is.
+    #[track_caller]
+    pub fn says(&self, text: &str) {
+        wait_until(&format!("`{}` to say {text:?}", self.line), || self.stderr.heard().contains(text));
+    }
+
     /// Waits until it ends by itself.
     ///
     /// # Panics
