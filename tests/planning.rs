@@ -32,10 +32,13 @@ fn an_input_that_another_plan_will_feed_names_it_and_what_became_of_its_runs() {
         let makes = format!("Plan {maker} makes what fits ({runs})");
         let _ = shop.knit(&["plan", "show", &waiting]).tells(&makes);
     };
-    told("Runs under way: 0, failed: 0");
+    told("Runs under way: 0, failed: 0, removed: 0");
     shop.push(&[("it", "x")], &["a:b"]);
-    shop.only_run_reaches(&maker, "failed");
-    told("Runs under way: 0, failed: 1");
+    let run = id_of(&shop.only_run_reaches(&maker, "failed"), "runId");
+    told("Runs under way: 0, failed: 1, removed: 0");
+    let _ = shop.knit(&["run", "rm", &run]).tells("not run on the same Data again");
+    told("Runs under way: 0, failed: 0, removed: 1");
+    let _ = shop.knit(&["plan", "show", &maker]).tells("Runs of it that were removed: 1");
 }
 
 #[test]

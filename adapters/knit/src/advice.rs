@@ -7,7 +7,7 @@ use std::io;
 
 use crate::error::{Error, Refusal, Subject};
 use crate::exit::ExitStatus;
-use crate::profile::ProfileError;
+use crate::profile::{self, ProfileError};
 
 /// A failure, told.
 #[derive(Debug)]
@@ -188,7 +188,11 @@ fn profile_hints(problem: &ProfileError) -> Vec<String> {
                 "register it with `knit init KNIT_PROFILE_FILE`, using the file your administrator gave you".to_owned(),
             ]
         }
-        ProfileError::BadServer { .. } => vec!["write it like `http://127.0.0.1:30803`".to_owned()],
+        ProfileError::BadServer { server } => {
+            let with_scheme = format!("http://{server}");
+            let is_address = !server.contains("://") && profile::is_address(&with_scheme);
+            vec![format!("write it like `{}`", if is_address { &with_scheme } else { "http://127.0.0.1:30803" })]
+        }
         ProfileError::BadApiRoot { .. } | ProfileError::BadCertificate { .. } => {
             vec!["ask your administrator for a new profile and register it with `knit init`".to_owned()]
         }

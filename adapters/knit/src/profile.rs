@@ -126,6 +126,11 @@ fn api_root(text: &str) -> Option<Url> {
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
 }
 
+/// Whether `text` could be the address of a server.
+pub(crate) fn is_address(text: &str) -> bool {
+    api_root(text).is_some()
+}
+
 /// Chooses the server. The command line wins over the environment, that over files; with none of
 /// them the default server is meant.
 pub(crate) fn choose(globals: &Globals, environment: &Environment) -> Result<Server, ProfileError> {

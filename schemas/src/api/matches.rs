@@ -15,6 +15,9 @@ pub struct PlanMatches {
     pub inputs: Vec<InputMatches>,
     /// Runs of the Plan that have not ended.
     pub pending: u64,
+    /// Runs of the Plan that were removed: what they ran on is not run again.
+    #[serde(default)]
+    pub removed: u64,
     /// Why no further Runs are made although Data fit; absent when nothing holds the Plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
@@ -54,4 +57,7 @@ pub struct Producer {
     pub pending: u64,
     /// Its Runs that have failed.
     pub failed: u64,
+    /// Its Runs that were removed.
+    #[serde(default)]
+    pub removed: u64,
 }

@@ -54,6 +54,10 @@ fn notes(plan: &PlanDetail, matches: Option<&PlanMatches>) -> Vec<String> {
     }
     let Some(matches) = matches else { return notes };
     notes.extend(matches.held.iter().map(|reason| format!("note: no further Runs are made: {reason}")));
+    if matches.removed > 0 {
+        let removed = matches.removed;
+        notes.push(format!("note: Runs of it that were removed: {removed}; it is not run on the same Data again"));
+    }
     for input in matches.inputs.iter().filter(|input| input.candidates == 0) {
         notes.extend(unfed(input));
     }
@@ -76,9 +80,9 @@ fn yet_to_be_made(input: &InputMatches) -> Vec<String> {
         return vec![format!("note: input {path} has no Data yet; the output of another Plan will fit")];
     }
     let mut notes = Vec::new();
-    for Producer { plan_id, pending, failed } in &input.producers {
+    for Producer { plan_id, pending, failed, removed } in &input.producers {
         notes.push(format!(
-            "note: input {path} has no Data yet; Plan {plan_id} makes what fits (Runs under way: {pending}, failed: {failed})"
+            "note: input {path} has no Data yet; Plan {plan_id} makes what fits (Runs under way: {pending}, failed: {failed}, removed: {removed})"
         ));
         if *failed > 0 {
             notes.push(format!("hint: `knit run find -p {plan_id} -s failed` lists those that failed"));

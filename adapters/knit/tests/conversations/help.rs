@@ -83,7 +83,7 @@ fn wrong_words_are_told_apart_by_their_exit_status() {
         &["data", "tag", "--remove-key", "knit#timestamp", "id"],
         &["plan", "find", "--image", ""],
         &["plan", "resource", "--set", "memory=-1", "id"],
-        &["data", "find", "--server", "127.0.0.1:30803"],
+        &["data", "find", "--server", "127.0.0.1:30899"],
         &["run", "rm", ""],
         &["run", "show", ".."],
     ] {

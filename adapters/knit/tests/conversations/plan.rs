@@ -30,7 +30,7 @@ version: 3
 ";
 
 fn matches(inputs: &Value, held: &Value) -> impl Fn(&Request) -> Reply + Send + Sync + 'static {
-    let matches = json!({"planId": "p1", "inputs": inputs, "pending": 0, "held": held});
+    let matches = json!({"planId": "p1", "inputs": inputs, "pending": 0, "held": held, "removed": if held.is_null() { 0 } else { 2 }});
     move |request| match request.target.as_str() {
         "/api/plans/p1" => Reply::json(&detail(true)),
         _ => Reply::json(&matches),
@@ -168,7 +168,7 @@ fn a_plan_that_cannot_match_says_so() {
         {"path": "/in/f", "tags": [], "candidates": 0, "missing": ["knit#id:x", "lang:en"]},
         {"path": "/in/g", "tags": [], "candidates": 0, "missing": ["type:model"], "producible": true, "producers": [
             {"planId": "p2", "pending": 3, "failed": 0},
-            {"planId": "p3", "pending": 0, "failed": 2},
+            {"planId": "p3", "pending": 0, "failed": 2, "removed": 1},
             {"planId": "p4", "pending": 0, "failed": 0}
         ]}
     ]);

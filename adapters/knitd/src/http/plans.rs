@@ -205,6 +205,7 @@ fn told(found: matcher::PlanMatches, plan: &api::PlanDetail, store: &Store) -> a
         plan_id: found.plan_id.to_string(),
         inputs: inputs.collect(),
         pending: found.pending.into(),
+        removed: runs_of(&plan.plan_id, vec![Status::Invalidated], store),
         held: found.held.map(|held| held.to_string()),
     }
 }
@@ -213,20 +214,21 @@ fn told(found: matcher::PlanMatches, plan: &api::PlanDetail, store: &Store) -> a
 fn producers(plan: &api::PlanDetail, path: &str, store: &Store) -> Vec<api::Producer> {
     let upstreams = plan.inputs.iter().filter(|input| input.path == path).flat_map(|input| &input.upstreams);
     let plans: BTreeSet<&str> = upstreams.map(|upstream| upstream.plan.plan_id.as_str()).collect();
-    let producer = |plan_id: &str| {
-        let plans = Some(plan_id.parse().into_iter().collect());
-        let runs = |statuses| {
-            let filter = RunFilter { plans: plans.clone(), statuses: Some(statuses), ..RunFilter::default() };
-            store.find_runs(&filter, At::Now).len() as u64
-        };
-        let pending = Status::ALL.into_iter().filter(|status| !status.is_finished() && *status != Status::Invalidated);
-        api::Producer {
-            plan_id: plan_id.to_owned(),
-            pending: runs(pending.collect()),
-            failed: runs(vec![Status::Failed]),
-        }
+    let pending = || Status::ALL.into_iter().filter(|status| !status.is_finished() && *status != Status::Invalidated);
+    let producer = |plan_id: &str| api::Producer {
+        plan_id: plan_id.to_owned(),
+        pending: runs_of(plan_id, pending().collect(), store),
+        failed: runs_of(plan_id, vec![Status::Failed], store),
+        removed: runs_of(plan_id, vec![Status::Invalidated], store),
     };
     plans.into_iter().take(PRODUCERS_MAX).map(producer).collect()
+}
+
+/// How many Runs a Plan has that are in one of `statuses`.
+fn runs_of(plan_id: &str, statuses: Vec<Status>, store: &Store) -> u64 {
+    let plans = Some(plan_id.parse().into_iter().collect());
+    let filter = RunFilter { plans, statuses: Some(statuses), ..RunFilter::default() };
+    store.find_runs(&filter, At::Now).len() as u64
 }
 
 fn wire_tags(tags: Vec<Tag>) -> Vec<api::Tag> {

@@ -254,7 +254,7 @@ async fn a_plan_tells_why_it_makes_no_runs() {
     let matches = world.get(&format!("/api/plans/{plan}/matches")).await.expect(200).json();
     let input = json!({"path": "/in", "tags": ["lang:sv", "type:corpus"], "candidates": 0, "nearest": near,
         "missing": ["lang:sv"], "producible": false});
-    assert_eq!(matches, json!({"planId": plan, "inputs": [input], "pending": 0}));
+    assert_eq!(matches, json!({"planId": plan, "inputs": [input], "pending": 0, "removed": 0}));
     world.get(&format!("{UNKNOWN}/matches")).await.expect(404);
 }
 
@@ -271,9 +271,13 @@ async fn an_input_that_another_plan_will_feed_names_it_and_how_its_runs_do() {
         assert_eq!(matches["inputs"][0]["producible"], true);
         matches["inputs"][0]["producers"].clone()
     };
-    assert_eq!(producers().await, json!([{"planId": producer, "pending": 0, "failed": 0}]));
+    assert_eq!(producers().await, json!([{"planId": producer, "pending": 0, "failed": 0, "removed": 0}]));
     let run = world.run_of(&producer).await;
-    assert_eq!(producers().await, json!([{"planId": producer, "pending": 1, "failed": 0}]));
+    assert_eq!(producers().await, json!([{"planId": producer, "pending": 1, "failed": 0, "removed": 0}]));
     world.bring(run, Status::Failed).await;
-    assert_eq!(producers().await, json!([{"planId": producer, "pending": 0, "failed": 1}]));
+    assert_eq!(producers().await, json!([{"planId": producer, "pending": 0, "failed": 1, "removed": 0}]));
+    world.call("DELETE", &format!("/api/runs/{run}")).await.expect(204);
+    assert_eq!(producers().await, json!([{"planId": producer, "pending": 0, "failed": 0, "removed": 1}]));
+    let matches = world.get(&format!("/api/plans/{producer}/matches")).await.expect(200).json();
+    assert_eq!(matches["removed"], 1, "it says why it makes no Run");
 }
