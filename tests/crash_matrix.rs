@@ -6,7 +6,8 @@
 //! fails the case, and a place that no case names fails the test: a matrix with holes proves nothing.
 //!
 //! On SQLite the matrix is a part of `make test`. On PostgreSQL, where another server's leases have to end before
-//! the next takes over, it is a part of `make test-long`.
+//! the next takes over, it is a part of `make test-long`. `KNIT_CRASH_CASES` plays only the cases whose name, as
+//! messages have it, contains its value: one that failed can be tried again and again.
 
 mod aftermath;
 mod cases;
@@ -29,13 +30,19 @@ use tale::Tale;
 /// What a server says of its life, but not of each request: a case asks some hundred times.
 const LOG_FILTER: &str = "info,knitd=debug,knit_runtime=debug,knitd::http=info";
 
+/// The environment variable with a part of the names of the cases to be played; all are without it.
+const CHOSEN: &str = "KNIT_CRASH_CASES";
+
 /// Plays every case that concerns the database, `at_once` of them at once. Each has a database of its own on
 /// PostgreSQL if there is a way to make one, and else the embedded default.
 ///
 /// # Panics
 /// When one does not hold; each has said why by then.
 pub(crate) fn hold(postgresql: Option<fn() -> TestDatabase>, at_once: usize) {
+    let chosen = std::env::var(CHOSEN).unwrap_or_default();
     let cases = CASES.iter().filter(|case| case.on == On::Both || postgresql.is_some());
+    let cases = cases.filter(|case| case.name().contains(&chosen));
+    assert!(cases.clone().next().is_some(), "no case has `{chosen}` in its name, as {CHOSEN} wants it");
     let queue = Mutex::new(cases);
     let broken = Mutex::new(Vec::new());
     let next = || queue.lock().expect("nobody panics while taking the next").next();

@@ -6,6 +6,5 @@
 mod at_length;
 mod crash_matrix;
 mod crashes_on_postgresql;
-mod crashes_on_sqlite;
 mod random_minutes;
 mod random_requests;

@@ -20,7 +20,9 @@ mod bad_plans;
 mod bad_requests;
 mod closed_by_default;
 
+mod crash_matrix;
 mod crashes;
+mod crashes_on_sqlite;
 mod faults;
 mod full_disk;
 

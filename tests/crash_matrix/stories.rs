@@ -251,6 +251,7 @@ fn aborted_upload(tale: &mut Tale) -> Told<()> {
     // It is held while its content is stored, until it is aborted, and dies then.
     let uploading = thread::spawn(move || http.try_upload(&archive, &[]).is_ok());
     let run = tale.upload_under_way()?;
+    tale.until_held()?;
     let _ = tale.ask("PUT", &format!("/api/runs/{run}/abort"), None)?;
     remember_status(tale, &run, "failed");
     assert!(!uploading.join().expect("an upload does not panic"), "an aborted upload is not acknowledged");
@@ -328,6 +329,7 @@ fn early_delete(tale: &mut Tale) -> Told<()> {
     let plan = tale.register(&plan)?;
     tale.push("x", "a:b")?;
     let run = id_of(&tale.only_run_of(&plan, |run| run["status"] == "waiting")?, "runId");
+    tale.until_held()?;
     tale.well("DELETE", &format!("/api/runs/{run}"), None)?;
     remember_status(tale, &run, "invalidated");
     Ok(())
@@ -359,6 +361,7 @@ fn early_abort(tale: &mut Tale) -> Told<()> {
     let plan = tale.register(&plan)?;
     tale.push("x", "a:b")?;
     let run = id_of(&tale.only_run_of(&plan, |run| run["status"] == "starting")?, "runId");
+    tale.until_held()?;
     tale.well("PUT", &format!("/api/runs/{run}/abort"), None)?;
     remember_status(tale, &run, "failed");
     Ok(())

@@ -152,6 +152,14 @@ impl Tale {
         })
     }
 
+    /// Waits until the server holds somebody at one place, as it was ordered. A user who acted earlier could be
+    /// faster than the one who is to be held, and then nobody would ever come to that place.
+    pub(crate) fn until_held(&mut self) -> Told<()> {
+        self.until("the server to hold somebody", |tale| {
+            if tale.server.has_died() { Err(Died) } else { Ok(tale.server.was_held().then_some(())) }
+        })
+    }
+
     /// Waits until an upload is under way, and answers its Run.
     pub(crate) fn upload_under_way(&mut self) -> Told<String> {
         self.until("an upload to be under way", |tale| {

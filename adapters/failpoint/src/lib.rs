@@ -13,7 +13,7 @@
 //!
 //! Dying is SIGKILL to the own process: nothing is flushed, unwound or said, but for one line on standard
 //! error that tells a test that the place was reached. Waiting is for races: it makes an order of events
-//! certain that chance would show once in a thousand runs.
+//! certain that chance would show once in a thousand runs. A line on standard error says that it has begun.
 //!
 //! The crate knows nobody of the house, so that the log and the runtime, which do not know each other, can
 //! both have such places. The test kit holds the table of them all against the sources.

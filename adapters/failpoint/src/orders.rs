@@ -68,6 +68,9 @@ impl Orders {
     pub(crate) fn obey(&self, place: &str) {
         let visit = self.note(place);
         for hold in self.holds.iter().filter(|hold| hold.place == place) {
+            // A test that means to act during the wait must know that it has begun: what it does earlier may
+            // keep everybody from ever coming here.
+            say(place, "held");
             without_holding_up_tasks(|| self.wait_for(&hold.until));
         }
         if self.deaths.iter().any(|death| death.place == place && death.visit == visit) {
@@ -102,9 +105,13 @@ fn without_holding_up_tasks(wait: impl FnOnce()) {
     if shares { tokio::task::block_in_place(wait) } else { wait() }
 }
 
+/// Unbuffered, in one call; whoever cannot read it any more has no use for it.
+fn say(place: &str, what: &str) {
+    let _ = std::io::stderr().write_all(format!("failpoint {place}: {what}\n").as_bytes());
+}
+
 fn die(place: &str) {
-    // Unbuffered, in one call; whoever cannot read it any more has no use for it.
-    let _ = std::io::stderr().write_all(format!("failpoint {place}: killed\n").as_bytes());
+    say(place, "killed");
     // The signal is delivered before the call returns to this thread, and to all others at once.
     let _ = kill_process(getpid(), Signal::KILL);
     // The first process of a PID namespace is deaf to its own signals, but not to this.

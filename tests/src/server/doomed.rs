@@ -13,6 +13,8 @@ use crate::wait::{wait_for, wait_until};
 pub(super) const VARIABLE: &str = "KNITD_FAILPOINT";
 /// What a process says on standard error when it dies at a failpoint, around the name of the place.
 const LAST_WORDS: (&str, &str) = ("failpoint ", ": killed");
+/// What it says when somebody is held at a failpoint until somebody else comes to another.
+const HELD_WORDS: (&str, &str) = ("failpoint ", ": held");
 
 impl Setup {
     /// A server that is not started yet.
@@ -103,7 +105,18 @@ impl Server {
         for worker in fs::read_dir(self.state_dir.join("workers")).into_iter().flatten().flatten() {
             said += &fs::read_to_string(worker.path().join("shim.err")).unwrap_or_default();
         }
-        let place = |line: &str| line.strip_prefix(LAST_WORDS.0)?.strip_suffix(LAST_WORDS.1).map(str::to_owned);
-        said.lines().filter_map(place).collect()
+        places(&said, LAST_WORDS)
     }
+
+    /// Whether somebody in it has come to a place where it was ordered to wait, since it was started last.
+    #[must_use]
+    pub fn was_held(&self) -> bool {
+        !places(&self.log()[self.log_read_from..], HELD_WORDS).is_empty()
+    }
+}
+
+/// The places in what a process said, each in a line of its own between two words.
+fn places(said: &str, (before, after): (&str, &str)) -> Vec<String> {
+    let place = |line: &str| line.strip_prefix(before)?.strip_suffix(after).map(str::to_owned);
+    said.lines().filter_map(place).collect()
 }
