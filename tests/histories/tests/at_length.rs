@@ -8,7 +8,7 @@ mod rehearsal;
 use rehearsal::{Place, hold};
 
 /// Enough for minutes.
-const CASES: u32 = 150;
+const CASES: u32 = 100;
 
 #[test]
 fn many_histories_on_sqlite_are_as_the_model_says() {

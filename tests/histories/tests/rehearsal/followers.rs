@@ -30,7 +30,18 @@ pub(super) struct Followers {
 impl Followers {
     /// Everybody reads up to so many events more.
     pub(super) async fn read_on(&mut self, log: &Log, events: usize) -> Result<(), TestCaseError> {
-        let page = log.read(self.store.live.position(), events).await.map_err(failed)?;
+        let position = self.store.live.position();
+        // What is remembered of the newest events is asked first, as by a server; it is the same as what is read.
+        let remembered = log.recent(position, events);
+        let mut page = log.read(position, events).await.map_err(failed)?;
+        if let Some(remembered) = remembered {
+            page.truncate(remembered.len());
+            prop_assert!(
+                remembered.iter().map(AsRef::as_ref).eq(&page),
+                "events after {} are remembered wrongly",
+                position
+            );
+        }
         self.store.apply(&page)?;
         self.matcher.apply(&page)?;
         self.worklists.apply(&page)

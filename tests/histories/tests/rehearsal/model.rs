@@ -99,12 +99,22 @@ impl<'a> Rehearsal<'a> {
         prop_assert_eq!(as_entries(&events), entries.iter().take(PAGE).cloned().collect::<Vec<_>>());
         let streams: BTreeSet<&StreamId> = entries.iter().map(|entry| &entry.stream).collect();
         for stream in streams {
-            self.compare_stream(stream).await?;
+            // Before anybody loads it, which would refresh what is remembered.
+            let recalled = join_all(self.logs.iter().map(|log| log.recall(stream))).await;
+            let events = self.compare_stream(stream).await?;
+            for recalled in recalled {
+                let recalled = recalled.map_err(failed)?;
+                // Only what other processes have appended since may be missing.
+                prop_assert!(recalled.len() == events.len() || matches!(self.place, Place::Postgresql(_)));
+                prop_assert!(
+                    recalled.len() <= events.len() && recalled.iter().map(AsRef::as_ref).eq(&events[..recalled.len()])
+                );
+            }
         }
         Ok(())
     }
 
-    async fn compare_stream(&self, stream: &StreamId) -> Result<(), TestCaseError> {
+    async fn compare_stream(&self, stream: &StreamId) -> Result<Vec<Recorded>, TestCaseError> {
         let events = self.logs[0].load(stream).await.map_err(failed)?;
         let places: Vec<(usize, u64, &Event)> = (1..)
             .zip(&events)
@@ -118,7 +128,7 @@ impl<'a> Rehearsal<'a> {
             (1..).zip(model).map(|(sequence, (position, event))| (position, sequence, event)).collect();
         prop_assert_eq!(places, expected, "{}", stream);
         prop_assert_eq!(self.play.world.log.version(stream), events.len() as u64);
-        Ok(())
+        Ok(events)
     }
 
     /// The whole real log is the model, and is whole. Answers its events.
