@@ -118,8 +118,19 @@ fn a_run_that_asked_for_too_much_succeeds_once_its_advice_is_followed() {
     let run = run_to(&shop, plan, "failed");
     let (id, plan) = (id_of(&run, "runId"), id_of(&run["plan"], "planId"));
     let shown = shop.knit(&["run", "show", &id]).tells(&format!("`knit run retry {id}`"));
-    let _ = shown.tells("`knit plan resource --unset nvidia.com/gpu PLAN_ID`");
+    let _ = shown.tells(&format!("`knit plan resource --unset nvidia.com/gpu {plan}`"));
     let _ = shop.knit(&["plan", "resource", "--unset", "nvidia.com/gpu", &plan]);
+    let _ = shop.knit(&["run", "retry", &id]);
+    shop.reaches(&id, "done");
+}
+
+#[test]
+fn a_run_with_an_account_that_is_not_there_succeeds_once_its_advice_is_followed() {
+    let shop = Workshop::open();
+    let run = run_to(&shop, PlanFile::shell("true").with("service_account", json!("trainer")), "failed");
+    let (id, plan) = (id_of(&run, "runId"), id_of(&run["plan"], "planId"));
+    let _ = shop.knit(&["run", "show", &id]).tells(&format!("`knit plan serviceaccount --unset {plan}`"));
+    let _ = shop.knit(&["plan", "serviceaccount", "--unset", &plan]);
     let _ = shop.knit(&["run", "retry", &id]);
     shop.reaches(&id, "done");
 }

@@ -5,6 +5,7 @@ mod apply;
 pub(crate) mod file;
 mod find;
 mod resource;
+mod serviceaccount;
 mod show;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ pub(crate) enum Command {
     Apply(apply::Arguments),
     Active(active::Arguments),
     Resource(resource::Arguments),
+    #[command(name = "serviceaccount")]
+    ServiceAccount(serviceaccount::Arguments),
 }
 
 impl Command {
@@ -33,6 +36,7 @@ impl Command {
             Self::Apply(_) => "plan apply",
             Self::Active(_) => "plan active",
             Self::Resource(_) => "plan resource",
+            Self::ServiceAccount(_) => "plan serviceaccount",
         }
     }
 
@@ -43,6 +47,7 @@ impl Command {
             Self::Apply(arguments) => block_on(apply::run(arguments, session)),
             Self::Active(arguments) => block_on(active::run(arguments, session)),
             Self::Resource(arguments) => block_on(resource::run(arguments, session)),
+            Self::ServiceAccount(arguments) => block_on(serviceaccount::run(arguments, session)),
         }
     }
 }

@@ -39,7 +39,9 @@ pub(super) async fn about(client: &Client, run: &RunDetail) -> Vec<String> {
 
 async fn failure(client: &Client, run: &RunDetail, exit: &Exit) -> Vec<String> {
     let id = &run.run_id;
-    let mut notes = vec![format!("note: the Run {}: {}", verb(&run.status), reason(exit))];
+    // A runtime that says what to do with the Plan does not know its id.
+    let reason = reason(exit).replace("PLAN_ID", &run.plan.plan_id);
+    let mut notes = vec![format!("note: the Run {}: {reason}", verb(&run.status))];
     if exit.message == OUT_OF_MEMORY {
         notes.push(more_memory(client, run).await);
     }

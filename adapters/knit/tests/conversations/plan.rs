@@ -225,3 +225,20 @@ fn resources_are_set_and_unset_in_one_request() {
     assert_eq!(server.lines().len(), 1);
     insta::assert_snapshot!(text);
 }
+
+#[test]
+fn a_service_account_is_set_by_put_and_removed_by_delete() {
+    let server = Server::start(|_| Reply::json(&detail(true)));
+    let place = Place::with(&server);
+    let told = place.knit(&["plan", "serviceaccount", "--set", "trainer", "p1"]).succeeded();
+    assert!(told.stdout.contains("\"planId\": \"p1\"") && told.stderr.contains("is changed"), "{told}");
+    place.knit(&["plan", "serviceaccount", "--unset", "p1"]).succeeded();
+    assert_eq!(server.lines(), ["PUT /api/plans/p1/serviceaccount", "DELETE /api/plans/p1/serviceaccount"]);
+    let sent: Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
+    assert_eq!(sent, json!({"service_account": "trainer"}));
+    for wrong in [&["--set=", "p1"][..], &["p1"], &["--set", "x", "--unset", "p1"]] {
+        let words = [&["plan", "serviceaccount"], wrong].concat();
+        assert_eq!(place.knit(&words).code, 2, "{wrong:?}");
+    }
+    assert_eq!(server.lines().len(), 2);
+}

@@ -109,10 +109,11 @@ fn a_run_that_used_too_much_memory_says_how_to_give_it_more() {
 
 #[test]
 fn a_run_whose_worker_never_ran_has_no_log_to_look_into() {
-    let exit = json!({"code": 255, "message": "the resource `gpu` is asked for"});
+    let exit = json!({"code": 255, "message": "there is no `gpu`: `knit plan resource --unset gpu PLAN_ID`"});
     let server = Server::start(move |_| Reply::json(&detail("failed", Some(exit.clone()))));
     let told = Place::with(&server).knit(&["run", "show", "r1"]).succeeded().stderr;
     assert!(told.contains("hint: when that is mended, `knit run retry r1` runs it again\n"), "{told}");
+    assert!(told.contains("there is no `gpu`: `knit plan resource --unset gpu p1`"), "{told}");
     assert!(!told.contains("--log"), "{told}");
 }
 

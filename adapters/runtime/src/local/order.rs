@@ -64,8 +64,8 @@ fn check_image(image: &Image) -> Result<(), String> {
 fn check_account(order: &WorkerOrder) -> Result<(), String> {
     order.service_account.as_ref().map_or(Ok(()), |account| {
         Err(format!(
-            "the service account `{account}` is asked for, and the local runtime has none: take it \
-             from the Plan (`DELETE /api/plans/PLAN_ID/serviceaccount`), or run the server on a cluster"
+            "the service account `{account}` is asked for, and the local runtime has none: \
+             `knit plan serviceaccount --unset PLAN_ID`, or run the server on a cluster"
         ))
     })
 }
