@@ -22,7 +22,8 @@ failed=
 for target in "$@"; do
     mkdir -p "$place/corpus/$target" "$place/found/$target"
     echo "== $target, $seconds s"
-    scratch=$(mktemp -d)
+    # In memory where that is possible: on a disk most of the time would be spent waiting for it.
+    scratch=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
     # One input may take 25 s and 2 GiB; honest ones take milliseconds.
     KNIT_FUZZ_TARGET=$target TMPDIR=$scratch "$place/build/$host/release/knit-fuzz-driver" \
         -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 -print_final_stats=1 -use_value_profile=1 \
