@@ -96,6 +96,10 @@ impl Rehearsal<'_> {
                 self.append(all).await
             }
             Move::Repeat(at) => self.repeat(at).await,
+            Move::Trespass(at) => {
+                let trespass = self.trespass(at);
+                self.append(trespass.into_iter().collect()).await
+            }
             Move::Follow(events) => self.followers.read_on(&self.logs[0], events).await,
             Move::Save => self.followers.save(&self.logs[0]).await,
             Move::Reopen => self.reopen().await,

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use knit_domain::decision::{Condition, Decision};
+use knit_domain::event::agent::AgentEvent;
 use knit_domain::event::plan::PlanEvent;
 use knit_domain::event::{Entity, Event, Metadata, Position, Recorded, StreamId, StreamType};
-use knit_domain::reservation::Scope;
+use knit_domain::id::{AgentMode, AgentName, KnitId};
+use knit_domain::reservation::{Holder, Scope};
 use knit_histories::invariants;
 use knit_histories::memory_log::{self, Entry, MemoryLog};
 use knit_histories::play::Play;
@@ -42,6 +44,24 @@ impl<'a> Rehearsal<'a> {
             rehearsal.append((0..tries).map(|_| request(decision.clone())).collect()).await?;
         }
         Ok(rehearsal)
+    }
+
+    /// A second writer for a Data that has one.
+    pub(super) fn trespass(&self, at: usize) -> Option<Request> {
+        let model = &self.play.world.log;
+        let written = |id: &KnitId| model.holders(Scope::DataUse(*id)).contains(&Holder::Writer);
+        let written: Vec<KnitId> = self.data().into_iter().filter(written).collect();
+        let knit_id = written[at.checked_rem(written.len())?];
+        let (name, mode) = (AgentName::of(knit_id, AgentMode::Write, u32::MAX), AgentMode::Write);
+        let stream = StreamId::agent(&name);
+        let opened = AgentEvent::AgentOpened { name, knit_id, mode, server: "another".to_owned() };
+        Some(request(Decision::write(stream, 0, [opened])))
+    }
+
+    /// Every Data that ever was.
+    fn data(&self) -> BTreeSet<KnitId> {
+        let entries = self.play.world.log.entries.iter().filter(|entry| entry.stream.kind == StreamType::Data);
+        entries.map(|entry| entry.stream.id.parse().unwrap()).collect()
     }
 
     /// Appends by several at once. In the order of the positions the model must take all that the real log took,
@@ -172,9 +192,7 @@ impl<'a> Rehearsal<'a> {
 
     async fn reservations_are_the_same(&self) -> Result<(), TestCaseError> {
         let model = &self.play.world.log;
-        let data = model.entries.iter().filter(|entry| entry.stream.kind == StreamType::Data);
-        let data: BTreeSet<_> = data.map(|entry| entry.stream.id.parse().unwrap()).collect();
-        for scope in data.into_iter().flat_map(|id| [Scope::DataUse(id), Scope::DataTombstones(id)]) {
+        for scope in self.data().into_iter().flat_map(|id| [Scope::DataUse(id), Scope::DataTombstones(id)]) {
             let mut holders = self.logs[0].holders(&scope).await.map_err(failed)?;
             holders.sort();
             prop_assert_eq!(holders, model.holders(scope), "{}", scope);

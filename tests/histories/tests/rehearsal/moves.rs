@@ -21,6 +21,9 @@ pub(crate) enum Move {
     AtOnce { wishes: Vec<Wish>, late: usize, twice: bool },
     /// An append that was recorded is asked for again.
     Repeat(usize),
+    /// Somebody wants to write a Data to which another is writing. No rule of the domain comes to that, so that the
+    /// log alone stands against it.
+    Trespass(usize),
     /// The projections read on, so many events.
     Follow(usize),
     /// Snapshots of all projections are saved, and old ones pruned.
@@ -40,6 +43,7 @@ fn a_move() -> impl Strategy<Value = Move> {
         24 => step().prop_map(Move::Step),
         6 => at_once.prop_map(|(wishes, late, twice)| Move::AtOnce { wishes, late, twice }),
         2 => ANY.prop_map(Move::Repeat),
+        1 => ANY.prop_map(Move::Trespass),
         4 => (1..FOLLOWED_MAX).prop_map(Move::Follow),
         2 => Just(Move::Save),
         1 => Just(Move::Reopen),
