@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use knit_domain::id::{KnitId, RunId};
 use knit_schemas::api;
 
-use super::column::{DataRow, Row, RunRow};
+use super::column::{DataRow, PlanRow, Row, RunRow};
 use super::{At, Limit, Store};
 
 /// Which way and how far to walk.
@@ -55,7 +55,7 @@ impl Store {
     pub fn lineage_graph(&self, start: KnitId, walk: &Walk, at: At) -> Option<api::LineageGraph> {
         let limit = at.limit();
         let walked = self.walk(start, walk, limit)?;
-        let mut plans: Seen<super::column::PlanRow> = Seen::with_room_for(self.plans.len());
+        let mut plans: Seen<PlanRow> = Seen::with_room_for(self.plans.len());
         let plan_of = |run: &RunRow| self.runs.records[*run].plan;
         let carried_out = walked.runs.iter().map(plan_of).filter(|plan| plans.insert(*plan));
         Some(api::LineageGraph {
@@ -67,7 +67,18 @@ impl Store {
         })
     }
 
-    fn walk(&self, start: KnitId, walk: &Walk, limit: Limit) -> Option<Walker<'_>> {
+    /// The JSON of the same, in a fraction of the time.
+    #[must_use]
+    pub fn lineage_json(&self, start: KnitId, walk: &Walk, at: At) -> Option<Vec<u8>> {
+        let limit = at.limit();
+        let walked = self.walk(start, walk, limit)?;
+        let mut seen: Seen<PlanRow> = Seen::with_room_for(self.plans.len());
+        let plans = walked.runs.iter().map(|run| self.runs.records[*run].plan).filter(|plan| seen.insert(*plan));
+        let plans: Vec<PlanRow> = plans.collect();
+        Some(self.lineage_json_of(start.0, &walked, &plans, limit))
+    }
+
+    fn walk(&self, start: KnitId, walk: &Walk, limit: Limit) -> Option<Walked> {
         let start = self.data.row(start, limit, &self.runs.steps)?;
         let mut walker = Walker::new(self, limit);
         walker.meet_data(start);
@@ -75,9 +86,18 @@ impl Store {
         let origins = if both || walk.upstream { walker.go(start, walk.depth, Walker::step_up) } else { Vec::new() };
         let consumers =
             if both || walk.downstream { walker.go(start, walk.depth, Walker::step_down) } else { Vec::new() };
-        walker.mark_cuts(&origins, &consumers);
-        Some(walker)
+        let cut = walker.cuts(&origins, &consumers);
+        Some(Walked { data: walker.data, runs: walker.runs, cut })
     }
+}
+
+/// Where a walk has been, in the order of discovery.
+#[derive(Debug)]
+pub(super) struct Walked {
+    pub(super) data: Vec<DataRow>,
+    pub(super) runs: Vec<RunRow>,
+    /// Data at which the depth ended it although there is more.
+    pub(super) cut: Vec<DataRow>,
 }
 
 /// A walk under way.
@@ -88,7 +108,6 @@ struct Walker<'store> {
     seen_runs: Seen<RunRow>,
     data: Vec<DataRow>,
     runs: Vec<RunRow>,
-    cut: Vec<DataRow>,
 }
 
 impl<'store> Walker<'store> {
@@ -100,7 +119,6 @@ impl<'store> Walker<'store> {
             seen_runs: Seen::with_room_for(store.runs.ids.len()),
             data: Vec::new(),
             runs: Vec::new(),
-            cut: Vec::new(),
         }
     }
 
@@ -168,15 +186,14 @@ impl<'store> Walker<'store> {
         }
     }
 
-    fn mark_cuts(&mut self, origins: &[DataRow], consumers: &[DataRow]) {
+    fn cuts(&self, origins: &[DataRow], consumers: &[DataRow]) -> Vec<DataRow> {
         let mut marked = Seen::with_room_for(self.store.data.ids.len());
         let unseen = |run: RunRow| self.store.is_live(run, self.limit) && !self.seen_runs.contains(run);
         let more_above = |data: &DataRow| unseen(self.store.data.records[*data].run);
         let more_below = |data: &DataRow| self.store.live_uses(*data, self.limit).any(|edge| unseen(edge.run));
         let above = origins.iter().filter(|data| more_above(data));
         let below = consumers.iter().filter(|data| more_below(data));
-        let cut = above.chain(below).copied().filter(|data| marked.insert(*data)).collect();
-        self.cut = cut;
+        above.chain(below).copied().filter(|data| marked.insert(*data)).collect()
     }
 }
 

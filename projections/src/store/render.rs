@@ -1,5 +1,6 @@
 //! Rendering: Data, Runs and Plans in the shapes of the wire (web-api 4).
 
+mod lineage;
 mod plans;
 
 use knit_domain::id::{KnitId, RunId};
@@ -82,7 +83,7 @@ impl Store {
         let user = self.tags.sorted_pairs(self.data.tags(row, limit)).into_iter();
         let mut tags: Vec<api::Tag> = user.map(|(key, value)| api::Tag::new(key, value)).collect();
         tags.push(api::Tag::new(KEY_ID, self.data.id(row).to_string()));
-        tags.extend(self.timestamp(row, limit).map(|at| api::Tag::new(KEY_TIMESTAMP, at.to_string())));
+        tags.extend(self.timestamp(row, limit).map(|at| api::Tag::new(KEY_TIMESTAMP, instant(at).to_string())));
         tags.extend(self.transient(row, limit).map(|why| api::Tag::new(KEY_TRANSIENT, why.as_str())));
         tags.sort_unstable();
         tags

@@ -27,11 +27,10 @@ const DEPTH_DEFAULT: u32 = 3;
 pub(super) async fn around(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let id: KnitId = named.id("Data")?;
     let walk = walk_of(&query)?;
-    let (position, graph) = api.ask(move |store| (store.position(), store.lineage_graph(id, &walk, At::Now))).await?;
-    let graph = graph.ok_or_else(|| Problem::not_found("Data", &id.to_string()))?;
-    // A whole closure is tens of megabytes: writing it must not hold up the threads that serve connections.
-    let written = tokio::task::spawn_blocking(move || reply::json(&graph)).await;
-    Ok(reply::at(position, written.map_err(|_| Problem::bug())?))
+    // A whole closure is tens of megabytes; it is written where it is found, without being built before.
+    let (position, json) = api.ask(move |store| (store.position(), store.lineage_json(id, &walk, At::Now))).await?;
+    let json = json.ok_or_else(|| Problem::not_found("Data", &id.to_string()))?;
+    Ok(reply::at(position, reply::written_json(json)))
 }
 
 fn walk_of(query: &Query) -> Result<Walk, Problem> {

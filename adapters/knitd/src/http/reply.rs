@@ -21,7 +21,16 @@ pub(super) fn json(value: &impl Serialize) -> Response {
 
 /// One JSON value with a status.
 pub(super) fn json_with(status: StatusCode, value: &impl Serialize) -> Response {
-    let mut body = serde_json::to_vec(value).expect("the types of the wire have string keys and finite numbers only");
+    let body = serde_json::to_vec(value).expect("the types of the wire have string keys and finite numbers only");
+    written_json_with(status, body)
+}
+
+/// 200 with one JSON value that is written already.
+pub(super) fn written_json(body: Vec<u8>) -> Response {
+    written_json_with(StatusCode::OK, body)
+}
+
+fn written_json_with(status: StatusCode, mut body: Vec<u8>) -> Response {
     body.push(b'\n');
     with_type(status, api::JSON, Body::from(body))
 }

@@ -1,7 +1,8 @@
 //! Lineage walks (domain.md 9.14).
 
 use knit_domain::id::{KnitId, PlanId, RunId};
-use knit_projections::store::{At, Lineage, Walk};
+use knit_projections::projection::Projection as _;
+use knit_projections::store::{At, Lineage, Store, Walk};
 
 use crate::world::World;
 use crate::world::acts::Sketch;
@@ -196,4 +197,33 @@ fn the_graph_tells_each_plan_once_and_every_edge() {
     assert_eq!((first.status.as_str(), first.inputs[0].knit_id.clone()), ("done", d1.to_string()));
     assert_eq!((first.outputs[0].path.as_str(), first.outputs[0].knit_id.clone()), ("/out", d2.to_string()));
     assert_eq!((&first.log, &graph.cut), (&None, &vec![]));
+}
+
+#[test]
+fn the_graph_is_written_as_if_it_had_been_built() {
+    let Line { mut world, data: [d1, d2, d3], runs: [r1, _] } = line();
+    let failing = plan(&mut world, "failing", &[("/a", &["n:3"]), ("/b", &["n:1"])], &[("/out", &["n:4"])]);
+    world.tag(d2, &["a:1", "zebra:2", "knife:3", "q\"uo\\te:é"], &["n:2"]);
+    let run = world.run_on(failing, &[("/a", d3), ("/b", d1)]);
+    world.step(run);
+    world.fail(run);
+    world.retry(run);
+    let other = world.upload(&["n:1"]);
+    let lost = world.done_on(failing, &[("/a", d3), ("/b", other)]);
+    world.delete(lost);
+    let mut written = 0;
+    let newest = world.fold::<Store>().position();
+    for at in (1..=newest).map(At::Position).chain([At::Now]) {
+        for (start, depth) in
+            [d1, d2, d3].into_iter().flat_map(|start| [Some(1), Some(2), None].map(|depth| (start, depth)))
+        {
+            let walk = Walk { depth, ..Walk::default() };
+            let built =
+                world.store().lineage_graph(start, &walk, at).map(|graph| serde_json::to_string(&graph).unwrap());
+            let view = world.store().lineage_json(start, &walk, at).map(|json| String::from_utf8(json).unwrap());
+            assert_eq!(view, built);
+            written += usize::from(view.is_some_and(|json| json.contains(&run.to_string())));
+        }
+    }
+    assert!(written > 0 && world.store().producer_of(d2) == Some(r1));
 }
