@@ -70,9 +70,11 @@ impl fmt::Display for Instant {
             // No event and no request has such a year; the calendar's own notation signs it.
             return f.write_str(&self.0.to_rfc3339());
         };
+        // The calendar tells a leap second as the second before it with more than a second of nanoseconds.
+        let second = local.second() + local.nanosecond() / 1_000_000_000;
         let mut text = Text::default();
         text.number(year, 4).mark(b'-').number(local.month(), 2).mark(b'-').number(local.day(), 2).mark(b'T');
-        text.number(local.hour(), 2).mark(b':').number(local.minute(), 2).mark(b':').number(local.second(), 2);
+        text.number(local.hour(), 2).mark(b':').number(local.minute(), 2).mark(b':').number(second, 2);
         text.fraction((local.nanosecond() / 1_000_000) % 1_000);
         let minutes = self.0.offset().local_minus_utc() / 60;
         text.mark(if minutes < 0 { b'-' } else { b'+' });
@@ -151,6 +153,7 @@ mod tests {
     fn written_with_at_most_milliseconds_and_a_numeric_offset() {
         for (given, written) in [
             ("2024-03-06T09:25:16.5869Z", "2024-03-06T09:25:16.586+00:00"),
+            ("2016-12-31T23:59:60.5Z", "2016-12-31T23:59:60.5+00:00"),
             ("2024-03-06T09:25:16.12345678901234Z", "2024-03-06T09:25:16.123+00:00"),
             ("2024-03-06T09:25:16.400+09:00", "2024-03-06T09:25:16.4+09:00"),
             ("2021-10-22T12:34:56.000+07:00", "2021-10-22T12:34:56+07:00"),
