@@ -150,10 +150,10 @@ pub(crate) fn conclude(story: Story, tale: &mut Tale) {
 
 /// What a user finds who looks once more, now that all is at rest; what is kept may be less afterwards.
 pub(crate) fn look_once_more(story: Story, tale: &mut Tale) -> Told<()> {
-    if !matches!(story, Story::Download | Story::Moved) {
+    if !matches!(story, Story::Download | Story::Moved | Story::AbortedUpload) {
         return Ok(());
     }
-    // A Data that is being read cannot be discarded.
+    // A Data that is being read or written cannot be discarded. Nothing else shows that its Data Agent was closed.
     tale.until("the upload to be deletable", |tale| {
         let Some(run) = tale.list("/api/runs").first().map(|run| id_of(run, "runId")) else { return Ok(Some(())) };
         Ok((tale.ask("DELETE", &format!("/api/runs/{run}"), None)?.status == 204).then_some(()))
