@@ -41,6 +41,7 @@ use uuid::Uuid;
 pub use self::attempts::{AttemptView, WorkerView};
 pub use self::find::{DataFilter, PlanFilter, RunFilter};
 pub use self::lineage::{Lineage, Walk};
+pub use self::render::lineage::LineageJson;
 use crate::projection::{Projection, Unapplicable, check_follows};
 use crate::snapshot::DamagedSnapshot;
 use column::RunRow;

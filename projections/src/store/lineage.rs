@@ -11,6 +11,7 @@ use knit_domain::id::{KnitId, RunId};
 use knit_schemas::api;
 
 use super::column::{DataRow, PlanRow, Row, RunRow};
+use super::render::lineage::LineageJson;
 use super::{At, Limit, Store};
 
 /// Which way and how far to walk.
@@ -67,15 +68,16 @@ impl Store {
         })
     }
 
-    /// The JSON of the same, in a fraction of the time.
+    /// The same, to be written as JSON piece by piece. Ask for a position, not for now: events may be applied
+    /// between two pieces.
     #[must_use]
-    pub fn lineage_json(&self, start: KnitId, walk: &Walk, at: At) -> Option<Vec<u8>> {
+    pub fn lineage_json(&self, start: KnitId, walk: &Walk, at: At) -> Option<LineageJson> {
         let limit = at.limit();
         let walked = self.walk(start, walk, limit)?;
         let mut seen: Seen<PlanRow> = Seen::with_room_for(self.plans.len());
         let plans = walked.runs.iter().map(|run| self.runs.records[*run].plan).filter(|plan| seen.insert(*plan));
-        let plans: Vec<PlanRow> = plans.collect();
-        Some(self.lineage_json_of(start.0, &walked, &plans, limit))
+        let plans = plans.collect();
+        Some(LineageJson::new(start.0, walked, plans, limit))
     }
 
     fn walk(&self, start: KnitId, walk: &Walk, limit: Limit) -> Option<Walked> {

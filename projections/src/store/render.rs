@@ -1,6 +1,6 @@
 //! Rendering: Data, Runs and Plans in the shapes of the wire (web-api 4).
 
-mod lineage;
+pub(super) mod lineage;
 mod plans;
 
 use knit_domain::id::{KnitId, RunId};

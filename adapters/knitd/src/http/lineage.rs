@@ -27,10 +27,21 @@ const DEPTH_DEFAULT: u32 = 3;
 pub(super) async fn around(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let id: KnitId = named.id("Data")?;
     let walk = walk_of(&query)?;
-    // A whole closure is tens of megabytes; it is written where it is found, without being built before.
-    let (position, json) = api.ask(move |store| (store.position(), store.lineage_json(id, &walk, At::Now))).await?;
-    let json = json.ok_or_else(|| Problem::not_found("Data", &id.to_string()))?;
-    Ok(reply::at(position, reply::written_json(json)))
+    let instance = api.app.views().store.reached().instance;
+    let walked = api.ask(move |store| {
+        let position = store.position();
+        store.lineage_json(id, &walk, At::Position(position)).map(|json| (position, json))
+    });
+    let (position, mut json) = walked.await?.ok_or_else(|| Problem::not_found("Data", &id.to_string()))?;
+    // A whole closure is tens of megabytes: it is written while it is sent, a piece at a time.
+    let body = reply::written(move |piece, room_bytes| {
+        let view = &api.app.views().store;
+        let store = view.read();
+        let more = json.write(&store, piece, room_bytes);
+        // The rows of a store that was folded anew are other rows: what has been sent must not seem whole.
+        if view.reached().instance == instance { Ok(more) } else { Err(std::io::ErrorKind::Interrupted.into()) }
+    });
+    Ok(reply::at(position, body))
 }
 
 fn walk_of(query: &Query) -> Result<Walk, Problem> {

@@ -21,18 +21,41 @@ pub(super) fn json(value: &impl Serialize) -> Response {
 
 /// One JSON value with a status.
 pub(super) fn json_with(status: StatusCode, value: &impl Serialize) -> Response {
-    let body = serde_json::to_vec(value).expect("the types of the wire have string keys and finite numbers only");
-    written_json_with(status, body)
-}
-
-/// 200 with one JSON value that is written already.
-pub(super) fn written_json(body: Vec<u8>) -> Response {
-    written_json_with(StatusCode::OK, body)
-}
-
-fn written_json_with(status: StatusCode, mut body: Vec<u8>) -> Response {
+    let mut body = serde_json::to_vec(value).expect("the types of the wire have string keys and finite numbers only");
     body.push(b'\n');
     with_type(status, api::JSON, Body::from(body))
+}
+
+/// 200 with one JSON value that `write` writes, a piece whenever the client has taken the one before. It is given
+/// the piece and the bytes that are to be in it, and answers whether there is more.
+pub(super) fn written(
+    mut write: impl FnMut(&mut Vec<u8>, usize) -> std::io::Result<bool> + Send + 'static,
+) -> Response {
+    let mut more = true;
+    let mut pieces = std::iter::from_fn(move || {
+        if !more {
+            return None;
+        }
+        let mut piece = Vec::with_capacity(PIECE_BYTES + PIECE_BYTES / 8);
+        Some(
+            write(&mut piece, PIECE_BYTES)
+                .map(|goes_on| {
+                    more = goes_on;
+                    if !goes_on {
+                        piece.push(b'\n');
+                    }
+                    Bytes::from(piece)
+                })
+                .inspect_err(|_| more = false),
+        )
+    })
+    .peekable();
+    let first = pieces.next();
+    let body = match (first, pieces.peek()) {
+        (Some(Ok(first)), None) => Body::from(first),
+        (first, _) => Body::from_stream(stream::iter(first.into_iter().chain(pieces))),
+    };
+    with_type(StatusCode::OK, api::JSON, body)
 }
 
 /// A body of some type.

@@ -1,12 +1,13 @@
-//! A lineage as the wire has it, written straight from the rows.
+//! A lineage as the wire has it, written straight from the rows, piece by piece.
 //!
 //! A whole closure has 10⁵ nodes and more. Building [`api::LineageGraph`] first, text by text, takes many times
-//! as long as the walk; so the JSON is written node by node, and what many nodes share (the tags of a set, the
-//! paths of a Plan) is put into JSON once. To whoever reads it the result is the same.
+//! as long as the walk, and holding all of its JSON at once costs tens of megabytes; so it is written node by
+//! node into pieces of a bounded size, and what many nodes share (the tags of a set, the paths of a Plan) is
+//! put into JSON once. To whoever reads it the result is the same.
 
 use std::collections::HashMap;
 use std::io::Write as _;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use knit_domain::run::Status;
 use knit_domain::tag::{KEY_ID, KEY_TIMESTAMP, KEY_TRANSIENT};
@@ -22,47 +23,44 @@ use super::super::steps::Standing;
 use super::super::{Limit, Store};
 use super::instant;
 
-/// Room for a node: a little more than most take, so that the text seldom has to move.
-const NODE_BYTES: usize = 320;
 /// Why nothing goes wrong while JSON is written.
 const TAKEN: &str = "memory takes whatever is written to it, and the types of the wire have string keys only";
 
-impl Store {
-    /// The JSON of [`api::LineageGraph`] for `walked`, which began at the Data `start`.
-    pub(in crate::store) fn lineage_json_of(
-        &self,
-        start: Uuid,
-        walked: &Walked,
-        plans: &[PlanRow],
-        limit: Limit,
-    ) -> Vec<u8> {
-        let mut json = Writer::new(self, limit, walked.data.len() + walked.runs.len());
-        json.text("{\"start\":");
-        json.quoted_id(start);
-        json.text(",\"data\":");
-        json.list(&walked.data, |json, data| json.data(*data));
-        json.text(",\"runs\":");
-        let runs = walked.runs.iter().filter_map(|run| Some((*run, self.runs.standing(*run, limit)?)));
-        json.list(runs, |json, (run, standing)| json.run(run, &standing));
-        json.text(",\"plans\":");
-        json.list(plans, |json, plan| json.value(&self.plan_summary(*plan, limit)));
-        json.text(",\"cut\":");
-        json.list(&walked.cut, |json, data| json.quoted_id(self.data.id(*data).0));
-        json.text("}");
-        json.out
-    }
+/// A lineage that was walked, of which the JSON is being written.
+#[derive(Debug)]
+pub struct LineageJson {
+    start: Uuid,
+    walked: Walked,
+    plans: Vec<PlanRow>,
+    limit: Limit,
+    part: Part,
+    /// Elements of the present list that are behind.
+    next: usize,
+    /// Whether the present list has an element, so that the next needs a comma.
+    begun: bool,
+    shared: Shared,
 }
 
-/// JSON being written.
-struct Writer<'s> {
-    store: &'s Store,
-    limit: Limit,
-    out: Vec<u8>,
-    sets: HashMap<SetRow, Rc<SetJson>>,
-    plans: HashMap<PlanRow, Rc<PlanJson>>,
+/// The parts of [`api::LineageGraph`], in the order in which they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Start,
+    Data,
+    Runs,
+    Plans,
+    Cut,
+    Done,
+}
+
+/// What many nodes have in common, in JSON.
+#[derive(Debug, Default)]
+struct Shared {
+    sets: HashMap<SetRow, Arc<SetJson>>,
+    plans: HashMap<PlanRow, Arc<PlanJson>>,
 }
 
 /// The tags of a set as elements of a list, those that sort before the system's and those after.
+#[derive(Debug)]
 struct SetJson {
     /// Each with a comma after it.
     before: Vec<u8>,
@@ -71,6 +69,7 @@ struct SetJson {
 }
 
 /// What the Runs of a Plan share.
+#[derive(Debug)]
 struct PlanJson {
     id: Uuid,
     active: bool,
@@ -80,12 +79,79 @@ struct PlanJson {
     outputs: Vec<Option<Vec<u8>>>,
 }
 
-impl<'s> Writer<'s> {
-    fn new(store: &'s Store, limit: Limit, nodes: usize) -> Self {
-        let out = Vec::with_capacity(nodes * NODE_BYTES);
-        Self { store, limit, out, sets: HashMap::new(), plans: HashMap::new() }
+impl LineageJson {
+    pub(in crate::store) fn new(start: Uuid, walked: Walked, plans: Vec<PlanRow>, limit: Limit) -> Self {
+        let (part, shared) = (Part::Start, Shared::default());
+        Self { start, walked, plans, limit, part, next: 0, begun: false, shared }
     }
 
+    /// Writes on until `out` has `room_bytes`, or a node more, or all is written; answers whether there is more.
+    ///
+    /// `store` is the one that was walked, perhaps with more events by now.
+    pub fn write(&mut self, store: &Store, out: &mut Vec<u8>, room_bytes: usize) -> bool {
+        let limit = self.limit;
+        let mut json = Writer { store, limit, out, shared: std::mem::take(&mut self.shared) };
+        while json.out.len() < room_bytes && self.part != Part::Done {
+            self.write_one(&mut json);
+        }
+        self.shared = json.shared;
+        self.part != Part::Done
+    }
+
+    /// Writes the next element, or goes on to the next part.
+    fn write_one(&mut self, json: &mut Writer<'_, '_>) {
+        let (store, limit, at) = (json.store, self.limit, self.next);
+        self.next += 1;
+        match self.part {
+            Part::Start => {
+                json.text("{\"start\":");
+                json.quoted_id(self.start);
+                self.enter(json, Part::Data, ",\"data\":[");
+            }
+            Part::Data => match self.walked.data.get(at).copied() {
+                Some(data) => self.element(json).data(data),
+                None => self.enter(json, Part::Runs, "],\"runs\":["),
+            },
+            Part::Runs => match self.walked.runs.get(at).map(|run| (*run, store.runs.standing(*run, self.limit))) {
+                Some((run, Some(standing))) => self.element(json).run(run, &standing),
+                Some((_, None)) => {}
+                None => self.enter(json, Part::Plans, "],\"plans\":["),
+            },
+            Part::Plans => match self.plans.get(at).copied() {
+                Some(plan) => self.element(json).value(&store.plan_summary(plan, limit)),
+                None => self.enter(json, Part::Cut, "],\"cut\":["),
+            },
+            Part::Cut => match self.walked.cut.get(at).copied() {
+                Some(data) => self.element(json).quoted_id(store.data.id(data).0),
+                None => self.enter(json, Part::Done, "]}"),
+            },
+            Part::Done => {}
+        }
+    }
+
+    fn enter(&mut self, json: &mut Writer<'_, '_>, part: Part, text: &str) {
+        json.text(text);
+        (self.part, self.next, self.begun) = (part, 0, false);
+    }
+
+    /// Makes room for an element of the present list.
+    fn element<'w, 'o, 's>(&mut self, json: &'w mut Writer<'o, 's>) -> &'w mut Writer<'o, 's> {
+        if std::mem::replace(&mut self.begun, true) {
+            json.text(",");
+        }
+        json
+    }
+}
+
+/// A piece of JSON being written.
+struct Writer<'o, 's> {
+    store: &'s Store,
+    limit: Limit,
+    out: &'o mut Vec<u8>,
+    shared: Shared,
+}
+
+impl Writer<'_, '_> {
     /// As [`api::LineageData`].
     fn data(&mut self, row: DataRow) {
         let (store, limit) = (self.store, self.limit);
@@ -202,17 +268,17 @@ impl<'s> Writer<'s> {
     }
 
     fn value(&mut self, value: &impl Serialize) {
-        serde_json::to_writer(&mut self.out, value).expect(TAKEN);
+        serde_json::to_writer(&mut *self.out, value).expect(TAKEN);
     }
 
-    fn set(&mut self, set: SetRow) -> Rc<SetJson> {
+    fn set(&mut self, set: SetRow) -> Arc<SetJson> {
         let store = self.store;
-        Rc::clone(self.sets.entry(set).or_insert_with(|| Rc::new(SetJson::of(store, set))))
+        Arc::clone(self.shared.sets.entry(set).or_insert_with(|| Arc::new(SetJson::of(store, set))))
     }
 
-    fn plan(&mut self, plan: PlanRow) -> Rc<PlanJson> {
+    fn plan(&mut self, plan: PlanRow) -> Arc<PlanJson> {
         let (store, limit) = (self.store, self.limit);
-        Rc::clone(self.plans.entry(plan).or_insert_with(|| Rc::new(PlanJson::of(store, plan, limit))))
+        Arc::clone(self.shared.plans.entry(plan).or_insert_with(|| Arc::new(PlanJson::of(store, plan, limit))))
     }
 }
 

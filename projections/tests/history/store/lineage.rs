@@ -220,10 +220,22 @@ fn the_graph_is_written_as_if_it_had_been_built() {
             let walk = Walk { depth, ..Walk::default() };
             let built =
                 world.store().lineage_graph(start, &walk, at).map(|graph| serde_json::to_string(&graph).unwrap());
-            let view = world.store().lineage_json(start, &walk, at).map(|json| String::from_utf8(json).unwrap());
+            let view = pieces_of(&world.store(), start, &walk, at);
             assert_eq!(view, built);
             written += usize::from(view.is_some_and(|json| json.contains(&run.to_string())));
         }
     }
     assert!(written > 0 && world.store().producer_of(d2) == Some(r1));
+}
+
+/// The JSON of a lineage, put together from small pieces.
+fn pieces_of(store: &Store, start: KnitId, walk: &Walk, at: At) -> Option<String> {
+    let mut json = store.lineage_json(start, walk, at)?;
+    let (mut whole, mut more) = (Vec::new(), true);
+    while more {
+        let mut piece = Vec::new();
+        more = json.write(store, &mut piece, 100);
+        whole.append(&mut piece);
+    }
+    Some(String::from_utf8(whole).unwrap())
 }
