@@ -77,7 +77,9 @@ fn play(case: &Case, postgresql: Option<fn() -> TestDatabase>) {
         }
         tale.server.wait_for_death();
         let place = place_of(orders);
-        assert!(tale.server.died_at().iter().any(|died| died == place), "it died, but not at {place}: {}", case.name());
+        let died_at = tale.server.died_at();
+        let (name, log) = (case.name(), tale.server.log());
+        assert!(died_at.iter().any(|died| died == place), "it died at {died_at:?}, not at {place}: {name}\n{log}");
         if life == 0 {
             meanwhile(case.story, &tale);
         }
