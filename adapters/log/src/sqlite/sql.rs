@@ -1,7 +1,32 @@
 //! Every statement that is sent to SQLite, but for the migrations.
 //!
-//! Lists go in as one JSON text each, so that every statement is prepared once whatever the length;
-//! byte strings in them are hexadecimal.
+//! Lists that are asked about go in as one JSON text each, so that every statement is prepared once whatever
+//! the length; byte strings in them are hexadecimal. What is inserted goes in as values, for taking JSON apart
+//! costs several times as much as the insertion: [`Inserts`] has a statement for each of a few numbers of rows.
+
+use std::sync::LazyLock;
+
+/// Numbers of rows that one statement inserts, the largest first. Any number is made of a few of them.
+pub(super) const ROWS_AT_ONCE: [usize; 4] = [64, 16, 4, 1];
+
+/// One insertion, for each of [`ROWS_AT_ONCE`].
+pub(super) struct Inserts([String; ROWS_AT_ONCE.len()]);
+
+impl Inserts {
+    fn new(into: &str, row: &str) -> Self {
+        Self(ROWS_AT_ONCE.map(|rows| format!("INSERT INTO {into} VALUES {}", vec![row; rows].join(", "))))
+    }
+
+    /// `rows` in the largest pieces for which there is a statement, each with it.
+    pub(super) fn pieces<'r, R>(&self, mut rows: &'r [R]) -> impl Iterator<Item = (&str, &'r [R])> {
+        std::iter::from_fn(move || {
+            let at = ROWS_AT_ONCE.iter().position(|size| *size <= rows.len())?;
+            let (piece, left) = rows.split_at(ROWS_AT_ONCE[at]);
+            rows = left;
+            Some((self.0[at].as_str(), piece))
+        })
+    }
+}
 
 pub(super) const CREATE_SCHEMA_VERSION: &str = "CREATE TABLE IF NOT EXISTS schema_version \
      (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at TEXT NOT NULL DEFAULT current_timestamp) STRICT";
@@ -55,15 +80,13 @@ pub(super) const MOVE_HEAD_AS_HELD: &str = concat!(
                                        WHERE r.scope = p.value ->> 0 AND r.holder = p.value ->> 1))
    AND NOT EXISTS (SELECT 1 FROM json_each(?8) AS s JOIN reservations r ON r.scope = s.value)"
 );
-pub(super) const WRITE_EVENTS: &str = "
-INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
-                    position, event_id, recorded_at, salt, leaf, chain)
-SELECT e.value ->> 0, e.value ->> 1, e.value ->> 2, e.value ->> 3, e.value ->> 4, e.value ->> 5, e.value ->> 6,
-       e.value ->> 7, unhex(e.value ->> 8), ?2, unhex(e.value ->> 9), unhex(e.value ->> 10), unhex(e.value ->> 11)
-  FROM json_each(?1) AS e";
-pub(super) const WRITE_INDEX: &str = "
-INSERT INTO entity_events (kind, id, position)
-SELECT i.value ->> 0, unhex(i.value ->> 1), i.value ->> 2 FROM json_each(?1) AS i";
+pub(super) static WRITE_EVENTS: LazyLock<Inserts> = LazyLock::new(|| {
+    let columns = "aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, position, \
+                   event_id, recorded_at, salt, leaf, chain";
+    Inserts::new(&format!("events ({columns})"), "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+});
+pub(super) static WRITE_INDEX: LazyLock<Inserts> =
+    LazyLock::new(|| Inserts::new("entity_events (kind, id, position)", "(?, ?, ?)"));
 pub(super) const RELEASE: &str = "
 DELETE FROM reservations WHERE (scope, holder) IN (SELECT p.value ->> 0, p.value ->> 1 FROM json_each(?1) AS p)";
 pub(super) const TAKE: &str = "

@@ -15,10 +15,11 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions, SqliteRow};
 use sqlx::{Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
 use super::sql;
 use crate::appender::{Judge, Unwritten};
-use crate::batch::{Answers, Changes, End, Known, Place, Questions};
+use crate::batch::{Answers, Changes, End, Known, Place, Placed, Questions};
 use crate::columns::{entity, hash, holder, signed, unsigned};
 
 type Transaction<'c> = sqlx::Transaction<'c, sqlx::Sqlite>;
@@ -252,14 +253,17 @@ async fn move_head_presumed(
 
 /// Writes everything but the head.
 async fn write(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Result<(), sqlx::Error> {
-    let after = &changes.after;
-    let events = sqlx::query(sql::WRITE_EVENTS).bind(events_of(changes)).bind(after.recorded_at.0);
-    events.execute(&mut *connection).await?;
-    let index = list(changes.events.iter().flat_map(|placed| {
+    for (statement, events) in sql::WRITE_EVENTS.pieces(&changes.events) {
+        events.iter().fold(sqlx::query(statement), bind_event).execute(&mut *connection).await?;
+    }
+    let index = changes.events.iter().flat_map(|placed| {
         let entities = placed.event.entities.iter().copied().map(entity);
-        entities.map(|(kind, id)| json!([kind, hex::encode(id.as_bytes()), placed.position]))
-    }));
-    sqlx::query(sql::WRITE_INDEX).bind(index).execute(&mut *connection).await?;
+        entities.map(|(kind, id)| (kind, id, signed(placed.position)))
+    });
+    let index: Vec<_> = index.collect();
+    for (statement, rows) in sql::WRITE_INDEX.pieces(&index) {
+        rows.iter().fold(sqlx::query(statement), bind_entity).execute(&mut *connection).await?;
+    }
     for (statement, places) in [(sql::RELEASE, &changes.released), (sql::TAKE, &changes.taken)] {
         if !places.is_empty() {
             sqlx::query(statement).bind(list(places.iter().map(json_of))).execute(&mut *connection).await?;
@@ -272,24 +276,16 @@ async fn write(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Resu
     Ok(())
 }
 
-fn events_of(changes: &Changes<'_>) -> String {
-    list(changes.events.iter().map(|placed| {
-        let event = placed.event;
-        json!([
-            event.stream.kind.as_str(),
-            event.stream.id,
-            event.sequence,
-            event.event_type,
-            event.event_version,
-            event.payload,
-            event.metadata,
-            placed.position,
-            hex::encode(event.id.0.as_bytes()),
-            hex::encode(event.salt),
-            hex::encode(event.leaf),
-            hex::encode(placed.chain),
-        ])
-    }))
+fn bind_entity<'q>(query: Statement<'q>, (kind, id, position): &(&'static str, Uuid, i64)) -> Statement<'q> {
+    query.bind(*kind).bind(*id).bind(*position)
+}
+
+fn bind_event<'q>(query: Statement<'q>, placed: &Placed<'q>) -> Statement<'q> {
+    let event = placed.event;
+    let query = query.bind(event.stream.kind.as_str()).bind(&event.stream.id).bind(signed(event.sequence));
+    let query = query.bind(event.event_type).bind(&event.event_version).bind(&event.payload).bind(&event.metadata);
+    let query = query.bind(signed(placed.position)).bind(event.id.0).bind(placed.recorded_at.0);
+    query.bind(event.salt.as_slice()).bind(event.leaf.as_slice()).bind(placed.chain.to_vec())
 }
 
 fn json_of((scope, holder): &Place) -> serde_json::Value {
