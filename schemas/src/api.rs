@@ -47,7 +47,11 @@ pub const SEE_HEADER: &str = "x-knit-see";
 /// # Errors
 /// The body is not JSON of this shape.
 pub fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, serde_json::Error> {
-    T::deserialize(&mut serde_json::Deserializer::from_slice(body))
+    match str::from_utf8(body) {
+        // Checking a long text at once takes a fraction of what checking each string in it takes.
+        Ok(text) => T::deserialize(&mut serde_json::Deserializer::from_str(text)),
+        Err(_) => T::deserialize(&mut serde_json::Deserializer::from_slice(body)),
+    }
 }
 
 /// Reads `null` as the default: clients send `null` for empty lists.

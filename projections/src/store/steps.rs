@@ -118,6 +118,25 @@ impl StepKind {
         }
     }
 
+    /// Whether a decision is kept beside it.
+    pub(super) const fn decides(self) -> bool {
+        match self {
+            Self::SuccessDecided | Self::FailureDecided => true,
+            Self::Projected
+            | Self::UploadStarted
+            | Self::ImportStarted
+            | Self::VolumesPrepared
+            | Self::WorkerRequested
+            | Self::WorkerSpawned
+            | Self::Started
+            | Self::Succeeded
+            | Self::Failed
+            | Self::Retried
+            | Self::Invalidated
+            | Self::Erased => false,
+        }
+    }
+
     /// Whether an attempt begins with it.
     pub(super) const fn begins_attempt(self) -> bool {
         match self {
@@ -174,7 +193,8 @@ impl Steps {
             if !settled {
                 now.updated_at = step.recorded_at;
             }
-            if now.decided.is_none() {
+            // Decisions are searched for; other steps have none to be found.
+            if now.decided.is_none() && step.kind.decides() {
                 now.decided = self.decisions.get(row).copied();
             }
             if step.kind.begins_attempt() {
