@@ -148,8 +148,8 @@ impl<'store> Walker<'store> {
         let run = self.store.data.records[data].run;
         if self.store.is_live(run, self.limit) && self.seen_runs.insert(run) {
             self.runs.push(run);
-            self.meet_outputs(run);
-            next.extend(self.meet_inputs(run));
+            self.meet_outputs(run, None);
+            self.meet_inputs(run, Some(next));
         }
     }
 
@@ -157,29 +157,30 @@ impl<'store> Walker<'store> {
         for edge in self.store.live_uses(data, self.limit) {
             if self.seen_runs.insert(edge.run) {
                 self.runs.push(edge.run);
-                self.meet_inputs(edge.run);
-                next.extend(self.meet_outputs(edge.run));
+                self.meet_inputs(edge.run, None);
+                self.meet_outputs(edge.run, Some(next));
             }
         }
     }
 
-    fn meet_inputs(&mut self, run: RunRow) -> Vec<DataRow> {
-        let inputs = self.store.runs.inputs(run).map(|(_, edge)| edge.data).collect();
-        self.meet_all(inputs)
+    fn meet_inputs(&mut self, run: RunRow, next: Option<&mut Vec<DataRow>>) {
+        let store = self.store;
+        self.meet_all(store.runs.inputs(run).map(|(_, edge)| edge.data), next);
     }
 
     /// Outputs first, then the log: so the event that reserved them has them.
-    fn meet_outputs(&mut self, run: RunRow) -> Vec<DataRow> {
-        let outputs = self.store.outputs(run, self.limit);
-        self.meet_all(outputs)
+    fn meet_outputs(&mut self, run: RunRow, next: Option<&mut Vec<DataRow>>) {
+        self.meet_all(self.store.outputs(run, self.limit), next);
     }
 
-    fn meet_all(&mut self, mut met: Vec<DataRow>) -> Vec<DataRow> {
-        met.retain(|data| self.store.data.exists(*data, self.limit, &self.store.runs.steps));
-        for data in &met {
-            self.meet_data(*data);
+    /// Meets every Data that exists; where the walk goes on from them, they are `next`.
+    fn meet_all(&mut self, all: impl IntoIterator<Item = DataRow>, mut next: Option<&mut Vec<DataRow>>) {
+        for data in all {
+            if self.store.data.exists(data, self.limit, &self.store.runs.steps) {
+                self.meet_data(data);
+                next.as_mut().into_iter().for_each(|next| next.push(data));
+            }
         }
-        met
     }
 
     fn meet_data(&mut self, data: DataRow) {
