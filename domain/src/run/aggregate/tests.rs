@@ -118,5 +118,5 @@ fn refusals_say_what_and_what_to_do() {
     assert!(text.starts_with("7 Run(s) use its outputs: delete them first (00000000-"), "{text}");
     assert!(text.ends_with("000000000005, …)"), "{text}");
     let text = RunRefused::InvalidStateChange { from: Status::Done, to: Status::Aborting }.to_string();
-    assert!(text.contains("is done and cannot become aborting"), "{text}");
+    assert!(text.contains("is done, and from there it cannot become aborting"), "{text}");
 }
