@@ -339,7 +339,13 @@ fn endless(tale: &mut Tale) -> Told<String> {
     let plan = worker(tale, "echo began > /out/it; while :; do sleep 0.05; done");
     let plan = tale.register(&plan.input("/in", &["a:b"]).output("/out", &["is:made"]))?;
     tale.push("x", "a:b")?;
-    Ok(id_of(&tale.only_run_of(&plan, |run| run["status"] == "running")?, "runId"))
+    let run = id_of(&tale.only_run_of(&plan, |run| run["status"] == "running")?, "runId");
+    // A Run is running from when its Worker is spawned. One that is torn off before its Worker has said a word is
+    // done, and would look as if no Worker had ever come.
+    tale.until("the Worker to arrive", |tale| {
+        if tale.server.has_died() { Err(Died) } else { Ok((!tale.door.heard().is_empty()).then_some(())) }
+    })?;
+    Ok(run)
 }
 
 fn stopped(tale: &mut Tale, how: &str, code: i64) -> Told<()> {
