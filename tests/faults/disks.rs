@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::Path;
 
+use knit_tests::http::Response;
 use knit_tests::plans::PlanFile;
+use knit_tests::postgres::DatabaseServer;
 use knit_tests::server::Setup;
 use knit_tests::wait::{wait_for, wait_until};
 use knit_tests::workshop::{Workshop, id_of};
@@ -13,6 +15,8 @@ use serde_json::json;
 
 /// The size of a disk.
 const DISK_BYTES: u64 = 8 << 20;
+/// The size of PostgreSQL's disk: a new cluster, and a little more.
+const CLUSTER_DISK_BYTES: u64 = 96 << 20;
 
 /// Takes all the room that a disk has, until it is removed.
 fn fill(disk: &Path) -> std::path::PathBuf {
@@ -34,16 +38,7 @@ fn the_disk_of_the_event_log_is_full() {
     let data = shop.push(&[("it", "x")], &["a:b"]);
     let ballast = fill(&shop.server.log_disk_seen_by_it());
     let mut acknowledged = Vec::new();
-    // What the log has taken from the disk before is still there to be written to.
-    let refused = wait_for("a command not to fit", || {
-        let answer =
-            shop.server.http().send_json("POST", "/api/plans", &plan(&format!("{}", acknowledged.len())).json());
-        if answer.status != 200 {
-            return Some(answer);
-        }
-        acknowledged.push(id_of(&answer.json(), "planId"));
-        None
-    });
+    let refused = registered_until_refused(&shop, &mut acknowledged);
     assert_eq!(refused.status, 500, "{}", refused.text());
     assert!(refused.message().contains("the disk of the event log is full"), "{}", refused.message());
     let _ = shop.refused(1, &["plan", "apply", &shop.written(&plan("more"))]).tells("disk of the event log is full");
@@ -52,14 +47,59 @@ fn the_disk_of_the_event_log_is_full() {
     fs::remove_file(&ballast).unwrap();
     acknowledged.push(shop.apply(&plan("more")));
     assert_eq!(fs::read_to_string(shop.pull(&data).join("it")).unwrap(), "x", "a download is recorded again");
-    let found = shop.server.http().get("/api/plans").json();
-    for id in &acknowledged {
-        assert!(
-            found.as_array().unwrap().iter().any(|plan| plan["planId"] == **id),
-            "{id} was acknowledged: {found:#}"
-        );
-    }
+    lists_all(&shop, &acknowledged);
     assert!(shop.server.stop().success(), "the log is whole");
+}
+
+#[test]
+fn the_disk_of_postgresql_is_full() {
+    let mut database = DatabaseServer::start_on_a_disk_of(CLUSTER_DISK_BYTES);
+    let mut shop = Workshop::with(Setup::new().database(database.url()));
+    let data = shop.push(&[("it", "x")], &["a:b"]);
+    let ballast = fill(&database.disk_seen_by_it());
+    let mut acknowledged = Vec::new();
+    let refused = registered_until_refused(&shop, &mut acknowledged);
+    assert_eq!(refused.status, 500, "{}", refused.text());
+    assert!(refused.message().contains("the disk of the event log is full"), "{}", refused.message());
+    assert!(shop.data(&data).is_some(), "questions are answered all the same");
+    fs::remove_file(&ballast).unwrap();
+    acknowledged.push(shop.apply(&plan("between")));
+
+    // Where not even its own journal can grow, PostgreSQL ends, and is started again when there is room.
+    let ballast = fill(&database.disk_seen_by_it());
+    database.ends_its_journal_file();
+    let refused = registered_until_refused(&shop, &mut acknowledged);
+    assert!(matches!(refused.status, 500 | 503), "{}", refused.text());
+    wait_until("the server to have lost its database", || shop.server.http().get("/readyz").status == 503);
+    database.kill();
+    fs::remove_file(&ballast).unwrap();
+    database.start_again();
+    wait_until("the server to be ready again", || shop.server.http().get("/readyz").status == 200);
+    acknowledged.push(shop.apply(&plan("afterwards")));
+    lists_all(&shop, &acknowledged);
+    assert!(shop.server.stop().success(), "the log is whole");
+}
+
+/// Registers Plans until one is refused; answers that, and notes the ids of the others.
+fn registered_until_refused(shop: &Workshop, acknowledged: &mut Vec<String>) -> Response {
+    // What the log has taken from the disk before is still there to be written to.
+    wait_for("a command not to fit", || {
+        let plan = plan(&format!("{}", acknowledged.len()));
+        let answer = shop.server.http().send_json("POST", "/api/plans", &plan.json());
+        if answer.status != 200 {
+            return Some(answer);
+        }
+        acknowledged.push(id_of(&answer.json(), "planId"));
+        None
+    })
+}
+
+fn lists_all(shop: &Workshop, acknowledged: &[String]) {
+    let found = shop.server.http().get("/api/plans").json();
+    for id in acknowledged {
+        let listed = found.as_array().unwrap().iter().any(|plan| plan["planId"] == **id);
+        assert!(listed, "{id} was acknowledged: {found:#}");
+    }
 }
 
 #[test]

@@ -10,10 +10,11 @@
 
 mod server;
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use server::Server;
+use server::{Server, Surroundings};
 
 use crate::clock::Clock;
 
@@ -152,7 +153,30 @@ impl DatabaseServer {
     /// When that or PostgreSQL is not installed, or does not start.
     #[must_use]
     pub fn start_with(clock: &Clock) -> Self {
-        Self::of(Server::start_in(&clock.environment()))
+        Self::of(Server::start_in(&Surroundings { environment: clock.environment(), ..Surroundings::default() }))
+    }
+
+    /// A running server with its cluster on a disk that holds so many bytes, which only it sees.
+    /// See [`DatabaseServer::disk_seen_by_it`].
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed, or does not start: a new cluster needs some 40 MB.
+    #[must_use]
+    pub fn start_on_a_disk_of(bytes: u64) -> Self {
+        Self::of(Server::start_in(&Surroundings { disk_bytes: Some(bytes), ..Surroundings::default() }))
+    }
+
+    /// The disk with its cluster as the server sees it.
+    #[must_use]
+    pub fn disk_seen_by_it(&self) -> PathBuf {
+        self.server.disk()
+    }
+
+    /// Makes it go on with a new file of its journal, where the disk has room for one; ends it where there is none.
+    pub fn ends_its_journal_file(&self) {
+        // It may die over this, and then the answer is a lost connection.
+        self.server.asks("SELECT pg_switch_wal()");
+        self.server.asks("CREATE TABLE journalled ()");
     }
 
     fn of(server: Server) -> Self {

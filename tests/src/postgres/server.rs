@@ -28,13 +28,20 @@ const NOBODY_THERE: i32 = 2;
 /// Users that may run the server when the tests run as root.
 const ORDINARY_USERS: [&str; 2] = ["postgres", "nobody"];
 
+/// Where a small disk is mounted, for the server alone: a directory that every system has, and that is in nobody's way.
+const DISK: &str = "/mnt";
+
+/// Mounts a disk of a size, puts the cluster on it and goes on as whoever the rest says. See [`Small`].
+const MOUNT: &str =
+    r#"mount -t tmpfs -o "size=$1,mode=0777" tmpfs "$2" && cp -a "$3" "$2/data" && shift 3 && exec "$@""#;
+
 /// Runs the server, ends and starts it on the words that come in, and removes its directory when standard
 /// input ends. It is stopped at once, without a last write: what is thrown away need not be written out, and
 /// a test that ends it wants just that. Signals to the terminal's group are ignored, so that the cleaning is
 /// done also after Ctrl-C.
 const WATCH: &str = r#"trap '' INT TERM HUP
-postgres=$1; directory=$2; shift 2
-begin() { "$postgres" -D "$directory/data" "$@" >>"$directory/log" 2>&1 </dev/null & server=$!; }
+postgres=$1; directory=$2; data=$3; shift 3
+begin() { "$postgres" -D "$data" "$@" >>"$directory/log" 2>&1 </dev/null & server=$!; }
 finish() { kill -QUIT "$server" 2>/dev/null; wait "$server"; }
 begin "$@"
 while read -r word; do
@@ -54,7 +61,16 @@ pub(super) struct Server {
     port: u16,
     /// The shell stops the server when this is closed.
     orders: ChildStdin,
-    _watcher: Child,
+    watcher: Child,
+}
+
+/// What a server has that others have not.
+#[derive(Debug, Default)]
+pub(super) struct Surroundings {
+    /// Variables of its environment beside those of the tests.
+    pub(super) environment: Vec<(&'static str, OsString)>,
+    /// The size of a disk of its own for the cluster, in bytes; without one it lies on the disk of the tests.
+    pub(super) disk_bytes: Option<u64>,
 }
 
 impl Server {
@@ -63,18 +79,18 @@ impl Server {
     /// # Panics
     /// When there is no PostgreSQL, or it does not start.
     pub(super) fn start() -> Self {
-        Self::start_in(&[])
+        Self::start_in(&Surroundings::default())
     }
 
-    /// The same, in an environment with these variables beside those of the tests.
-    pub(super) fn start_in(environment: &[(&'static str, OsString)]) -> Self {
+    /// The same, in other surroundings.
+    pub(super) fn start_in(surroundings: &Surroundings) -> Self {
         let bin = binaries().expect(ADVICE);
-        let started = (0..PORTS_MAX).find_map(|_| Self::start_once(&bin, environment));
+        let started = (0..PORTS_MAX).find_map(|_| Self::start_once(&bin, surroundings));
         started.expect("a loopback port that stays free until the server binds it")
     }
 
     /// Makes a cluster in a new directory and starts it; none if the port was taken meanwhile.
-    fn start_once(bin: &Path, environment: &[(&'static str, OsString)]) -> Option<Self> {
+    fn start_once(bin: &Path, surroundings: &Surroundings) -> Option<Self> {
         let directory = tempfile::Builder::new().prefix("knit-pg-").tempdir_in(scratch()).expect("a scratch directory");
         let user = OrdinaryUser::instead_of_root(directory.path());
         // From here on the watcher removes it.
@@ -83,10 +99,15 @@ impl Server {
         let initdb = user.command(&bin.join("initdb"));
         run(initdb, &["--username=postgres", "--auth=trust", "--no-sync", "--pgdata", path(&data)]);
         let port = port::free();
-        let mut watcher = watch(user.command(Path::new("env")), environment, bin, &directory, port);
+        let mut watcher = watch(&user, surroundings, bin, &directory, port);
         let orders = watcher.stdin.take().expect("its standard input is a pipe");
-        let server = Self { bin: bin.to_owned(), directory, port, orders, _watcher: watcher };
+        let server = Self { bin: bin.to_owned(), directory, port, orders, watcher };
         server.answers(0).then_some(server)
+    }
+
+    /// The disk of its own, if it has one, as only the server and who looks through its eyes see it.
+    pub(super) fn disk(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{DISK}", self.watcher.id()))
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -145,6 +166,12 @@ impl Server {
         run(self.connecting(program), arguments)
     }
 
+    /// Gives it a statement, and does not ask what became of it.
+    pub(super) fn asks(&self, sql: &str) {
+        let mut psql = self.connecting("psql");
+        let _ = psql.current_dir("/").args(["--no-psqlrc", "-q", "--command", sql]).output().expect("psql runs");
+    }
+
     fn connecting(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));
         command.arg("--host").arg(&self.directory).arg(format!("--port={}", self.port)).arg("--username=postgres");
@@ -180,12 +207,32 @@ impl OrdinaryUser {
             Self::Ourselves => Command::new(program),
             Self::Other { uid, gid } => {
                 let mut command = Command::new("setpriv");
-                command.arg(format!("--reuid={uid}")).arg(format!("--regid={gid}")).arg("--clear-groups");
-                command.arg("--").arg(program);
+                command.args(becoming(*uid, *gid)).arg(program);
                 command
             }
         }
     }
+
+    /// Calls `program` where a disk of `bytes` with the cluster `data` is mounted. Whoever is not root needs a user
+    /// namespace to be allowed that, and another to be an ordinary user again: PostgreSQL would refuse.
+    fn command_on_a_disk(&self, bytes: u64, data: &Path, program: &Path) -> Command {
+        let mut command = Command::new("unshare");
+        if matches!(self, Self::Ourselves) {
+            command.args(["--user", "--map-root-user"]);
+        }
+        command.args(["--mount", "sh", "-c", MOUNT, "sh", &bytes.to_string(), DISK]).arg(data);
+        match self {
+            Self::Ourselves => command.args(["unshare", "--user", "--map-user=1", "--map-group=1", "--"]),
+            Self::Other { uid, gid } => command.arg("setpriv").args(becoming(*uid, *gid)),
+        };
+        command.arg(program);
+        command
+    }
+}
+
+/// What `setpriv` is told to make somebody an ordinary user; the program follows.
+fn becoming(uid: u32, gid: u32) -> [String; 4] {
+    [format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned(), "--".to_owned()]
 }
 
 /// The user and group number of `name` in the text of `/etc/passwd`.
@@ -199,7 +246,12 @@ fn ids_of(users: &str, name: &str) -> Option<(u32, u32)> {
 
 /// Starts the shell that watches a server. `env` is called by the user who runs it, and adds to its environment:
 /// a library that is preloaded there would not do for whoever changes the user.
-fn watch(mut env: Command, environment: &[(&'static str, OsString)], bin: &Path, directory: &Path, port: u16) -> Child {
+fn watch(user: &OrdinaryUser, surroundings: &Surroundings, bin: &Path, directory: &Path, port: u16) -> Child {
+    let made = directory.join("data");
+    let (mut env, data) = match surroundings.disk_bytes {
+        None => (user.command(Path::new("env")), made),
+        Some(bytes) => (user.command_on_a_disk(bytes, &made, Path::new("env")), Path::new(DISK).join("data")),
+    };
     let settings = [
         format!("unix_socket_directories={}", path(directory)),
         "listen_addresses=127.0.0.1".to_owned(),
@@ -207,12 +259,12 @@ fn watch(mut env: Command, environment: &[(&'static str, OsString)], bin: &Path,
         format!("max_connections={CONNECTIONS_MAX}"),
         "fsync=on".to_owned(),
     ];
-    for (name, value) in environment {
+    for (name, value) in &surroundings.environment {
         let mut assignment = OsString::from(format!("{name}="));
         assignment.push(value);
         env.arg(assignment);
     }
-    env.args(["/bin/sh", "-c", WATCH, "watch"]).arg(bin.join("postgres")).arg(directory);
+    env.args(["/bin/sh", "-c", WATCH, "watch"]).arg(bin.join("postgres")).arg(directory).arg(data);
     for setting in settings {
         env.arg("-c").arg(setting);
     }
