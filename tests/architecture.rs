@@ -54,6 +54,30 @@ fn arrows_between_crates_go_one_way() {
     }
 }
 
+/// The driver stands outside the workspace, whose locking does not reach it: one that is out of date would only be
+/// noticed by whoever calls `make fuzz`.
+#[test]
+fn the_lock_of_the_fuzzer_knows_what_the_crates_need() {
+    let lock = std::fs::read_to_string(root().join("tests/fuzz/driver/Cargo.lock")).expect("it is in the repository");
+    let dependencies = dependencies();
+    let locked: Vec<(&str, &str)> = lock.split("[[package]]").filter_map(locked_package).collect();
+    let ours: Vec<_> = locked.iter().filter(|(name, _)| dependencies.contains_key(*name)).collect();
+    assert!(ours.iter().any(|(name, _)| *name == "knit-fuzz"), "the driver calls the targets");
+    for (name, package) in ours {
+        let known = |needed: &&String| {
+            [format!(" \"{needed}\","), format!(" \"{needed} ")].iter().any(|as_listed| package.contains(as_listed))
+        };
+        let missing: Vec<&String> = dependencies[*name].iter().filter(|needed| !known(needed)).collect();
+        assert!(missing.is_empty(), "{name} needs {missing:?}: call `cargo metadata` in tests/fuzz/driver");
+    }
+}
+
+/// Name and text of a package in a lock.
+fn locked_package(text: &str) -> Option<(&str, &str)> {
+    let (_, rest) = text.split_once("name = \"")?;
+    Some((rest.split_once('"')?.0, text))
+}
+
 #[test]
 fn the_pure_crates_name_nothing_of_the_outside() {
     let dependencies = dependencies();
