@@ -1,6 +1,7 @@
 //! `knit plan …`.
 
 mod active;
+mod annotate;
 mod apply;
 pub(crate) mod file;
 mod find;
@@ -24,6 +25,7 @@ pub(crate) enum Command {
     Apply(apply::Arguments),
     Active(active::Arguments),
     Resource(resource::Arguments),
+    Annotate(annotate::Arguments),
     #[command(name = "serviceaccount")]
     ServiceAccount(serviceaccount::Arguments),
 }
@@ -36,6 +38,7 @@ impl Command {
             Self::Apply(_) => "plan apply",
             Self::Active(_) => "plan active",
             Self::Resource(_) => "plan resource",
+            Self::Annotate(_) => "plan annotate",
             Self::ServiceAccount(_) => "plan serviceaccount",
         }
     }
@@ -47,6 +50,7 @@ impl Command {
             Self::Apply(arguments) => block_on(apply::run(arguments, session)),
             Self::Active(arguments) => block_on(active::run(arguments, session)),
             Self::Resource(arguments) => block_on(resource::run(arguments, session)),
+            Self::Annotate(arguments) => block_on(annotate::run(arguments, session)),
             Self::ServiceAccount(arguments) => block_on(serviceaccount::run(arguments, session)),
         }
     }

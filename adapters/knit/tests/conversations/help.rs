@@ -21,6 +21,7 @@ fn the_complete_help() {
         "plan apply",
         "plan active",
         "plan resource",
+        "plan annotate",
         "plan serviceaccount",
         "run",
         "run show",

@@ -242,3 +242,20 @@ fn a_service_account_is_set_by_put_and_removed_by_delete() {
     }
     assert_eq!(server.lines().len(), 2);
 }
+
+#[test]
+fn annotations_are_changed_in_one_request() {
+    let server = Server::start(|_| Reply::json(&detail(true)));
+    let place = Place::with(&server);
+    let change = ["plan", "annotate", "--add", "owner = me", "--add", "note=a=b", "--remove", "owner=you"];
+    let told = place.knit(&[&change[..], &["--remove-key", "draft", "p1"]].concat()).succeeded();
+    assert!(told.stdout.contains("\"planId\": \"p1\"") && told.stderr.contains("are changed"), "{told}");
+    assert_eq!(server.lines(), ["PUT /api/plans/p1/annotations"]);
+    let sent: Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
+    let expected = json!({"add": ["owner=me", "note=a=b"], "remove": ["owner=you"], "remove_key": ["draft"]});
+    assert_eq!(sent, expected);
+    let told = place.knit(&["plan", "annotate", "--remove-key", "owner=you", "p1"]).succeeded();
+    assert!(told.stderr.contains("`--remove 'owner=you'` removes that one"), "{told}");
+    assert_eq!(place.knit(&["plan", "annotate", "--add", "owner", "p1"]).code, 1);
+    assert_eq!(server.lines().len(), 2);
+}

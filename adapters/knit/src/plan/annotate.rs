@@ -1,0 +1,44 @@
+//! `knit plan annotate`.
+
+use clap::Args;
+use knit_schemas::api::{AnnotationChange, Pair, PlanDetail};
+use reqwest::Method;
+
+use crate::error::{Ask, Error, Subject};
+use crate::output;
+use crate::session::Session;
+
+/// Add and remove annotations of a Plan, and print the Plan
+///
+/// Removal comes first. A key may have several values. Adding a pair that is there and removing one that is not
+/// are no errors. Annotations are for people: no Run is made or missed because of them.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Add this annotation; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = Pair::parse)]
+    add: Vec<Pair>,
+    /// Remove exactly this annotation; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = Pair::parse)]
+    remove: Vec<Pair>,
+    /// Remove every annotation with this key; may be repeated
+    #[arg(long, value_name = "KEY")]
+    remove_key: Vec<String>,
+    /// Id of the Plan
+    #[arg(value_name = "PLAN_ID")]
+    plan_id: String,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let Arguments { add, remove, remove_key, plan_id } = arguments;
+    for key in remove_key.iter().filter(|key| key.contains('=')) {
+        output::say(format_args!(
+            "warning: `{key}` looks like a whole annotation, not like a key; `--remove '{key}'` removes that one"
+        ));
+    }
+    let change = AnnotationChange { add, remove, remove_key };
+    let ask = Ask::order("change", Subject::Plan(plan_id.clone()));
+    let segments = ["plans", plan_id.as_str(), "annotations"];
+    let plan: PlanDetail = session.client()?.change(&ask, Method::PUT, &segments, Some(&change)).await?;
+    session.log.line(format_args!("the annotations of Plan `{plan_id}` are changed"));
+    Ok(output::json(&plan)?)
+}
