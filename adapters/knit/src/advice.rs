@@ -7,6 +7,7 @@ use std::io;
 
 use crate::error::{Error, Refusal, Subject};
 use crate::exit::ExitStatus;
+use crate::plan::template::image::ImageError;
 use crate::profile::{self, ProfileError};
 
 /// A failure, told.
@@ -73,6 +74,7 @@ fn status(error: &Error) -> ExitStatus {
         | Error::Yaml { .. }
         | Error::EmptyPlan { .. }
         | Error::MisspeltPlan { .. }
+        | Error::Image { .. }
         | Error::NothingToPush
         | Error::UnwritableTag { .. }
         | Error::Pack { .. }
@@ -156,6 +158,10 @@ fn hints(error: &Error) -> Vec<String> {
         Error::MisspeltPlan { .. } => {
             hint("a Plan cannot be changed once it is registered: correct the file and apply it again")
         }
+        Error::Image { source: ImageError::Several { .. } | ImageError::Unknown { .. }, .. } => {
+            hint("name one of them: `knit plan template --input ARCHIVE IMAGE:TAG`")
+        }
+        Error::Image { .. } => hint("an archive is written by `docker save IMAGE`; `--scratch` needs none"),
         Error::NothingToPush => hint("nothing was uploaded; look at how the sources are written"),
         Error::UnwritableTag { .. } => hint("nothing was uploaded or changed; write the tag without them"),
         Error::EmptyPlan { .. }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use knit_schemas::api::{Tag, TagChange};
 
 use crate::archive::unpack::UnpackError;
+use crate::plan::template::image::ImageError;
 use crate::profile::ProfileError;
 
 /// Why a command did not succeed.
@@ -78,6 +79,14 @@ pub(crate) enum Error {
         path: PathBuf,
         /// Each with what is meant most likely.
         keys: Vec<String>,
+    },
+    /// No image can be told from an archive.
+    #[error("cannot draft a Plan from `{}`", path.display())]
+    Image {
+        /// The archive.
+        path: PathBuf,
+        /// Why.
+        source: ImageError,
     },
     /// What was to be pushed is not there.
     #[error("none of the sources exists")]

@@ -1,8 +1,10 @@
 //! The project's defaults: the file `knitenv`, meant to be kept with the project's sources.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use knit_schemas::api::Tag;
+use knit_schemas::quantity::Quantity;
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -10,15 +12,18 @@ use crate::output;
 use crate::session::Session;
 use crate::slip::is_slip_of;
 
-/// Keys that mean something, the second to `knit plan template` of the original.
+/// Keys that mean something.
 const KEYS: &[&str] = &["tag", "resource"];
 
 /// What a `knitenv` may say; unknown keys are left to later versions.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub(crate) struct Knitenv {
-    /// Put on every Data that is pushed.
+    /// Put on every Data that is pushed, and on what a Plan that is drafted here takes and makes.
     #[serde(default)]
     pub(crate) tag: Option<Vec<Tag>>,
+    /// What the Runs of a Plan that is drafted here may use.
+    #[serde(default)]
+    pub(crate) resource: Option<BTreeMap<String, Quantity>>,
 }
 
 impl Knitenv {

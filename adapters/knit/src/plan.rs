@@ -8,6 +8,7 @@ mod find;
 mod resource;
 mod serviceaccount;
 mod show;
+pub(crate) mod template;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Show(show::Arguments),
     Find(find::Arguments),
     Apply(apply::Arguments),
+    Template(template::Arguments),
     Active(active::Arguments),
     Resource(resource::Arguments),
     Annotate(annotate::Arguments),
@@ -36,6 +38,7 @@ impl Command {
             Self::Show(_) => "plan show",
             Self::Find(_) => "plan find",
             Self::Apply(_) => "plan apply",
+            Self::Template(_) => "plan template",
             Self::Active(_) => "plan active",
             Self::Resource(_) => "plan resource",
             Self::Annotate(_) => "plan annotate",
@@ -48,6 +51,7 @@ impl Command {
             Self::Show(arguments) => block_on(show::run(arguments, session)),
             Self::Find(arguments) => block_on(find::run(arguments, session)),
             Self::Apply(arguments) => block_on(apply::run(arguments, session)),
+            Self::Template(arguments) => template::run(&arguments, session),
             Self::Active(arguments) => block_on(active::run(arguments, session)),
             Self::Resource(arguments) => block_on(resource::run(arguments, session)),
             Self::Annotate(arguments) => block_on(annotate::run(arguments, session)),

@@ -19,6 +19,7 @@ fn the_complete_help() {
         "plan show",
         "plan find",
         "plan apply",
+        "plan template",
         "plan active",
         "plan resource",
         "plan annotate",

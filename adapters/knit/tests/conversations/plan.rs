@@ -259,3 +259,25 @@ fn annotations_are_changed_in_one_request() {
     assert_eq!(place.knit(&["plan", "annotate", "--add", "owner", "p1"]).code, 1);
     assert_eq!(server.lines().len(), 2);
 }
+
+#[test]
+fn a_plan_is_drafted_from_scratch_or_from_an_image_without_a_server() {
+    let place = Place::new();
+    let mut text = place.knit(&["plan", "template", "--scratch"]).to_string();
+    place.write("knitenv", "tag: ['project:harbor']\nresource: {cpu: 500m}\n");
+    let config = json!({"os": "linux", "architecture": "arm64", "rootfs": {},
+                        "config": {"Entrypoint": ["python", "-m", "train"], "Cmd": ["/in/frames", "/out"]}});
+    let manifest = json!([{"Config": "c.json", "RepoTags": ["trainer:1"], "Layers": []}]);
+    let mut image = tar::Builder::new(Vec::new());
+    for (name, content) in [("c.json", config.to_string()), ("manifest.json", manifest.to_string())] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        image.append_data(&mut header, name, content.as_bytes()).unwrap();
+    }
+    place.write("image.tar", image.into_inner().unwrap());
+    text += &place.knit(&["plan", "template", "--input", "image.tar"]).to_string();
+    text += &place.knit(&["plan", "template", "--input", "image.tar", "other"]).to_string();
+    text += &place.knit(&["plan", "template", "--input", "knitenv"]).to_string();
+    text += &place.knit(&["plan", "template", "--scratch", "trainer:1"]).to_string();
+    insta::assert_snapshot!(text);
+}
