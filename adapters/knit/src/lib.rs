@@ -29,6 +29,7 @@ mod error;
 mod exit;
 mod knitenv;
 mod lineage;
+mod listing;
 mod output;
 mod profile;
 mod session;

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use serde::de::{DeserializeOwned, DeserializeSeed, SeqAccess, Visitor};
-use serde::ser::SerializeSeq;
 use serde_json::ser::PrettyFormatter;
 
 /// Bytes gathered before they are written: a listing is many small pieces.
@@ -14,7 +12,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// How often a progress bar is drawn: often enough to look alive, seldom enough to cost nothing.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// The original's indentation, which scripts may have come to compare with.
-const INDENT: &[u8] = b"    ";
+pub(crate) const INDENT: &[u8] = b"    ";
 
 /// Standard output, buffered.
 pub(crate) fn stdout() -> BufWriter<Stdout> {
@@ -39,69 +37,6 @@ pub(crate) fn pretty(value: &impl Serialize) -> io::Result<String> {
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(INDENT)))?;
     text.push(b'\n');
     String::from_utf8(text).map_err(io::Error::other)
-}
-
-/// Prints a JSON array element by element as it is decoded, so that a long listing never exists as
-/// values. Elements that `keep` does not want are left out.
-///
-/// The outer error is of the output, the inner one of the decoding; of a short answer that cannot be
-/// decoded nothing is printed.
-pub(crate) fn json_array<T>(body: &[u8], keep: impl Fn(&T) -> bool) -> io::Result<Result<(), serde_json::Error>>
-where
-    T: DeserializeOwned + Serialize,
-{
-    let mut out = stdout();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut out, PrettyFormatter::with_indent(INDENT));
-    let mut sequence = serde::Serializer::serialize_seq(&mut serializer, None)?;
-    let mut failed_output = None;
-    let print = |element: T| {
-        if failed_output.is_none() && keep(&element) {
-            failed_output = sequence.serialize_element(&element).err();
-        }
-    };
-    let decoded = Elements { each: print, of: std::marker::PhantomData }
-        .deserialize(&mut serde_json::Deserializer::from_slice(body));
-    if let Some(error) = failed_output {
-        return Err(error.into());
-    }
-    if let Err(error) = decoded {
-        // What was not written yet would only be the beginning of something.
-        drop(out.into_parts());
-        return Ok(Err(error));
-    }
-    sequence.end()?;
-    out.write_all(b"\n")?;
-    out.flush()?;
-    Ok(Ok(()))
-}
-
-/// Hands over the elements of an array one by one.
-struct Elements<T, F> {
-    each: F,
-    of: std::marker::PhantomData<T>,
-}
-
-impl<'de, T: DeserializeOwned, F: FnMut(T)> DeserializeSeed<'de> for Elements<T, F> {
-    type Value = ();
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de, T: DeserializeOwned, F: FnMut(T)> Visitor<'de> for Elements<T, F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<(), A::Error> {
-        while let Some(element) = sequence.next_element()? {
-            (self.each)(element);
-        }
-        Ok(())
-    }
 }
 
 /// Writes log lines as the original does: `[knit data push] 2025/03/03 10:15:30 message`.

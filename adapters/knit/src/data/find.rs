@@ -5,13 +5,14 @@ use clap::Args;
 use knit_schemas::api::{DataDetail, Tag};
 use knit_schemas::duration::GoDuration;
 
+use crate::choice::Choice;
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
+use crate::listing::{self, Listed, Shape};
 use crate::session::Session;
 use crate::since::{self, range_query};
-use crate::{choice::Choice, output};
 
-/// Find Data and print them as a JSON array
+/// Find Data
 ///
 /// Oldest first; Data that are not made yet come last. To see one Data, use `--tag knit#id:KNIT_ID`.
 #[derive(Debug, Args)]
@@ -28,16 +29,41 @@ pub(crate) struct Arguments {
     /// At most so long after `--since`, such as 1h30m
     #[arg(long, value_name = "DURATION", value_parser = GoDuration::parse)]
     duration: Option<GoDuration>,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+impl Listed for DataDetail {
+    const FIELDS: &'static [&'static str] = &["knitId", "tags", "upstream", "downstreams", "nomination"];
+    const COLUMNS: &'static [&'static str] = &["DATA", "MADE", "BY", "USES", "TAGS"];
+
+    fn id(&self) -> &str {
+        &self.knit_id
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let system = |key: &str| self.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.clone());
+        let made = system("knit#timestamp").map(|made| listing::local(&made));
+        let tags: Vec<String> = self.tags.iter().filter(|tag| !tag.is_system()).map(Tag::to_string).collect();
+        vec![
+            self.knit_id.clone(),
+            made.or_else(|| system("knit#transient")).unwrap_or_default(),
+            listing::plan(&self.upstream.run.plan),
+            self.downstreams.len().to_string(),
+            tags.join(", "),
+        ]
+    }
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    arguments.shape.check::<DataDetail>()?;
     let mut query: Query = arguments.tag.iter().map(|tag| ("tag", tag.to_string())).collect();
     query.extend(range_query(arguments.since, arguments.duration)?);
     let ask = Ask::question("find", Subject::AnyData);
     let body = session.client()?.get_bytes(&ask, &["data"], query).await?;
     // The wire has no such filter; the answer is looked through here, as the original does.
     let keep = |data: &DataDetail| arguments.transient.admits(is_transient(data));
-    output::json_array(&body, keep)?.map_err(|source| Error::Unintelligible { ask, source })
+    arguments.shape.print(&body, ask, keep)
 }
 
 fn is_transient(data: &DataDetail) -> bool {

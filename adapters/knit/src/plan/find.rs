@@ -7,10 +7,10 @@ use knit_schemas::image;
 use crate::choice::Choice;
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
-use crate::output;
+use crate::listing::{self, Listed, Shape};
 use crate::session::Session;
 
-/// Find Plans and print them as a JSON array
+/// Find Plans
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Which Plans to print by whether their Runs may start
@@ -25,15 +25,53 @@ pub(crate) struct Arguments {
     /// Some one output, or the log, must give this tag; may be repeated, then all of them
     #[arg(long, short, value_name = "KEY:VALUE", value_parser = Tag::parse)]
     out_tag: Vec<Tag>,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+impl Listed for PlanDetail {
+    const FIELDS: &'static [&'static str] = &[
+        "planId",
+        "image",
+        "entrypoint",
+        "args",
+        "name",
+        "annotations",
+        "inputs",
+        "outputs",
+        "log",
+        "active",
+        "on_node",
+        "resources",
+        "service_account",
+    ];
+    const COLUMNS: &'static [&'static str] = &["PLAN", "ACTIVE", "IMAGE", "INPUTS", "OUTPUTS"];
+
+    fn id(&self) -> &str {
+        &self.plan_id
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let inputs: Vec<&str> = self.inputs.iter().map(|input| input.path.as_str()).collect();
+        let outputs: Vec<&str> = self.outputs.iter().map(|output| output.path.as_str()).collect();
+        vec![
+            self.plan_id.clone(),
+            if self.active { "yes" } else { "no" }.to_owned(),
+            listing::plan(&self.summary()),
+            inputs.join(", "),
+            outputs.join(", "),
+        ]
+    }
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     if arguments.image.as_deref().is_some_and(|image| image::split_tag(image).0.is_empty()) {
         return Err(Error::Usage("`--image` needs the name of an image, such as `host` or `host:latest`".to_owned()));
     }
+    arguments.shape.check::<PlanDetail>()?;
     let ask = Ask::question("find", Subject::AnyPlan);
     let body = session.client()?.get_bytes(&ask, &["plans"], query(&arguments)).await?;
-    output::json_array(&body, |_: &PlanDetail| true)?.map_err(|source| Error::Unintelligible { ask, source })
+    arguments.shape.print(&body, ask, |_: &PlanDetail| true)
 }
 
 fn query(arguments: &Arguments) -> Query {

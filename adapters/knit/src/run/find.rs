@@ -8,7 +8,7 @@ use knit_schemas::duration::GoDuration;
 
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
-use crate::output;
+use crate::listing::{self, Listed, Shape};
 use crate::session::Session;
 use crate::since::{self, range_query};
 
@@ -16,7 +16,7 @@ use crate::since::{self, range_query};
 const STATUSES: [&str; 9] =
     ["deactivated", "waiting", "ready", "starting", "running", "completing", "aborting", "done", "failed"];
 
-/// Find Runs and print them as a JSON array
+/// Find Runs
 ///
 /// The one that changed longest ago comes first. Values of one option are alternatives; all options
 /// must fit.
@@ -40,10 +40,37 @@ pub(crate) struct Arguments {
     /// Updated at most so long after `--since`, such as 1h30m
     #[arg(long, value_name = "DURATION", value_parser = GoDuration::parse)]
     duration: Option<GoDuration>,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+impl Listed for RunDetail {
+    const FIELDS: &'static [&'static str] =
+        &["runId", "status", "updatedAt", "exit", "plan", "inputs", "outputs", "log"];
+    const COLUMNS: &'static [&'static str] = &["RUN", "STATUS", "SINCE", "PLAN", "EXIT"];
+
+    fn id(&self) -> &str {
+        &self.run_id
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let exit = self.exit.as_ref().map(|exit| match exit.message.as_str() {
+            "" => exit.code.to_string(),
+            message => format!("{} {message}", exit.code),
+        });
+        vec![
+            self.run_id.clone(),
+            self.status.clone(),
+            listing::local(&self.updated_at.to_string()),
+            listing::plan(&self.plan),
+            exit.unwrap_or_default(),
+        ]
+    }
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { planid, in_knitid, out_knitid, status, since, duration } = arguments;
+    let Arguments { planid, in_knitid, out_knitid, status, since, duration, shape } = arguments;
+    shape.check::<RunDetail>()?;
     let mut query = Query::new();
     for (name, values) in
         [("plan", planid), ("knitIdInput", in_knitid), ("knitIdOutput", out_knitid), ("status", status)]
@@ -55,5 +82,5 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     query.extend(range_query(since, duration)?);
     let ask = Ask::question("find", Subject::AnyRun);
     let body = session.client()?.get_bytes(&ask, &["runs"], query).await?;
-    output::json_array(&body, |_: &RunDetail| true)?.map_err(|source| Error::Unintelligible { ask, source })
+    shape.print(&body, ask, |_: &RunDetail| true)
 }

@@ -11,6 +11,7 @@ mod failures;
 mod help;
 mod kit;
 mod lineage;
+mod listing;
 mod plan;
 mod profile;
 mod run;

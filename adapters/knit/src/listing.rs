@@ -1,0 +1,264 @@
+//! How what was found is printed: a table for people, and JSON, YAML or names for programs.
+//!
+//! Where nothing is said, a terminal gets a table and everything else the JSON array of the original. That is
+//! decoded and written element by element, so that a long listing never exists as values.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::marker::PhantomData;
+
+use clap::{Args, ValueEnum};
+use knit_schemas::api::PlanSummary;
+use knit_schemas::instant::Instant;
+use serde::de::{DeserializeOwned, DeserializeSeed, SeqAccess, Visitor};
+use serde::ser::SerializeSeq as _;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use serde_json::ser::PrettyFormatter;
+
+use crate::error::{Ask, Error};
+use crate::output::{self, INDENT};
+
+/// Blanks between two columns: one could be part of a cell.
+const GAP: &str = "  ";
+
+/// What stands where a line was longer than the terminal is wide.
+const CUT: char = '…';
+
+/// What is printed of each thing found, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Shape {
+    /// How to print them [default: table on a terminal, otherwise json]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    output: Option<Format>,
+    /// Print only these fields of each, as JSON; several are separated by commas
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', conflicts_with = "output")]
+    json: Vec<String>,
+    /// Print at most so many, from the first on
+    #[arg(long, value_name = "NUMBER")]
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// An array for programs
+    Json,
+    /// The same as YAML
+    Yaml,
+    /// Lines for people
+    Table,
+    /// Ids alone, one a line
+    Name,
+}
+
+/// Something that can be listed.
+pub(crate) trait Listed: DeserializeOwned + Serialize {
+    /// Its fields in JSON.
+    const FIELDS: &'static [&'static str];
+    /// What stands above the columns of a table.
+    const COLUMNS: &'static [&'static str];
+
+    /// Its id.
+    fn id(&self) -> &str;
+
+    /// One cell for each column.
+    fn cells(&self) -> Vec<String>;
+}
+
+impl Shape {
+    /// Refuses fields that `T` does not have, before anything is asked of the server.
+    pub(crate) fn check<T: Listed>(&self) -> Result<(), Error> {
+        let unknown = self.json.iter().find(|field| !T::FIELDS.contains(&field.as_str()));
+        unknown.map_or(Ok(()), |field| {
+            let known = T::FIELDS.join(", ");
+            Err(Error::Usage(format!("`--json {field}`: there is no such field, but {known}")))
+        })
+    }
+
+    /// Prints the elements of the JSON array `body`, the answer to `ask`, that `keep` wants. Of a short answer that
+    /// cannot be decoded nothing is printed.
+    pub(crate) fn print<T: Listed>(&self, body: &[u8], ask: Ask, keep: impl Fn(&T) -> bool) -> Result<(), Error> {
+        let decoded = match self.format() {
+            Format::Json => self.json_array(body, keep)?,
+            format @ (Format::Yaml | Format::Table | Format::Name) => {
+                let mut found = Vec::new();
+                let decoded = each(body, |element: T| {
+                    if self.has_room_after(found.len()) && keep(&element) {
+                        found.push(element);
+                    }
+                });
+                if decoded.is_ok() && found.is_empty() && format == Format::Table {
+                    output::say("nothing found");
+                } else if decoded.is_ok() {
+                    let mut out = output::stdout();
+                    out.write_all(text(format, &found)?.as_bytes())?;
+                    out.flush()?;
+                }
+                decoded
+            }
+        };
+        decoded.map_err(|source| Error::Unintelligible { ask, source })
+    }
+
+    fn format(&self) -> Format {
+        match self.output {
+            Some(format) => format,
+            None if self.json.is_empty() && io::stdout().is_terminal() => Format::Table,
+            None => Format::Json,
+        }
+    }
+
+    fn has_room_after(&self, printed: usize) -> bool {
+        self.limit.is_none_or(|limit| printed < limit)
+    }
+
+    /// The outer error is of the output, the inner one of the decoding.
+    fn json_array<T: Listed>(
+        &self,
+        body: &[u8],
+        keep: impl Fn(&T) -> bool,
+    ) -> Result<Result<(), serde_json::Error>, Error> {
+        let mut out = output::stdout();
+        let mut serializer = serde_json::Serializer::with_formatter(&mut out, PrettyFormatter::with_indent(INDENT));
+        let mut sequence = serializer.serialize_seq(None).map_err(io::Error::from)?;
+        let (mut printed, mut failed_output) = (0, None);
+        let decoded = each(body, |element: T| {
+            if failed_output.is_none() && self.has_room_after(printed) && keep(&element) {
+                printed += 1;
+                failed_output = self.one(&element).and_then(|one| sequence.serialize_element(&one)).err();
+            }
+        });
+        if let Some(error) = failed_output {
+            return Err(Error::Output(error.into()));
+        }
+        if let Err(error) = decoded {
+            // What was not written yet would only be the beginning of something.
+            drop(out.into_parts());
+            return Ok(Err(error));
+        }
+        sequence.end().map_err(io::Error::from)?;
+        out.write_all(b"\n")?;
+        out.flush()?;
+        Ok(Ok(()))
+    }
+
+    fn one<'a, T: Listed>(&'a self, element: &'a T) -> Result<One<'a, T>, serde_json::Error> {
+        if self.json.is_empty() {
+            return Ok(One::Whole(element));
+        }
+        Ok(One::Picked(serde_json::to_value(element)?, &self.json))
+    }
+}
+
+/// An element as it is written.
+enum One<'a, T> {
+    Whole(&'a T),
+    /// The value of each field that is wanted, `null` where it has none.
+    Picked(Value, &'a [String]),
+}
+
+impl<T: Serialize> Serialize for One<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Whole(element) => element.serialize(serializer),
+            Self::Picked(value, fields) => serializer.collect_map(fields.iter().map(|field| (field, &value[field]))),
+        }
+    }
+}
+
+fn text<T: Listed>(format: Format, found: &[T]) -> io::Result<String> {
+    match format {
+        Format::Json => output::pretty(&found),
+        Format::Yaml => serde_yaml_ng::to_string(found).map_err(io::Error::other),
+        Format::Name => Ok(found.iter().map(|found| format!("{}\n", found.id())).collect()),
+        Format::Table => {
+            Ok(table(T::COLUMNS, &found.iter().map(T::cells).collect::<Vec<_>>(), output::terminal_width()))
+        }
+    }
+}
+
+/// The columns below their names, each as wide as its widest cell, each line cut to `width`.
+fn table(columns: &[&str], lines: &[Vec<String>], width: Option<usize>) -> String {
+    let chars = |text: &str| text.chars().count();
+    let mut widths: Vec<usize> = columns.iter().map(|name| chars(name)).collect();
+    for line in lines {
+        widths.iter_mut().zip(line).for_each(|(width, cell)| *width = (*width).max(chars(cell)));
+    }
+    let mut text = String::new();
+    let heading: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+    for line in std::iter::once(&heading).chain(lines) {
+        let mut whole = String::new();
+        for (cell, width) in line.iter().zip(&widths) {
+            let _ = write!(whole, "{}{cell:width$}", if whole.is_empty() { "" } else { GAP });
+        }
+        text.push_str(&cut(whole.trim_end(), width));
+        text.push('\n');
+    }
+    text
+}
+
+fn cut(line: &str, width: Option<usize>) -> String {
+    match width {
+        Some(width) if line.chars().count() > width => {
+            line.chars().take(width.saturating_sub(1)).chain(std::iter::once(CUT)).collect()
+        }
+        _ => line.to_owned(),
+    }
+}
+
+/// A time of the wire as people here read it; what is none stays as it is.
+pub(crate) fn local(time: &str) -> String {
+    let here =
+        |made: Instant| made.as_date_time().with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string();
+    Instant::parse(time).map_or_else(|_| time.to_owned(), here)
+}
+
+/// A Plan in a word: its image, or the name of a built-in one.
+pub(crate) fn plan(plan: &PlanSummary) -> String {
+    plan.image.clone().or_else(|| plan.name.clone()).unwrap_or_default()
+}
+
+/// Hands over the elements of the JSON array `body` one by one.
+fn each<T: DeserializeOwned>(body: &[u8], take: impl FnMut(T)) -> Result<(), serde_json::Error> {
+    Elements { each: take, of: PhantomData }.deserialize(&mut serde_json::Deserializer::from_slice(body))
+}
+
+struct Elements<T, F> {
+    each: F,
+    of: PhantomData<T>,
+}
+
+impl<'de, T: DeserializeOwned, F: FnMut(T)> DeserializeSeed<'de> for Elements<T, F> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: DeserializeOwned, F: FnMut(T)> Visitor<'de> for Elements<T, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<(), A::Error> {
+        while let Some(element) = sequence.next_element()? {
+            (self.each)(element);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_columns_as_wide_as_needed_and_lines_as_wide_as_the_terminal() {
+        let lines = [vec!["1".to_owned(), "done".to_owned()], vec!["é23".to_owned(), "a long story".to_owned()]];
+        assert_eq!(table(&["ID", "STATUS"], &lines, None), "ID   STATUS\n1    done\né23  a long story\n");
+        assert_eq!(table(&["ID", "STATUS"], &lines, Some(10)), "ID   STAT…\n1    done\né23  a lo…\n");
+    }
+}

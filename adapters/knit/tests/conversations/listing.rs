@@ -1,0 +1,74 @@
+//! How what was found is printed.
+
+use serde_json::{Value, json};
+
+use crate::data;
+use crate::kit::Place;
+use crate::server::{Reply, Server};
+
+/// A server that finds two of everything.
+fn two_of_each() -> Server {
+    let run = |id: &str, status: &str, exit: Value| {
+        json!({"runId": id, "status": status, "updatedAt": "2025-03-03T09:15:02.418+00:00", "exit": exit,
+               "plan": {"planId": "p1", "image": "trainer:1"}, "inputs": [], "outputs": [], "log": null})
+    };
+    let plan = |id: &str, active: bool| {
+        json!({"planId": id, "image": "trainer:1", "active": active,
+               "inputs": [{"path": "/in/a", "tags": []}, {"path": "/in/b", "tags": []}],
+               "outputs": [{"path": "/out", "tags": []}]})
+    };
+    Server::start(move |request| {
+        Reply::json(&match request.target.as_str() {
+            "/api/data" => json!([
+                data::detail("d1", &["knit#id:d1", "knit#timestamp:2025-03-03T09:15:02.418+00:00", "a:b", "c:d e"]),
+                data::detail("d2-longer", &["knit#id:d2-longer", "knit#transient:failed"]),
+            ]),
+            "/api/plans" => json!([plan("p1", true), plan("p2", false)]),
+            "/api/runs" => json!([
+                run("r1", "failed", json!({"code": 3, "message": "no such file"})),
+                run("r2", "waiting", Value::Null)
+            ]),
+            other => panic!("nobody asks for {other}"),
+        })
+    })
+}
+
+#[test]
+fn each_kind_of_thing_is_printed_as_is_wanted() {
+    let server = two_of_each();
+    let place = Place::with(&server);
+    let mut text = String::new();
+    // One of the fields is not in every element.
+    for (kind, fields) in [("data", "tags,knitId"), ("plan", "planId,name"), ("run", "exit,status")] {
+        for how in [&["--output", "table"][..], &["--output", "name", "--limit", "1"], &["--json", fields]] {
+            text += &place.knit(&[&[kind, "find"], how].concat()).to_string();
+        }
+    }
+    text += &place.knit(&["run", "find", "--output", "yaml", "--limit", "1"]).to_string();
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_field_that_nothing_has_is_told_before_anything_is_asked() {
+    let server = two_of_each();
+    let told = Place::with(&server).knit(&["run", "find", "--json", "runId,state"]);
+    assert_eq!((told.code, told.stdout.as_str()), (2, ""));
+    assert!(told.stderr.contains("there is no such field, but runId, status, updatedAt"), "{told}");
+    assert_eq!(server.lines(), Vec::<String>::new());
+}
+
+#[test]
+fn a_limit_counts_what_is_printed() {
+    let server = two_of_each();
+    let found = Place::with(&server).knit(&["data", "find", "--transient", "yes", "--limit", "1"]).succeeded();
+    assert!(found.stdout.contains("d2-longer") && !found.stdout.contains("\"d1\""), "{found}");
+}
+
+#[test]
+fn a_table_of_nothing_says_so() {
+    let server = Server::start(|_| Reply::json(&json!([])));
+    let place = Place::with(&server);
+    let found = place.knit(&["run", "find", "--output", "table"]).succeeded();
+    assert_eq!((found.stdout.as_str(), found.stderr.as_str()), ("", "nothing found\n"));
+    assert_eq!(place.knit(&["run", "find", "--output", "name"]).succeeded().stderr, "");
+}
