@@ -1,7 +1,8 @@
 //! The end of the log: where it is, and hearing that it moved.
 //!
 //! Every batch of this process is announced at once. Batches of other processes on the same
-//! PostgreSQL server are heard of through one notification each; a slow look is the net below that.
+//! PostgreSQL server are heard of through one notification each, which they send as long as they know that
+//! somebody else is present; a slow look is the net below that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,6 +108,7 @@ async fn listen_once(
     newest: &watch::Sender<Position>,
 ) -> Result<(), sqlx::Error> {
     let mut listener = postgres.listen().await?;
+    postgres.writer.be_present().await?;
     // Whatever was announced while nobody listened is found by a look.
     look_and_go_on(backend, newest).await;
     loop {
@@ -115,6 +117,7 @@ async fn listen_once(
             Ok(Ok(None)) => look_and_go_on(backend, newest).await,
             Ok(Err(error)) => return Err(error),
             Err(_quiet) => {
+                postgres.writer.be_present().await?;
                 look_and_go_on(backend, newest).await;
                 check_that_it_lives(&mut listener).await?;
             }

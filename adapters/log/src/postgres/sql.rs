@@ -49,6 +49,8 @@ pub(super) struct Parts {
 /// the head was still there, and what was taken for granted is so. One statement is one transaction, one
 /// round trip, and holds the lock of the head only while the server itself works. Answers no row when
 /// another process was faster, or something is not as it was taken for granted.
+///
+/// Lists are unnested side by side in what is selected; as a table the server would first make a store of each.
 pub(super) fn write(parts: Parts) -> &'static str {
     &WRITES[usize::from(parts.presumed) + 2 * usize::from(parts.reservations) + 4 * usize::from(parts.attachments)]
 }
@@ -78,44 +80,52 @@ WITH moved AS (
 /// Every stream is at the version at which the batch expects it.
 const AS_EXPECTED: &str = "
        AND NOT EXISTS (
-        SELECT FROM unnest($26::text[], $27::text[], $28::bigint[]) AS s (kind, id, version)
+        SELECT FROM (SELECT unnest($27::text[]) AS kind, unnest($28::text[]) AS id, unnest($29::bigint[]) AS version) AS s
          WHERE (SELECT max(e.sequence) FROM events e WHERE e.aggregate_type = s.kind AND e.aggregate_id = s.id)
                IS DISTINCT FROM nullif(s.version, 0))";
 /// Every place is taken or free as the batch expects it, and nobody is in the scopes that must be empty.
 const AS_HELD: &str = "
        AND NOT EXISTS (
-        SELECT FROM unnest($29::text[], $30::text[], $31::boolean[]) AS p (scope, holder, held)
+        SELECT FROM (SELECT unnest($30::text[]) AS scope, unnest($31::text[]) AS holder, unnest($32::boolean[]) AS held) AS p
          WHERE p.held <> EXISTS (SELECT FROM reservations r WHERE r.scope = p.scope AND r.holder = p.holder))
-       AND NOT EXISTS (SELECT FROM reservations WHERE scope = ANY($32::text[]))";
+       AND NOT EXISTS (SELECT FROM reservations WHERE scope = ANY($33::text[]))";
 const APPEND: &str = "
     RETURNING position
 ), appended AS (
     INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
                         position, event_id, recorded_at, salt, leaf, chain)
-    SELECT e.kind, e.id, e.sequence, e.type, e.version, e.payload::json, e.metadata::json,
-           $1 + e.place, e.event_id, $5, e.salt, e.leaf, e.chain
-      FROM moved, unnest($6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[],
-                         $13::uuid[], $14::bytea[], $15::bytea[], $16::bytea[]) WITH ORDINALITY
-           AS e (kind, id, sequence, type, version, payload, metadata, event_id, salt, leaf, chain, place)
+    SELECT unnest($6::text[]), unnest($7::text[]), unnest($8::bigint[]), unnest($9::text[]), unnest($10::text[]),
+           unnest($11::text[])::json, unnest($12::text[])::json, unnest($13::bigint[]), unnest($14::uuid[]), $5,
+           unnest($15::bytea[]), unnest($16::bytea[]), unnest($17::bytea[])
+      FROM moved
 ), indexed AS (
     INSERT INTO entity_events (kind, id, position)
-    SELECT i.kind, i.id, i.position FROM moved, unnest($17::text[], $18::uuid[], $19::bigint[])
-           AS i (kind, id, position)";
+    SELECT unnest($18::text[]), unnest($19::uuid[]), unnest($20::bigint[]) FROM moved";
 const RESERVE: &str = "
 ), released AS (
-    DELETE FROM reservations r USING moved, unnest($20::text[], $21::text[]) AS p (scope, holder)
+    DELETE FROM reservations r
+     USING (SELECT unnest($21::text[]) AS scope, unnest($22::text[]) AS holder FROM moved) AS p
      WHERE r.scope = p.scope AND r.holder = p.holder
 ), taken AS (
     INSERT INTO reservations (scope, holder)
-    SELECT p.scope, p.holder FROM moved, unnest($22::text[], $23::text[]) AS p (scope, holder)";
+    SELECT unnest($23::text[]), unnest($24::text[]) FROM moved";
 const ATTACH: &str = "
 ), attached AS (
     INSERT INTO attachments (sha256, bytes)
-    SELECT a.sha256, a.bytes FROM moved, unnest($24::text[], $25::bytea[]) AS a (sha256, bytes)
+    SELECT unnest($25::text[]), unnest($26::bytea[]) FROM moved
         ON CONFLICT (sha256) DO NOTHING";
+/// A notification costs as much as a fifth of a commit, so it is sent only when somebody is there to hear it: unless
+/// the lock of [`BE_PRESENT`] can be had alone. It is kept until the commit, so that whoever comes meanwhile is
+/// present only after it, and sees the batch when it then looks.
 const NOTIFY: &str = "
 )
-SELECT pg_notify('knit_log', moved.position::text) FROM moved";
+SELECT CASE WHEN NOT pg_try_advisory_xact_lock(7598452218342)
+            THEN pg_notify('knit_log', moved.position::text) END FROM moved";
+
+/// Lets other processes know for as long as the connection lasts that there is one more which wants to hear of every
+/// batch. The connection that appends says so, not the one that listens, because it is not in its own way in
+/// [`NOTIFY`].
+pub(super) const BE_PRESENT: &str = "SELECT pg_advisory_lock_shared(7598452218342)";
 
 /// Asks for nothing but an answer.
 pub(super) const NOTHING: &str = "SELECT";

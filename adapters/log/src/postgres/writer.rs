@@ -29,6 +29,8 @@ use crate::columns::{entity, hash, holder, signed, unsigned};
 /// How long one batch may take. A server that takes longer is treated as gone, and the batch is
 /// looked for again through a new connection.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection that is asked whether it lives may take to say so; a batch would have to wait as long.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The connection that appends.
 #[derive(Debug)]
@@ -60,16 +62,25 @@ impl Writer {
         }
     }
 
+    /// Makes sure that others who append know that this process wants to hear of it.
+    pub(crate) async fn be_present(&self) -> Result<(), sqlx::Error> {
+        let mut slot = self.slot.lock().await;
+        // Taken out meanwhile: whoever is cut off here leaves no connection that waits for an answer.
+        let known = slot.take();
+        *slot = Some(match known {
+            Some(session) => session.if_it_lives(&self.options).await?,
+            None => Session::open(&self.options).await?,
+        });
+        Ok(())
+    }
+
     /// Lets `judge` decide on what the batch takes for granted, or on answers to `questions`, and writes what it
     /// decided.
     pub(crate) async fn transact(&self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<(), Unwritten> {
         let mut slot = self.slot.lock().await;
         let mut session = match slot.take() {
             Some(session) => session,
-            None => {
-                let connection = connect(&self.options).await.map_err(Unwritten::certain)?;
-                Session { connection, end: None, has_rivals: false }
-            }
+            None => Session::open(&self.options).await.map_err(Unwritten::certain)?,
         };
         let attempt = session.transact(questions, judge);
         let outcome = match tokio::time::timeout(BATCH_TIMEOUT, attempt).await {
@@ -85,6 +96,23 @@ impl Writer {
 }
 
 impl Session {
+    /// Connects, and is present from then on to the processes that append beside this one.
+    async fn open(options: &PgConnectOptions) -> Result<Self, sqlx::Error> {
+        let mut connection = connect(options).await?;
+        // It waits for a commit that is under way.
+        let present = sqlx::query(sql::BE_PRESENT).execute(&mut connection);
+        tokio::time::timeout(BATCH_TIMEOUT, present).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        Ok(Self { connection, end: None, has_rivals: false })
+    }
+
+    /// The same session if its connection answers, or else another.
+    async fn if_it_lives(mut self, options: &PgConnectOptions) -> Result<Self, sqlx::Error> {
+        match tokio::time::timeout(PING_TIMEOUT, self.connection.ping()).await {
+            Ok(Ok(())) => Ok(self),
+            Ok(Err(_)) | Err(_) => Self::open(options).await,
+        }
+    }
+
     async fn transact(&mut self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<(), Unwritten> {
         if self.write_presumed(questions, judge).await? {
             return Ok(());
@@ -201,6 +229,7 @@ async fn write(
         .bind(events.iter().map(|e| e.event.event_version.as_str()).collect::<Vec<_>>())
         .bind(events.iter().map(|e| e.event.payload.as_str()).collect::<Vec<_>>())
         .bind(events.iter().map(|e| e.event.metadata.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|e| signed(e.position)).collect::<Vec<_>>())
         .bind(events.iter().map(|e| e.event.id.0).collect::<Vec<_>>())
         .bind(events.iter().map(|e| e.event.salt.as_slice()).collect::<Vec<_>>())
         .bind(events.iter().map(|e| e.event.leaf.as_slice()).collect::<Vec<_>>())

@@ -1,6 +1,9 @@
 //! Hearing that the log moved (D3, D13).
 
 use futures::future::join_all;
+use knit_domain::event::Position;
+use knit_log::Log;
+use sqlx::postgres::PgListener;
 use tokio::time::timeout;
 
 use crate::fixture::{Place, SOON, fill, journal, remarks};
@@ -57,4 +60,50 @@ async fn d6_a_restored_database_is_noticed() {
     assert_eq!(log.chain_at(5).await.unwrap(), None);
     log.append(remarks(&journal("after"), 0, 1)).await.unwrap();
     assert_eq!(crate::fixture::whole(&log).await.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d3_whoever_is_alone_does_not_notify_and_whoever_comes_is_notified() {
+    let place = Place::postgres();
+    let mut channel = PgListener::connect(&place.address()).await.unwrap();
+    channel.listen("knit_log").await.unwrap();
+    let log = place.open().await;
+    let alone = fill(&log, 5).await.last().unwrap().position;
+    let _beside = place.open_beside(&log).await;
+
+    // The other is present some time after it was opened.
+    let heard = append_until_heard(&log, &mut channel).await;
+
+    assert!(heard > alone, "nobody was there to hear of {heard}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d3_a_process_that_lost_its_connections_is_notified_again() {
+    let place = Place::postgres();
+    let (log, beside) = (place.open().await, place.open().await);
+    place
+        .tamper(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE application_name = 'knit-log' AND datname = current_database()",
+        )
+        .await;
+    let mut channel = PgListener::connect(&place.address()).await.unwrap();
+    channel.listen("knit_log").await.unwrap();
+
+    append_until_heard(&log, &mut channel).await;
+    drop(beside);
+}
+
+/// Appends one event after another until one is announced; answers which.
+async fn append_until_heard(log: &Log, channel: &mut PgListener) -> Position {
+    let appending = async {
+        for version in 0.. {
+            log.append(remarks(&journal("later"), version, 1)).await.unwrap();
+        }
+    };
+    let heard = tokio::select! {
+        () = appending => unreachable!("it goes on until something is heard"),
+        heard = timeout(SOON, channel.recv()) => heard.expect("whoever is present is notified").unwrap(),
+    };
+    heard.payload().parse().unwrap()
 }
