@@ -63,6 +63,7 @@ fn status(error: &Error) -> ExitStatus {
     match error {
         Error::Usage(_) | Error::NoSuchCommand { .. } => ExitStatus::Usage,
         Error::Unreachable { .. } | Error::ConnectionLost { .. } => ExitStatus::Unreachable,
+        Error::Refused(refusal) if refusal.is_of_a_stranger() => ExitStatus::Failure,
         Error::Refused(refusal) if refusal.status == 404 => ExitStatus::NotFound,
         Error::Refused(refusal) if refusal.status == 409 => ExitStatus::Conflict,
         Error::Interrupted => ExitStatus::Interrupted,
@@ -144,7 +145,7 @@ fn hints(error: &Error) -> Vec<String> {
             hint("nothing is known about the outcome; look before trying again")
         }
         Error::ConnectionLost { .. } => hint("try again"),
-        Error::Unintelligible { .. } => hint("is this address the API of Knitfab? It usually ends in `/api`"),
+        Error::Unintelligible { .. } => hint(NO_KNITFAB),
         Error::Profile(problem) => profile_hints(problem),
         Error::Untagged { knit_id, change, .. } => {
             let tags: String = change.add.iter().map(|tag| format!(" --add '{tag}'")).collect();
@@ -172,6 +173,9 @@ fn hints(error: &Error) -> Vec<String> {
         | Error::Interrupted => Vec::new(),
     }
 }
+
+/// Where something answers that is none of ours.
+const NO_KNITFAB: &str = "is this address (`--server`, KNIT_SERVER, or the profile's `apiRoot`) the API of Knitfab? It usually ends in `/api`";
 
 /// What beginners in YAML stumble over. The texts are those of the library, which has no codes for them.
 fn yaml_hints(cause: &str) -> Vec<String> {
@@ -207,6 +211,9 @@ fn profile_hints(problem: &ProfileError) -> Vec<String> {
 }
 
 fn refusal_hints(refusal: &Refusal) -> Vec<String> {
+    if refusal.is_of_a_stranger() {
+        return vec![NO_KNITFAB.to_owned()];
+    }
     let mut hints = Vec::new();
     match (refusal.status, &refusal.see, &refusal.ask.subject) {
         (404, _, Subject::Data(_)) => hints.push("`knit data find` lists all Data".to_owned()),

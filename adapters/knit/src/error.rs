@@ -92,7 +92,7 @@ pub(crate) enum Error {
     #[error("none of the sources exists")]
     NothingToPush,
     /// The server would refuse the tag, but only after everything is uploaded.
-    #[error("`{}` cannot be a tag: it must not hold quotes, backslashes or control characters", printable(tag))]
+    #[error("`{}` cannot be a tag: it must not hold double quotes, backslashes or control characters", printable(tag))]
     UnwritableTag {
         /// The tag.
         tag: Tag,
@@ -238,6 +238,9 @@ impl fmt::Display for Ask {
     }
 }
 
+/// The reason of an answer that is a page for people, which nobody wants to read here.
+const WEB_PAGE: &str = "the answer is a web page";
+
 /// An answer that is an error, taken apart (web-api 1.4).
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
@@ -291,6 +294,15 @@ impl Refusal {
         self.advice.iter().any(|line| line.contains(words))
     }
 
+    /// Whether what answered can hardly be a server of Knitfab: its lists are always there, and it sends no pages.
+    pub(crate) fn is_of_a_stranger(&self) -> bool {
+        let is_list = match self.ask.subject {
+            Subject::AnyData | Subject::AnyPlan | Subject::NewPlan | Subject::AnyRun => true,
+            Subject::Data(_) | Subject::Plan(_) | Subject::Run(_) | Subject::LogOf(_) | Subject::AttemptsOf(_) => false,
+        };
+        self.reason == WEB_PAGE || is_list && matches!(self.status, 404 | 405 | 501)
+    }
+
     /// Takes the body of an error answer apart, in any of the shapes servers have sent.
     pub(crate) fn parse(ask: Ask, status: u16, body: &[u8], see: Option<String>) -> Self {
         let mut refusal = Self { ask, status, reason: String::new(), advice: Vec::new(), cause: None, see };
@@ -299,6 +311,7 @@ impl Refusal {
             Ok(json) if json.get("message").is_some_and(serde_json::Value::is_string) => {
                 refusal.take_message(json["message"].as_str().unwrap_or_default());
             }
+            _ if body.trim_ascii_start().starts_with(b"<") => WEB_PAGE.clone_into(&mut refusal.reason),
             _ => refusal.take_message(String::from_utf8_lossy(body).trim()),
         }
         refusal

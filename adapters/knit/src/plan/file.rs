@@ -23,6 +23,8 @@ const PLAN_KEYS: &[&str] = &[
 const MOUNTPOINT_KEYS: &[&str] = &["path", "tags"];
 const LOG_KEYS: &[&str] = &["tags"];
 const NODE_KEYS: &[&str] = &["may", "prefer", "must"];
+/// What every machine has. Other resources are the cluster's business, and have names such as `nvidia.com/gpu`.
+const RESOURCES: &[&str] = &["cpu", "memory"];
 
 /// What a file says, what in it is misspelt, and what else has no effect.
 #[derive(Debug)]
@@ -70,6 +72,18 @@ fn check_keys(plan: &Value, file: &mut PlanFile) {
             check(value, &format!("{part}."), known, file);
         }
     }
+    if let Some(limits) = plan.get("resources") {
+        check_resources(limits, file);
+    }
+}
+
+/// A limit of something that is nearly `cpu` or `memory` would not be that limit.
+fn check_resources(limits: &Value, file: &mut PlanFile) {
+    for name in limits.as_mapping().into_iter().flat_map(|limits| limits.keys()).filter_map(Value::as_str) {
+        if let Some(meant) = RESOURCES.iter().find(|known| is_slip_of(name, known)) {
+            file.misspelt.push(format!("`resources.{name}`: did you mean `{meant}`?"));
+        }
+    }
 }
 
 fn check(value: &Value, place: &str, known: &[&str], file: &mut PlanFile) {
@@ -112,6 +126,7 @@ mod tests {
     fn keys_without_effect_are_warned_about_and_misspelt_ones_told_apart() {
         let file = parse(
             "image: a\nlogs: [x]\nresource: {}\nserviceAccount: x\ninputs: [{path: /in, tag: []}]\n\
+             resources: {Memory: 1Gi, nvidia.com/gpu: 1}\n\
              log: {tags: [], keep: 1}\nversion: 3\n",
         )
         .unwrap();
@@ -122,6 +137,7 @@ mod tests {
                 "`resource`: did you mean `resources`?",
                 "`serviceAccount`: did you mean `service_account`?",
                 "`inputs[0].tag`: did you mean `tags`?",
+                "`resources.Memory`: did you mean `memory`?",
             ]
         );
         assert_eq!(file.warnings, ["`version` has no effect", "`log.keep` has no effect"]);

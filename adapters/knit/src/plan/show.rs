@@ -104,9 +104,17 @@ fn unlike(input: &InputMatches, nearest: &str) -> Vec<String> {
     notes
 }
 
-/// No Data has any of the tags. One that is pushed or tagged later may.
+/// No Data has any of the tags. One that is pushed or tagged later may, unless one by its id is asked for.
 fn unheard_of(input: &InputMatches) -> Vec<String> {
     let (path, tags) = (&input.path, if input.missing.is_empty() { &input.tags } else { &input.missing });
+    if let Some(wanted) = input.tags.iter().find(|tag| tag.key == "knit#id") {
+        let id = &wanted.value;
+        return vec![
+            format!("note: input {path} matches no Data: there is no Data `{id}`, and none gets that id later"),
+            "hint: an id is written whole, and `knit data find` lists all; a Plan cannot be changed: register a corrected one"
+                .to_owned(),
+        ];
+    }
     let wanted = quoted(tags, " or ");
     let mut notes = vec![format!("note: input {path} matches no Data: none has {wanted} yet, and no Plan makes one")];
     if !tags.iter().any(Tag::is_system) {

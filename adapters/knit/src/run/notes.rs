@@ -9,6 +9,10 @@ use crate::error::{Ask, Subject};
 const COMMAND_FAILED: &str = "(container main) Error";
 /// What they say of one that used more memory than it may.
 const OUT_OF_MEMORY: &str = "(container main) OOMKilled";
+/// What runtimes say where no change of the machine or of the Plan helps: a Plan's command cannot be changed.
+const ANOTHER_PLAN: &str = "register a Plan";
+/// The code by which shells say that there is no such program.
+const COMMAND_NOT_FOUND: u8 = 127;
 /// The code of a Run whose Worker never ran.
 const NEVER_RAN: u8 = 255;
 
@@ -45,7 +49,15 @@ async fn failure(client: &Client, run: &RunDetail, exit: &Exit) -> Vec<String> {
     if exit.message == OUT_OF_MEMORY {
         notes.push(more_memory(client, run).await);
     }
-    if exit.code == NEVER_RAN {
+    if exit.code == COMMAND_NOT_FOUND && exit.message == COMMAND_FAILED {
+        notes.push("note: 127 mostly means that a program of the command is not in the image".to_owned());
+    }
+    if exit.code == NEVER_RAN && exit.message.contains(ANOTHER_PLAN) {
+        notes.push(format!(
+            "hint: `knit plan active no {}` keeps the Plan that cannot run from trying",
+            run.plan.plan_id
+        ));
+    } else if exit.code == NEVER_RAN {
         notes.push(format!("hint: when that is mended, `knit run retry {id}` runs it again"));
     } else if run.log.is_some() {
         notes.push(format!("hint: `knit run show --log {id}` prints its log"));

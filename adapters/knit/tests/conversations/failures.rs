@@ -107,3 +107,21 @@ fn a_reader_that_goes_away_is_no_reason_for_words() {
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(141), ""));
 }
+
+#[test]
+fn what_answers_and_is_no_knitfab_is_told_as_that() {
+    let page = "<!DOCTYPE HTML>\n<html><body>File not found</body></html>";
+    let server = Server::start(move |_| Reply::bytes(page).status(404));
+    let place = Place::with(&server);
+    for words in [&["data", "find"][..], &["run", "show", "r1"], &["plan", "show", "p1"]] {
+        let told = place.knit(words);
+        assert_eq!((told.code, told.stdout.as_str()), (1, ""), "{words:?}");
+        assert!(told.stderr.contains("the answer is a web page (404)"), "{told}");
+        assert!(told.stderr.contains("It usually ends in `/api`"), "{told}");
+    }
+    let server = Server::start(|_| Reply::error(404, "Not Found"));
+    let place = Place::with(&server);
+    let told = place.knit(&["data", "find"]);
+    assert!(told.code == 1 && told.stderr.contains("It usually ends in `/api`"), "{told}");
+    assert_eq!(place.knit(&["run", "show", "r1"]).code, 4, "a Run may well be missing");
+}

@@ -281,3 +281,18 @@ fn a_plan_is_drafted_from_scratch_or_from_an_image_without_a_server() {
     text += &place.knit(&["plan", "template", "--scratch", "trainer:1"]).to_string();
     insta::assert_snapshot!(text);
 }
+
+#[test]
+fn an_id_that_nothing_has_is_not_said_to_be_lacking_other_tags() {
+    let server = Server::start(|request| match request.target.as_str() {
+        "/api/plans/p1" => Reply::json(&detail(true)),
+        "/api/plans/p1/matches" => Reply::json(&json!({"planId": "p1", "pending": 0, "held": null, "inputs": [{
+            "path": "/in/1", "tags": ["project:x", "knit#id:d9"], "candidates": 0, "nearest": null,
+            "missing": ["project:x", "knit#id:d9"], "producible": false
+        }]})),
+        other => panic!("nobody asks for {other}"),
+    });
+    let told = Place::with(&server).knit(&["plan", "show", "p1"]).succeeded().stderr;
+    assert!(told.contains("there is no Data `d9`, and none gets that id later"), "{told}");
+    assert!(!told.contains("project:x"), "{told}");
+}

@@ -118,6 +118,23 @@ fn a_run_whose_worker_never_ran_has_no_log_to_look_into() {
 }
 
 #[test]
+fn where_only_another_plan_helps_a_retry_is_not_advised() {
+    let exit = json!({"code": 255, "message": "it has no command: register a Plan with an `entrypoint`"});
+    let server = Server::start(move |_| Reply::json(&detail("failed", Some(exit.clone()))));
+    let told = Place::with(&server).knit(&["run", "show", "r1"]).succeeded().stderr;
+    assert!(told.ends_with("hint: `knit plan active no p1` keeps the Plan that cannot run from trying\n"), "{told}");
+    assert!(!told.contains("retry"), "{told}");
+}
+
+#[test]
+fn a_program_that_is_not_there_is_told() {
+    let exit = json!({"code": 127, "message": "(container main) Error"});
+    let server = Server::start(move |_| Reply::json(&detail("failed", Some(exit.clone()))));
+    let told = Place::with(&server).knit(&["run", "show", "r1"]).succeeded().stderr;
+    assert!(told.contains("mostly means that a program of the command is not in the image"), "{told}");
+}
+
+#[test]
 fn a_failed_run_says_why() {
     let exit = json!({"code": 1, "message": "(container main) Error"});
     let server = Server::start(move |_| Reply::json(&detail("failed", Some(exit.clone()))));
