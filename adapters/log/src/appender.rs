@@ -91,15 +91,18 @@ pub(crate) struct Appender {
 impl Appender {
     /// Writes what comes, until the queue is closed and empty.
     pub(crate) async fn run(self, mut queue: mpsc::Receiver<Pending>, mut closing: watch::Receiver<bool>) {
-        let mut left_over = None;
+        let (mut left_over, mut answered) = (None, 0);
         loop {
             let first = match left_over.take() {
                 Some(first) => Some(first),
                 None => wait(&mut queue, &mut closing).await,
             };
             let Some(first) = first else { return };
-            let_the_answered_come_back(&queue).await;
+            if answered > 1 {
+                let_the_answered_come_back(&queue).await;
+            }
             let batch = gather(first, &mut queue, &mut left_over);
+            answered = batch.len();
             self.append(batch).await;
         }
     }
@@ -237,7 +240,8 @@ async fn wait(queue: &mut mpsc::Receiver<Pending>, closing: &mut watch::Receiver
 }
 
 /// Lets those run who were answered a moment ago and want more. Without it the first of them would get a
-/// transaction for itself, and all the others wait for it. Whoever is alone is not held up by it.
+/// transaction for itself, and all the others wait for it. Whoever was answered alone has come back already, or is
+/// not held up for those who never asked: stepping back wakes threads that find nothing to do.
 async fn let_the_answered_come_back(queue: &mpsc::Receiver<Pending>) {
     let mut waiting = queue.len();
     for _ in 0..YIELDS_MAX {

@@ -39,7 +39,7 @@ pub use database::{Clock, Database, Options};
 pub use error::{AppendError, Conflict, Fault, OpenError, ReadError, Refusal};
 pub use lease::Lease;
 pub use log::Log;
-pub use reader::StoredEvent;
+pub use reader::{ReadAhead, StoredEvent};
 pub use request::{Appended, EVENT_BYTES_MAX, EVENTS_PER_REQUEST_MAX, NAME_BYTES_MAX, REQUEST_BYTES_MAX, Request};
 pub use snapshot::{Snapshot, SnapshotMeta};
 pub use stock::EventRepository;

@@ -18,7 +18,7 @@ use crate::database::{Database, Options};
 use crate::error::{AppendError, Fault, OpenError, ReadError};
 use crate::lease::Lease;
 use crate::postgres::Postgres;
-use crate::reader::{self, EventRow, StoredEvent, patiently};
+use crate::reader::{self, EventRow, ReadAhead, StoredEvent, patiently};
 use crate::recent::Recent;
 use crate::request::{Appended, Prepared, Request};
 use crate::snapshot::{Chunk, Snapshot, SnapshotMeta};
@@ -172,6 +172,12 @@ impl Log {
             reader::read(&self.inner.backend, after, limit, self.position(), |row: EventRow<'_>| row.decode()).await?;
         self.inner.recent.heed(&events);
         Ok(events)
+    }
+
+    /// Reads on and on in pages of up to `limit` events, ahead of whoever asks for them.
+    #[must_use]
+    pub fn read_ahead(&self, limit: usize) -> ReadAhead {
+        ReadAhead::new(self.clone(), limit)
     }
 
     /// The same events as [`Self::read`], text for text as they are stored.

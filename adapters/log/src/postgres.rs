@@ -4,6 +4,7 @@
 //! of their own ([`writer`]), so that they never wait behind readers.
 
 mod connections;
+mod copied;
 mod sql;
 mod writer;
 
@@ -115,9 +116,10 @@ impl Postgres {
         visit: &mut Visit<'_>,
     ) -> Result<(), sqlx::Error> {
         let mut lent = self.connections.lend().await?;
-        let mut rows = sqlx::query(sql::EVENTS).bind(signed(from)).bind(limit).fetch(&mut lent.connection);
+        let statement = sql::copy_events(from, limit);
+        let mut rows = lent.connection.copy_out_raw(&statement).await?;
         while let Some(row) = rows.try_next().await? {
-            if visit(event_row(&row)?).is_break() {
+            if copied::event(&row)?.is_some_and(|event| visit(event).is_break()) {
                 // The connection has more to say that nobody will hear, and is not given back.
                 return Ok(());
             }

@@ -1,5 +1,7 @@
 //! Reading the log: in order, without gaps, each event linked to the one before.
 
+mod ahead;
+
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -13,6 +15,8 @@ use crate::chain::{self, Hash, Leaf};
 use crate::error::{Fault, ReadError, Trouble};
 use crate::recent::Recent;
 
+pub use ahead::ReadAhead;
+
 /// How long a read keeps trying while the database is away. Shorter than an append's patience:
 /// whoever reads can simply ask again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,6 +28,9 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// How long one answer may take, a page or a chunk. A machine that vanished does not close its
 /// connections, and without a limit those who wait for it would wait for ever.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of payloads and metadata after which a page is long enough, however few events they are. A thousand of
+/// the usual events are a quarter of a megabyte; this bounds the memory for a thousand of the largest.
+const PAGE_BYTES_MAX: usize = 16 << 20;
 
 /// Takes stored events one by one, and says when to stop.
 pub(crate) type Visit<'v> = dyn FnMut(EventRow<'_>) -> ControlFlow<()> + Send + 'v;
@@ -182,8 +189,9 @@ pub(crate) async fn read<T: Send>(
     known: Position,
     take: fn(EventRow<'_>) -> Result<T, ReadError>,
 ) -> Result<Vec<T>, ReadError> {
+    let known_to_come = usize::try_from(known.saturating_sub(after)).unwrap_or(limit).min(limit);
     let (page, end) = patiently("reading events", || async {
-        let mut page = Page::after(after, take);
+        let mut page = Page::after(after, take, known_to_come);
         let end = page.fill(backend, limit).await;
         // What has come is good, also when the connection broke after it.
         if page.events.is_empty() { end.map(|end| (page, end)) } else { Ok((page, end.unwrap_or(Ok(())))) }
@@ -206,12 +214,13 @@ struct Page<T> {
     /// The chain at `position`, once known.
     chain: Option<Hash>,
     events: Vec<T>,
+    bytes: usize,
 }
 
 impl<T: Send> Page<T> {
-    fn after(position: Position, take: fn(EventRow<'_>) -> Result<T, ReadError>) -> Self {
+    fn after(position: Position, take: fn(EventRow<'_>) -> Result<T, ReadError>, known_to_come: usize) -> Self {
         let chain = (position == 0).then_some(chain::GENESIS);
-        Self { take, position, chain, events: Vec::new() }
+        Self { take, position, chain, events: Vec::with_capacity(known_to_come), bytes: 0 }
     }
 
     /// Takes rows while they come: each is decoded while the server works on those after it.
@@ -220,7 +229,8 @@ impl<T: Send> Page<T> {
         let (from, rows) = if self.chain.is_some() { (self.position + 1, limit) } else { (self.position, limit + 1) };
         let mut outcome = Ok(());
         let mut visit = |event: EventRow<'_>| match self.push(event) {
-            Ok(()) => ControlFlow::Continue(()),
+            Ok(bytes) if bytes < PAGE_BYTES_MAX => ControlFlow::Continue(()),
+            Ok(_) => ControlFlow::Break(()),
             Err(error) => {
                 outcome = Err(error);
                 ControlFlow::Break(())
@@ -230,13 +240,14 @@ impl<T: Send> Page<T> {
         Ok(outcome)
     }
 
-    fn push(&mut self, event: EventRow<'_>) -> Result<(), ReadError> {
+    /// Takes the next event; answers of how many bytes there are some by then.
+    fn push(&mut self, event: EventRow<'_>) -> Result<usize, ReadError> {
         let Some(before) = self.chain else {
             if event.position != self.position {
                 return Err(ReadError::Missing { position: self.position });
             }
             self.chain = Some(event.chain);
-            return Ok(());
+            return Ok(self.bytes);
         };
         let position = self.position + 1;
         if event.position != position {
@@ -245,11 +256,11 @@ impl<T: Send> Page<T> {
         if chain::link(&before, position, event.recorded_at, &event.leaf) != event.chain {
             return Err(ReadError::BrokenChain { position });
         }
-        let chain = event.chain;
         self.events.push((self.take)(event)?);
         self.position = position;
-        self.chain = Some(chain);
-        Ok(())
+        self.chain = Some(event.chain);
+        self.bytes += event.payload.len() + event.metadata.len();
+        Ok(self.bytes)
     }
 }
 

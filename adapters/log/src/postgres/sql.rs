@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use knit_domain::event::Position;
+
 /// Serialises programs that start at once on one database; the number only has to be ours.
 pub(super) const LOCK_SCHEMA: &str = "SELECT pg_advisory_xact_lock(7598452218341)";
 pub(super) const CREATE_SCHEMA_VERSION: &str = "CREATE TABLE IF NOT EXISTS schema_version \
@@ -133,10 +135,15 @@ pub(super) const NOTHING: &str = "SELECT";
 /// The channel on which every batch is announced, with the position of its last event.
 pub(super) const CHANNEL: &str = "knit_log";
 
-pub(super) const EVENTS: &str = "
-SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+/// The events from a position on, in order, as [`super::copied`] reads them. `COPY` takes no arguments; these are
+/// numbers.
+pub(super) fn copy_events(from: Position, limit: i64) -> String {
+    format!(
+        "COPY (SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
        payload, metadata, recorded_at, salt, leaf, chain
-  FROM events WHERE position >= $1 ORDER BY position LIMIT $2";
+  FROM events WHERE position >= {from} ORDER BY position LIMIT {limit}) TO STDOUT (FORMAT binary)"
+    )
+}
 pub(super) const STREAM: &str = "
 SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
        payload, metadata, recorded_at, salt, leaf, chain

@@ -93,10 +93,17 @@ pub(super) const TAKE: &str = "
 INSERT INTO reservations (scope, holder) SELECT p.value ->> 0, p.value ->> 1 FROM json_each(?1) AS p";
 pub(super) const ATTACH: &str = "INSERT INTO attachments (sha256, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
-pub(super) const EVENTS: &str = "
-SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
-       payload, metadata, recorded_at, salt, leaf, chain
-  FROM events WHERE position >= ?1 ORDER BY position LIMIT ?2";
+/// The events from a position on, as [`super::pages`] takes them apart. The aggregate takes them in the order of the
+/// rows below it; to ask it for an order would have it sort them once more, which costs more than all the rest,
+/// and whoever reads checks that each position follows the one before.
+pub(super) const PAGE: &str = "
+SELECT group_concat(concat(
+       position, ' ', sequence, ' ', recorded_at, ' ',
+       hex(event_id), ' ', hex(leaf), ' ', hex(chain), ' ', hex(salt), ' ',
+       octet_length(aggregate_type), ' ', aggregate_type, octet_length(aggregate_id), ' ', aggregate_id,
+       octet_length(event_type), ' ', event_type, octet_length(event_version), ' ', event_version,
+       octet_length(payload), ' ', payload, octet_length(metadata), ' ', metadata), '')
+  FROM (SELECT * FROM events WHERE position >= ?1 ORDER BY position LIMIT ?2)";
 pub(super) const STREAM: &str = "
 SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
        payload, metadata, recorded_at, salt, leaf, chain

@@ -5,6 +5,7 @@
 
 mod fixture;
 
+mod ahead;
 mod appending;
 mod conditions;
 mod connections;
