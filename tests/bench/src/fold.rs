@@ -76,8 +76,9 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Outcome> {
 async fn pass(log: &Log) -> anyhow::Result<Pass> {
     let (mut store, mut matcher, mut worklists) = <(Store, Matcher, Worklists)>::default();
     let (begun, mut pass, mut after) = (Instant::now(), Pass::default(), 0);
+    let mut pages = log.read_ahead(PAGE);
     loop {
-        let events = log.read(after, PAGE).await?;
+        let events = pages.read(after).await?;
         let Some(last) = events.last() else { break };
         after = last.position;
         pass.store += folded(&mut store, &events)?;
