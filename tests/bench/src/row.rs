@@ -24,6 +24,8 @@ pub(crate) struct Row {
     pub(crate) original: Option<String>,
     /// What a reader must know to understand the figure.
     pub(crate) note: String,
+    /// Which measured limit stands in the way, shown where the target is missed; empty while nobody knows.
+    pub(crate) limit: String,
     /// Every figure, in the unit that its name ends in.
     pub(crate) values: BTreeMap<String, f64>,
 }
@@ -67,6 +69,7 @@ impl Row {
             verdict: Verdict::Information,
             original: None,
             note: String::new(),
+            limit: String::new(),
             values: BTreeMap::new(),
         }
     }
@@ -113,6 +116,12 @@ impl Row {
 
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
+        self
+    }
+
+    /// Why the target may be missed: what stands in the way, with figures, in whole sentences.
+    pub(crate) fn limit(mut self, reason: impl Into<String>) -> Self {
+        self.limit = reason.into();
         self
     }
 
