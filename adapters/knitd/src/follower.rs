@@ -92,6 +92,8 @@ impl Follower {
     }
 
     async fn catch_up(&mut self) -> Result<(), ReadError> {
+        // While one page is folded, those behind it are read: on a long log each would wait for the other otherwise.
+        let mut pages = self.log.read_ahead(BATCH_EVENTS_MAX);
         loop {
             let Some(after) = self.views.slowest() else { return Ok(()) };
             if self.apply_recent(after).await {
@@ -100,7 +102,7 @@ impl Follower {
                 }
                 continue;
             }
-            let read = self.log.read(after, BATCH_EVENTS_MAX).await;
+            let read = pages.read(after).await;
             let continues = match read.as_deref() {
                 Ok([first, ..]) if after == self.last.0 => self.is_continued_by(first),
                 Ok(_) | Err(ReadError::Missing { .. }) => self.is_same_log().await?,
@@ -146,13 +148,15 @@ impl Follower {
     }
 
     /// Folds `events`, of which the last is `newest`.
-    async fn apply<E: Borrow<Recorded> + Send + 'static>(&mut self, events: Vec<E>, newest: (Position, chain::Hash)) {
+    async fn apply<E>(&mut self, events: Vec<E>, newest: (Position, chain::Hash))
+    where
+        E: Borrow<Recorded> + Send + Sync + 'static,
+    {
         failpoint("follower.read");
-        let views = Arc::clone(&self.views);
         if events.len() <= FOLDED_AT_ONCE_MAX {
-            views.apply(&events);
-        } else if let Err(panicked) = tokio::task::spawn_blocking(move || views.apply(&events)).await {
-            tracing::error!("folding panicked: {panicked}");
+            self.views.apply(&events);
+        } else {
+            fold_side_by_side(&self.views, events).await;
         }
         failpoint("follower.applied");
         self.last = newest;
@@ -218,6 +222,31 @@ impl Follower {
             Err(why) => tracing::warn!("snapshots were not saved, starting will take longer: {why:#}"),
         }
         self.snapshot_at = position;
+    }
+}
+
+/// Folds many events, each projection on a thread of its own: they know nothing of each other, and one after
+/// another they would take longer than reading does.
+async fn fold_side_by_side<E>(views: &Arc<Views>, events: Vec<E>)
+where
+    E: Borrow<Recorded> + Send + Sync + 'static,
+{
+    let events = Arc::new(events);
+    let folds: [fn(&Views, &[E]); 3] = [
+        |views, events| views.store.apply(events),
+        |views, events| views.worklists.apply(events),
+        |views, events| views.matcher.apply(events),
+    ];
+    let folding = folds.map(|fold| {
+        let (views, events) = (Arc::clone(views), Arc::clone(&events));
+        tokio::task::spawn_blocking(move || fold(&views, &events))
+    });
+    // The last to have folded frees them, and not the task that serves.
+    drop(events);
+    for folded in folding {
+        if let Err(panicked) = folded.await {
+            tracing::error!("folding panicked: {panicked}");
+        }
     }
 }
 

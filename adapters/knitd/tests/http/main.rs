@@ -10,6 +10,7 @@ mod kit;
 mod shelf;
 
 mod data;
+mod following;
 mod freshness;
 mod plans;
 mod routes;
