@@ -41,8 +41,8 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Outcome> {
     outcome.plots.push(Plot::bars("Reading the log in order", "events per second", groups));
     outcome.remarks.push(
         "Reading: ours is read in pages of 1,000, as the server's follower does it: decoded into the domain's events, \
-         every link of the chain computed again, and the next pages read while one is handed out; `SELECT` and `COPY` hand out the same columns of the same rows in the same order, and \
-         nobody looks at them."
+         every link of the chain computed again, and the next pages read while one is handed out. `SELECT` and `COPY` \
+         hand out the same columns of the same rows in the same order, and nobody looks at them."
             .to_owned(),
     );
     Ok(outcome)
