@@ -24,8 +24,11 @@ fn a_stopped_run_is_done_with_what_it_has_made() {
     let shop = Workshop::open();
     let run = endless_run(&shop, "true");
     let id = id_of(&run, "runId");
+    let output = output_of(&run, "/out");
+    let _ = shop.knit(&["data", "pull", "-x", &output, "early"]).tells("has not ended; this is what there is so far");
     let _ = shop.knit(&["run", "stop", &id]);
     let stopped = shop.reaches(&id, "done");
+    assert_eq!(shop.knit(&["data", "pull", "-x", &output, "late"]).stderr, "", "now it is a result");
     assert_eq!(stopped["exit"], json!({"code": 0, "message": "stopped by user"}));
     let made = shop.pull(&output_of(&stopped, "/out"));
     assert_eq!(fs::read_to_string(made.join("partial")).unwrap(), "partial\n");

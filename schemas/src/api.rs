@@ -42,6 +42,10 @@ pub const POSITION_HEADER: &str = "x-knit-position";
 /// Header (ours) with the id that a conflict speaks of, such as the equivalent Plan's.
 pub const SEE_HEADER: &str = "x-knit-see";
 
+/// Header (ours) of a Data in transfer that is not what its Run makes of it in the end, with the value of its tag
+/// `knit#transient`.
+pub const TRANSIENT_HEADER: &str = "x-knit-transient";
+
 /// Decodes the first JSON value of `body`; what follows it is ignored, as the original does.
 ///
 /// # Errors

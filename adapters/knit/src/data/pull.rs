@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use knit_schemas::api::TRANSIENT_HEADER;
 use reqwest::Response;
 
 use crate::archive::incoming::{self, ChannelReader};
@@ -40,6 +41,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let ask = Ask::question("download", Subject::Data(knit_id.clone()));
     let url = client.url(&["data", &knit_id])?;
     let pull = Pull { response: client.stream(&ask, url).await?, ask, knit_id };
+    pull.say_if_transient();
     let destination = session.environment.expand_home(&destination);
     if to_stdout {
         return pull.print().await;
@@ -81,6 +83,21 @@ struct Pull {
 }
 
 impl Pull {
+    /// A result that is not one yet, or never will be, must not be taken for one.
+    fn say_if_transient(&self) {
+        let knit_id = &self.knit_id;
+        let state = self.response.headers().get(TRANSIENT_HEADER).and_then(|state| state.to_str().ok());
+        match state {
+            Some("failed") => {
+                output::say(format_args!("note: the Run that made Data `{knit_id}` has failed; this is what it left"))
+            }
+            Some(_) => output::say(format_args!(
+                "note: the Run that makes Data `{knit_id}` has not ended; this is what there is so far"
+            )),
+            None => {}
+        }
+    }
+
     async fn save(self, destination: PathBuf, made: Made) -> Result<(), Error> {
         let target = destination.join(format!("{}.tar.gz", self.file_name()));
         let saved = self.receive(&target, move |archive| Ok((unpack::save(archive, &destination)?, made))).await?;

@@ -201,6 +201,17 @@ fn an_archive_is_saved_and_a_repeated_pull_replaces_it() {
 }
 
 #[test]
+fn what_is_no_result_yet_is_told() {
+    for (state, told) in [("processing", "has not ended; this is what there is so far"), ("failed", "has failed")] {
+        let bytes = archive(&[("a", "one")]);
+        let server =
+            Server::start(move |_| Reply::bytes(bytes.clone()).md5(&md5(&bytes)).header("x-knit-transient", state));
+        let pulled = Place::with(&server).knit(&["data", "pull", "d1"]).succeeded();
+        assert!(pulled.stderr.starts_with("note: the Run that ") && pulled.stderr.contains(told), "{pulled}");
+    }
+}
+
+#[test]
 fn files_are_extracted_below_the_id() {
     let server = Server::start(|_| {
         let bytes = archive(&[("a", "one"), ("sub/b", "two")]);

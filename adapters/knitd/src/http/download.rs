@@ -17,7 +17,7 @@ use knit_domain::id::KnitId;
 use knit_domain::run::Status;
 use knit_failpoint::failpoint;
 use knit_runtime::port::{ArchivePart, ArchiveStream, ReadError};
-use knit_schemas::api::{CHECKSUM_TRAILER, TAR_GZIP};
+use knit_schemas::api::{CHECKSUM_TRAILER, TAR_GZIP, TRANSIENT_HEADER};
 
 use super::front::Api;
 use super::openapi::RawBytes;
@@ -29,11 +29,14 @@ type Broken = Box<dyn std::error::Error + Send + Sync>;
 
 /// `GET /api/data/{id}`.
 #[utoipa::path(get, path = "/api/data/{id}", operation_id = "downloadData", params(("id" = String, Path, description = "Id of a Data")),
-    responses((status = 200, description = "tar in gzip; MD5 in the trailer x-checksum-md5", body = inline(RawBytes), content_type = "application/tar+gzip"), Problem))]
+    responses((status = 200, description = "tar in gzip; MD5 in the trailer x-checksum-md5", body = inline(RawBytes), content_type = "application/tar+gzip",
+        headers(("x-knit-transient" = String, description = "processing or failed, where the Data is not what its Run makes of it in the end"))), Problem))]
 pub(super) async fn send(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
     let id: KnitId = named.id("Data")?;
     let place = api.transfers.begin()?;
     let reader = api.transfers.open_reader(&api.app, &request::cause(), id).await?;
+    // Asked before the first byte is read: what is finished by then is read whole.
+    let transient = api.app.views().store.read().transient_value(id);
     let archive = api.app.runtime().send(reader.volume()).await.map_err(|error| explain(&api, id, error))?;
     let end = async move {
         reader.close().await;
@@ -42,6 +45,9 @@ pub(super) async fn send(State(api): State<Api>, named: Named) -> Result<Respons
     let body = Body::new(StreamBody::new(frames(archive, end)));
     let mut response = reply::with_type(StatusCode::OK, TAR_GZIP, body);
     response.headers_mut().insert(TRAILER, HeaderValue::from_static("X-Checksum-Md5"));
+    if let Some(state) = transient {
+        response.headers_mut().insert(TRANSIENT_HEADER, HeaderValue::from_static(state));
+    }
     Ok(response)
 }
 

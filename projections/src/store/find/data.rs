@@ -137,6 +137,13 @@ impl Store {
         self.runs.steps.ended_at(self.runs.records[record.run].newest, record.born, limit)
     }
 
+    /// The value of the tag `knit#transient` of a Data now; none if the Data is finished, or not there.
+    #[must_use]
+    pub fn transient_value(&self, id: KnitId) -> Option<&'static str> {
+        let row = self.data.row(id, Limit::NOW, &self.runs.steps)?;
+        self.transient(row, Limit::NOW).map(Transient::as_str)
+    }
+
     /// Why a Data cannot be used, if it cannot.
     pub(in crate::store) fn transient(&self, row: DataRow, limit: Limit) -> Option<Transient> {
         self.runs.status(self.data.records[row].run, limit).and_then(Transient::of)
