@@ -15,8 +15,8 @@ use tar::{Builder, EntryType, Header};
 
 use crate::output::{self, Progress};
 
-/// Bytes read from a file at once.
-const READ_BYTES: usize = 256 * 1024;
+/// Bytes read from a file at once, at most.
+const READ_BYTES_MAX: usize = 256 * 1024;
 /// Longest link target that fits a header; longer ones get an entry of their own before.
 const LINK_BYTES_MAX: usize = 100;
 
@@ -121,7 +121,9 @@ impl<W: Write> Packer<'_, W> {
         let mut header = header(metadata, EntryType::Regular);
         header.set_size(metadata.len());
         let exact = Exactly { file, remaining: metadata.len(), progress: self.progress };
-        self.builder.append_data(&mut header, name, io::BufReader::with_capacity(READ_BYTES, exact))
+        // The whole buffer is cleared before the first read: for a small file that would cost more than to read it.
+        let buffer_bytes = usize::try_from(metadata.len()).unwrap_or(READ_BYTES_MAX).min(READ_BYTES_MAX);
+        self.builder.append_data(&mut header, name, io::BufReader::with_capacity(buffer_bytes, exact))
     }
 
     fn link(&mut self, path: &Path, name: &Path, metadata: &Metadata) -> io::Result<()> {
