@@ -236,6 +236,7 @@ fn event_row(row: &PgRow) -> Result<EventRow<'_>, sqlx::Error> {
 async fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
     let mut transaction = connection.begin().await.map_err(opening)?;
     sqlx::query(sql::LOCK_SCHEMA).execute(&mut *transaction).await.map_err(opening)?;
+    sqlx::query(sql::NO_NOTICES).execute(&mut *transaction).await.map_err(opening)?;
     sqlx::query(sql::CREATE_SCHEMA_VERSION).execute(&mut *transaction).await.map_err(opening)?;
     let found: i64 = sqlx::query_scalar(sql::SCHEMA_VERSION).fetch_one(&mut *transaction).await.map_err(opening)?;
     for step in crate::migration::missing(migrations::POSTGRES, found)? {

@@ -6,6 +6,8 @@ use knit_domain::event::Position;
 
 /// Serialises programs that start at once on one database; the number only has to be ours.
 pub(super) const LOCK_SCHEMA: &str = "SELECT pg_advisory_xact_lock(7598452218341)";
+/// That the table below is there already is the rule and no news; without this every start would log it.
+pub(super) const NO_NOTICES: &str = "SET LOCAL client_min_messages = warning";
 pub(super) const CREATE_SCHEMA_VERSION: &str = "CREATE TABLE IF NOT EXISTS schema_version \
      (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())";
 pub(super) const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM schema_version";
