@@ -39,9 +39,9 @@ use knit_schemas::proto::store as message;
 use uuid::Uuid;
 
 pub use self::attempts::{AttemptView, WorkerView};
-pub use self::find::{DataFilter, PlanFilter, RunFilter};
+pub use self::find::{DataFilter, IdKind, IdPrefix, PlanFilter, RunFilter};
 pub use self::lineage::{Lineage, Walk};
-pub use self::render::lineage::LineageJson;
+pub use self::render::json::{LineageJson, ListJson};
 use crate::projection::{Projection, Unapplicable, check_follows};
 use crate::snapshot::DamagedSnapshot;
 use column::RunRow;

@@ -118,7 +118,9 @@ impl<P: Projection> View<P> {
     /// Replaces the live instance, at start or when the log turned out to be another one.
     pub(crate) fn replace(&self, projection: P) {
         let position = projection.position();
-        *self.write() = projection;
+        // Both at once: whoever reads the new instance must not take it for the one before.
+        let mut live = self.write();
+        *live = projection;
         self.reached.send_modify(|reached| {
             *reached = Reached { position, stopped: None, instance: reached.instance + 1 };
         });

@@ -204,13 +204,17 @@ impl Store {
 
     /// The uses of a Data by Runs that existed then and were not deleted, oldest first.
     pub(super) fn live_uses(&self, data: DataRow, limit: Limit) -> impl Iterator<Item = Edge> {
+        self.uses(data).filter(move |edge| self.is_live(edge.run, limit))
+    }
+
+    /// All uses of a Data there ever were, oldest first.
+    pub(super) fn uses(&self, data: DataRow) -> impl Iterator<Item = Edge> {
         let mut next = self.data.records[data].first_use;
-        let all = std::iter::from_fn(move || {
+        std::iter::from_fn(move || {
             let edge = self.runs.edges[next?];
             next = edge.next_use;
             Some(edge)
-        });
-        all.filter(move |edge| self.is_live(edge.run, limit))
+        })
     }
 
     /// The Data of the attempt that a Run was at then, in the order of the event that reserved them.

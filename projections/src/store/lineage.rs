@@ -11,7 +11,7 @@ use knit_domain::id::{KnitId, RunId};
 use knit_schemas::api;
 
 use super::column::{DataRow, PlanRow, Row, RunRow};
-use super::render::lineage::LineageJson;
+use super::render::json::LineageJson;
 use super::{At, Limit, Store};
 
 /// Which way and how far to walk.

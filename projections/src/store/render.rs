@@ -1,6 +1,6 @@
 //! Rendering: Data, Runs and Plans in the shapes of the wire (web-api 4).
 
-pub(super) mod lineage;
+pub(super) mod json;
 mod plans;
 
 use knit_domain::id::{KnitId, RunId};
@@ -11,7 +11,7 @@ use knit_schemas::api;
 use knit_schemas::instant::Instant;
 
 use super::column::{DataRow, RunRow};
-use super::plans::Offer;
+use super::plans::{Offer, Point};
 use super::runs::Edge;
 use super::steps::Standing;
 use super::{At, Limit, Store};
@@ -110,18 +110,20 @@ impl Store {
 
     /// Every input that the Data fits now: all of them, not an arbitrary one (Q17).
     fn nomination(&self, row: DataRow, limit: Limit) -> Vec<api::Nomination> {
+        let nominate = |point: Point| {
+            let api::Mountpoint { path, tags } = self.plan_input(point)?;
+            Some(api::Nomination { path, tags, plan: self.plan_summary(point.plan, limit) })
+        };
+        self.nominating(row, limit).into_iter().filter_map(nominate).collect()
+    }
+
+    fn nominating(&self, row: DataRow, limit: Limit) -> Vec<Point> {
         if self.runs.status(self.data.records[row].run, limit) != Some(Status::Done) {
             return Vec::new();
         }
         let offer =
             Offer { id: self.data.id(row), tags: self.data.tags(row, limit), timestamp: self.timestamp(row, limit) };
-        let inputs = self.plans.inputs_for(offer, &self.tags, limit).into_iter();
-        inputs
-            .filter_map(|point| {
-                let api::Mountpoint { path, tags } = self.plan_input(point)?;
-                Some(api::Nomination { path, tags, plan: self.plan_summary(point.plan, limit) })
-            })
-            .collect()
+        self.plans.inputs_for(offer, &self.tags, limit)
     }
 
     fn run_summary(&self, row: RunRow, limit: Limit) -> Option<api::RunSummary> {
@@ -143,7 +145,7 @@ impl Store {
 
     fn input_of(&self, edge: Edge) -> api::RunMountpoint {
         let plan = self.runs.records[edge.run].plan;
-        let input = self.plan_input(super::plans::Point { plan, number: edge.input });
+        let input = self.plan_input(Point { plan, number: edge.input });
         let (path, tags) = input.map(|input| (input.path, input.tags)).unwrap_or_default();
         api::RunMountpoint { path, tags, knit_id: self.data.id(edge.data).to_string() }
     }

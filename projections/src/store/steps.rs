@@ -197,7 +197,8 @@ impl Steps {
             if now.decided.is_none() && step.kind.decides() {
                 now.decided = self.decisions.get(row).copied();
             }
-            if step.kind.begins_attempt() {
+            // Steps of one Run lie far apart in memory: none is looked at that cannot say anything any more.
+            if step.kind.begins_attempt() || (settled && now.decided.is_some()) {
                 break;
             }
         }
@@ -215,10 +216,10 @@ impl Steps {
         })
     }
 
-    /// When the attempt that began with `born` had ended by then.
+    /// When the attempt that began with `born` had ended by then; an attempt ends once.
     pub(super) fn ended_at(&self, newest: StepRow, born: StepRow, limit: Limit) -> Option<Timestamp> {
-        let attempt = self.back_from(newest, limit).take_while(|(row, _)| *row != born);
-        attempt.filter(|(_, step)| step.kind.ends_attempt()).last().map(|(_, step)| step.recorded_at)
+        let mut attempt = self.back_from(newest, limit).take_while(|(row, _)| *row != born);
+        attempt.find(|(_, step)| step.kind.ends_attempt()).map(|(_, step)| step.recorded_at)
     }
 
     /// The longest of the lists in here.

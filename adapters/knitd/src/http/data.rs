@@ -9,7 +9,7 @@ use knit_domain::id::KnitId;
 use knit_domain::tag::{KEY_TIMESTAMP, Tag};
 use knit_domain::time::Timestamp;
 use knit_projections::projection::Projection as _;
-use knit_projections::store::{At, DataFilter};
+use knit_projections::store::{At, DataFilter, ListJson};
 use knit_schemas::api;
 
 use super::body::{self, Accepts};
@@ -29,12 +29,7 @@ use super::{reply, request};
     responses((status = 200, body = Vec<api::DataDetail>), Problem))]
 pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
     let filter = filter_of(&query)?;
-    let (position, ids) = api.ask(move |store| (store.position(), store.find_data(&filter, At::Now))).await?;
-    let list = reply::list(ids, move |ids, piece| {
-        let store = api.app.views().store.read();
-        piece.fill(ids, |id| store.data(id, At::Position(position)));
-    });
-    Ok(reply::at(position, list))
+    api.ask_for_json(move |store, at| Ok(store.data_json(&filter, at)), ListJson::write).await
 }
 
 /// `PUT /api/data/{id}`.

@@ -1,5 +1,6 @@
 //! What stands before the routes: the guard, the net for panics, and paths without a last slash.
 
+use std::io::ErrorKind;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +12,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
-use knit_projections::store::Store;
+use knit_projections::projection::Projection as _;
+use knit_projections::store::{At, Store};
 use tower::ServiceExt as _;
 
 use super::guard::Hosts;
 use super::problem::Problem;
+use super::reply;
 use super::transfers::Transfers;
 use crate::app::App;
 
@@ -40,6 +43,32 @@ impl Api {
         let app = self.app.clone();
         let asked = tokio::task::spawn_blocking(move || question(&app.views().store.read()));
         asked.await.map_err(|_| Problem::bug())
+    }
+
+    /// Asks the catalog and lineage something whose answer may be tens of megabytes: `question` says which JSON
+    /// it is, and `write` writes it while it is sent, a piece at a time (see [`reply::written`]).
+    ///
+    /// # Errors
+    /// What `question` answers instead; 500 when answering panicked.
+    pub(super) async fn ask_for_json<J: Send + 'static>(
+        self,
+        question: impl FnOnce(&Store, At) -> Result<J, Problem> + Send + 'static,
+        write: fn(&mut J, &Store, &mut Vec<u8>, usize) -> bool,
+    ) -> Result<Response, Problem> {
+        let instance = self.app.views().store.reached().instance;
+        let asked = self.ask(move |store| {
+            let position = store.position();
+            question(store, At::Position(position)).map(|json| (position, json))
+        });
+        let (position, mut json) = asked.await??;
+        let body = reply::written(move |piece, room_bytes| {
+            let view = &self.app.views().store;
+            let store = view.read();
+            // The rows of a store that was folded anew are other rows: what has been sent must not seem whole.
+            let is_same = view.reached().instance == instance;
+            if is_same { Ok(write(&mut json, &store, piece, room_bytes)) } else { Err(ErrorKind::Interrupted.into()) }
+        });
+        Ok(reply::at(position, body))
     }
 }
 

@@ -3,14 +3,12 @@
 use axum::extract::State;
 use axum::response::Response;
 use knit_domain::id::KnitId;
-use knit_projections::projection::Projection as _;
-use knit_projections::store::{At, Walk};
+use knit_projections::store::{LineageJson, Store, Walk};
 use knit_schemas::api;
 
 use super::front::Api;
 use super::problem::Problem;
 use super::query::Query;
-use super::reply;
 use super::request::{Asked, Named};
 
 /// Layers of Runs on each side when nothing is said, as `knit data lineage` has it.
@@ -27,21 +25,10 @@ const DEPTH_DEFAULT: u32 = 3;
 pub(super) async fn around(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let id: KnitId = named.id("Data")?;
     let walk = walk_of(&query)?;
-    let instance = api.app.views().store.reached().instance;
-    let walked = api.ask(move |store| {
-        let position = store.position();
-        store.lineage_json(id, &walk, At::Position(position)).map(|json| (position, json))
-    });
-    let (position, mut json) = walked.await?.ok_or_else(|| Problem::not_found("Data", &id.to_string()))?;
-    // A whole closure is tens of megabytes: it is written while it is sent, a piece at a time.
-    let body = reply::written(move |piece, room_bytes| {
-        let view = &api.app.views().store;
-        let store = view.read();
-        let more = json.write(&store, piece, room_bytes);
-        // The rows of a store that was folded anew are other rows: what has been sent must not seem whole.
-        if view.reached().instance == instance { Ok(more) } else { Err(std::io::ErrorKind::Interrupted.into()) }
-    });
-    Ok(reply::at(position, body))
+    let question = move |store: &Store, at| {
+        store.lineage_json(id, &walk, at).ok_or_else(|| Problem::not_found("Data", &id.to_string()))
+    };
+    api.ask_for_json(question, LineageJson::write).await
 }
 
 fn walk_of(query: &Query) -> Result<Walk, Problem> {

@@ -14,7 +14,7 @@ use knit_domain::run::Status;
 use knit_domain::tag::{Tag, TagSet};
 use knit_projections::matcher;
 use knit_projections::projection::Projection as _;
-use knit_projections::store::{At, PlanFilter, RunFilter, Store};
+use knit_projections::store::{At, ListJson, PlanFilter, RunFilter, Store};
 use knit_schemas::api;
 use knit_schemas::image::ImageReference;
 
@@ -42,13 +42,7 @@ const PRODUCERS_MAX: usize = 5;
     responses((status = 200, body = Vec<api::PlanDetail>), Problem))]
 pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
     let filter = filter_of(&query)?;
-    let (position, ids) = api.ask(move |store| (store.position(), store.find_plans(&filter, At::Now))).await?;
-    let app = api.app.clone();
-    let list = reply::list(ids, move |ids, piece| {
-        let store = app.views().store.read();
-        piece.fill(ids, |id| store.plan(id, At::Position(position)));
-    });
-    Ok(reply::at(position, list))
+    api.ask_for_json(move |store, at| Ok(store.plans_json(&filter, at)), ListJson::write).await
 }
 
 /// `GET /api/plans/{id}`.

@@ -10,7 +10,7 @@ use knit_domain::event::Position;
 use knit_schemas::api;
 use serde::Serialize;
 
-/// Bytes of a list rendered at once: what a long answer costs in memory, whatever its length, and for
+/// Bytes of an answer rendered at once: what a long answer costs in memory, whatever its length, and for
 /// how long rendering keeps a thread and the projections' lock (well under a millisecond).
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -72,67 +72,6 @@ pub(super) fn at(position: Position, mut response: Response) -> Response {
     response
 }
 
-/// 200 with a JSON array of one element for each of `ids`.
-///
-/// Only the ids are kept; `render` is asked for a [`Piece`] of elements whenever the client has taken the
-/// one before. It takes ids while the piece has room, see [`Piece::fill`].
-pub(super) fn list<I: Send + 'static>(
-    ids: Vec<I>,
-    mut render: impl FnMut(&mut std::vec::IntoIter<I>, &mut Piece) + Send + 'static,
-) -> Response {
-    let mut ids = Some(ids.into_iter());
-    let mut piece = Piece { bytes: b"[".to_vec(), begun: false };
-    let mut pieces = std::iter::from_fn(move || {
-        let left = ids.as_mut()?;
-        render(left, &mut piece);
-        if left.len() == 0 {
-            piece.bytes.extend_from_slice(b"]\n");
-            ids = None;
-        }
-        Some(Bytes::from(std::mem::take(&mut piece.bytes)))
-    })
-    .peekable();
-    let first = pieces.next().expect("even an empty list has a piece, its brackets");
-    let body = match pieces.peek() {
-        None => Body::from(first),
-        Some(_) => Body::from_stream(stream::iter(std::iter::once(first).chain(pieces).map(Ok::<_, std::io::Error>))),
-    };
-    with_type(StatusCode::OK, api::JSON, body)
-}
-
-/// Some elements of a list, rendered.
-#[derive(Debug)]
-pub(super) struct Piece {
-    bytes: Vec<u8>,
-    /// Whether the list has an element already, so that the next needs a comma.
-    begun: bool,
-}
-
-impl Piece {
-    /// Renders ids until the piece is full or none is left; those that `render` does not know are passed over.
-    pub(super) fn fill<I, T: Serialize>(
-        &mut self,
-        ids: &mut impl Iterator<Item = I>,
-        mut render: impl FnMut(I) -> Option<T>,
-    ) {
-        while self.bytes.len() < PIECE_BYTES
-            && let Some(id) = ids.next()
-        {
-            if let Some(element) = render(id) {
-                self.push(&element);
-            }
-        }
-    }
-
-    fn push(&mut self, element: &impl Serialize) {
-        if std::mem::replace(&mut self.begun, true) {
-            self.bytes.push(b',');
-        }
-        serde_json::to_writer(&mut self.bytes, element)
-            .expect("the types of the wire have string keys and finite numbers only");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,37 +81,49 @@ mod tests {
         String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
     }
 
-    fn squares(count: u64) -> Response {
-        list((0..count).collect(), |ids, piece| piece.fill(ids, |id| (id % 7 != 3).then_some(id * id)))
+    /// Writes the numbers below `count`, as [`written`] wants it.
+    fn numbers(count: usize) -> Response {
+        let mut next = 0;
+        written(move |piece, room_bytes| {
+            while piece.len() < room_bytes && next < count {
+                piece.extend_from_slice(format!("{next} ").as_bytes());
+                next += 1;
+            }
+            Ok(next < count)
+        })
     }
 
     #[tokio::test]
-    async fn an_empty_list_is_an_empty_array_and_a_newline() {
-        assert_eq!(text(squares(0)).await, "[]\n");
-    }
-
-    #[tokio::test]
-    async fn a_long_list_is_the_same_json_in_pieces() {
-        for count in [1, 3, 4, 5, 100_000] {
-            let expected: Vec<u64> = (0..count).filter(|id| id % 7 != 3).map(|id| id * id).collect();
-            let text = text(squares(count)).await;
-            assert_eq!(serde_json::from_str::<Vec<u64>>(&text).unwrap(), expected);
-            assert!(text.ends_with("]\n"));
+    async fn a_long_answer_is_the_same_text_in_pieces() {
+        for count in [0, 1, 3, 100_000] {
+            let expected: String = (0..count).map(|number| format!("{number} ")).collect();
+            assert_eq!(text(numbers(count)).await, expected + "\n");
         }
     }
 
     #[tokio::test]
-    async fn no_piece_grows_with_the_list() {
-        let mut body = squares(100_000).into_body();
+    async fn no_piece_grows_with_the_answer() {
+        let mut body = numbers(100_000).into_body();
         while let Some(frame) = body.frame().await {
             assert!(frame.unwrap().into_data().unwrap().len() <= PIECE_BYTES + 64);
         }
     }
 
+    #[tokio::test]
+    async fn an_answer_that_fails_half_way_does_not_seem_whole() {
+        let mut pieces = 0;
+        let body = written(move |piece, room_bytes| {
+            piece.resize(room_bytes, b' ');
+            pieces += 1;
+            if pieces < 3 { Ok(true) } else { Err(std::io::ErrorKind::Interrupted.into()) }
+        });
+        assert!(body.into_body().collect().await.is_err());
+    }
+
     #[test]
-    fn a_short_list_is_sent_with_its_length() {
+    fn a_short_answer_is_sent_with_its_length() {
         use http_body::Body as _;
-        assert_eq!(squares(3).into_body().size_hint().exact(), Some(8));
-        assert_eq!(squares(100_000).into_body().size_hint().exact(), None);
+        assert_eq!(numbers(3).into_body().size_hint().exact(), Some(7));
+        assert_eq!(numbers(100_000).into_body().size_hint().exact(), None);
     }
 }

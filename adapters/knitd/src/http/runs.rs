@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use knit_domain::id::RunId;
 use knit_domain::run::Status;
 use knit_projections::projection::Projection as _;
-use knit_projections::store::{At, AttemptView, RunFilter};
+use knit_projections::store::{At, AttemptView, ListJson, RunFilter};
 use knit_schemas::api;
 
 use super::front::Api;
@@ -31,12 +31,7 @@ use crate::command::CommandError;
     responses((status = 200, body = Vec<api::RunDetail>), Problem))]
 pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
     let filter = filter_of(&query)?;
-    let (position, ids) = api.ask(move |store| (store.position(), store.find_runs(&filter, At::Now))).await?;
-    let list = reply::list(ids, move |ids, piece| {
-        let store = api.app.views().store.read();
-        piece.fill(ids, |id| store.run(id, At::Position(position)));
-    });
-    Ok(reply::at(position, list))
+    api.ask_for_json(move |store, at| Ok(store.runs_json(&filter, at)), ListJson::write).await
 }
 
 /// `GET /api/runs/{id}`; tombstones included.

@@ -109,7 +109,7 @@ impl Store {
     }
 }
 
-fn on_node(definition: &PlanDefinition) -> api::OnNode {
+pub(super) fn on_node(definition: &PlanDefinition) -> api::OnNode {
     let wishes = |mode: NodeMode| {
         let of_mode = definition.on_node.iter().filter(move |wish| wish.mode == mode);
         of_mode.map(|wish| api::Pair::new(&wish.key, &wish.value)).collect()
@@ -117,7 +117,7 @@ fn on_node(definition: &PlanDefinition) -> api::OnNode {
     api::OnNode { may: wishes(NodeMode::May), prefer: wishes(NodeMode::Prefer), must: wishes(NodeMode::Must) }
 }
 
-fn resources(attributes: &Attributes) -> std::collections::BTreeMap<String, Quantity> {
+pub(super) fn resources(attributes: &Attributes) -> std::collections::BTreeMap<String, Quantity> {
     let parsed = |(name, text): (&String, &String)| Some((name.clone(), Quantity::parse(text).ok()?));
     attributes.resources.iter().filter_map(parsed).collect()
 }

@@ -7,7 +7,7 @@ use knit_domain::matching::Requirement;
 use knit_domain::plan::{AnnotationChange, PlanChange};
 use knit_histories::reckoning::{Questions, naive_walk, walks};
 use knit_projections::projection::Projection as _;
-use knit_projections::store::{At, Store};
+use knit_projections::store::{At, DataFilter, ListJson, PlanFilter, RunFilter, Store};
 use knit_schemas::api;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -81,6 +81,14 @@ proptest! {
     }
 
     #[test]
+    fn what_is_found_is_written_as_if_it_had_been_built(world in worlds(), at in any::<prop::sample::Index>()) {
+        let store = world.store();
+        for at in [At::Now, At::Position(at.index(world.log.len()) as u64)] {
+            prop_assert_eq!(all_written(&store, at), all_built(&store, at));
+        }
+    }
+
+    #[test]
     fn the_store_says_what_the_domain_says(world in worlds()) {
         let store = world.store();
         for (id, data) in &world.data {
@@ -114,6 +122,36 @@ proptest! {
             prop_assert_eq!(fed(&store.plan(*id, At::Now).unwrap()), fed_by_definition(&world, *id));
         }
     }
+}
+
+/// Everything there is, as the server writes it.
+pub(super) fn all_written(store: &Store, at: At) -> [String; 3] {
+    let data = store.data_json(&DataFilter::default(), at);
+    let (runs, plans) = (store.runs_json(&RunFilter::default(), at), store.plans_json(&PlanFilter::default(), at));
+    [data, runs, plans].map(|list| written(store, list))
+}
+
+/// The same in the types of the wire, as they write themselves.
+pub(super) fn all_built(store: &Store, at: At) -> [String; 3] {
+    let data = store.find_data(&DataFilter::default(), at).into_iter().filter_map(|id| store.data(id, at));
+    let runs = store.find_runs(&RunFilter::default(), at).into_iter().filter_map(|id| store.run(id, at));
+    let plans = store.find_plans(&PlanFilter::default(), at).into_iter().filter_map(|id| store.plan(id, at));
+    [json(&data.collect::<Vec<_>>()), json(&runs.collect::<Vec<_>>()), json(&plans.collect::<Vec<_>>())]
+}
+
+fn json(built: &impl serde::Serialize) -> String {
+    serde_json::to_string(built).unwrap()
+}
+
+/// The JSON of what was found, put together from small pieces.
+fn written(store: &Store, mut list: ListJson) -> String {
+    let (mut whole, mut more) = (Vec::new(), true);
+    while more {
+        let mut piece = Vec::new();
+        more = list.write(store, &mut piece, 100);
+        whole.append(&mut piece);
+    }
+    String::from_utf8(whole).unwrap()
 }
 
 fn nominated(nomination: &[api::Nomination]) -> BTreeSet<(String, String)> {
