@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use knit_schemas::api;
 use reqwest::{Method, Response, StatusCode, Url};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Ask, Error, Refusal};
 use crate::profile::Server;
@@ -162,11 +162,17 @@ pub(crate) fn connection_lost(ask: &Ask) -> impl FnOnce(reqwest::Error) -> Error
     move |source| Error::ConnectionLost { ask, source: source.without_url() }
 }
 
-async fn whole_body(ask: &Ask, response: Response) -> Result<Bytes, Error> {
-    response.bytes().await.map_err(connection_lost(ask))
+/// Puts the pieces into one text as they come: gathered first, a long answer would be there twice.
+async fn whole_body(ask: &Ask, mut response: Response) -> Result<Bytes, Error> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(connection_lost(ask))? {
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.into())
 }
 
-fn understand<T: DeserializeOwned>(ask: &Ask, body: &[u8]) -> Result<T, Error> {
+/// Reads JSON, whose texts may stay in `body`.
+pub(crate) fn understand<'b, T: Deserialize<'b>>(ask: &Ask, body: &'b [u8]) -> Result<T, Error> {
     api::decode(body).map_err(|source| Error::Unintelligible { ask: ask.clone(), source })
 }
 

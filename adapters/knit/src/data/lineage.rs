@@ -2,11 +2,12 @@
 
 use std::io::{IsTerminal, Write};
 
+use bytes::Bytes;
 use clap::{Args, ValueEnum};
-use knit_schemas::api::LineageGraph;
 
-use crate::client::{Client, Query};
+use crate::client::{self, Client, Query};
 use crate::error::{Ask, Error, Refusal, Subject};
+use crate::lineage::graph::Graph;
 use crate::lineage::walk::{self, Extent};
 use crate::lineage::{Index, dot, tree};
 use crate::output;
@@ -67,18 +68,23 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let both = arguments.upstream == arguments.downstream;
     let extent = Extent { upstream: both || arguments.upstream, downstream: both || arguments.downstream, depth };
     let client = session.client()?;
-    let graph = match ask_once(&client, &arguments.knit_id, extent).await? {
-        Some(graph) => graph,
-        None => walk::fetch(&client, &arguments.knit_id, extent).await?,
-    };
-    let printed = print(&graph, arguments.output, session);
-    // The program ends now. Taking a graph of 10⁵ nodes apart, text by text, would take as long as drawing it.
-    std::mem::forget(graph);
-    printed
+    match ask_once(&client, &arguments.knit_id, extent).await? {
+        Some((ask, answer)) => {
+            let graph = client::understand(&ask, &answer)?;
+            print(&graph, arguments.output, session)?;
+            // The program ends now. Taking a graph of 10⁵ nodes apart would take as long as half of drawing it.
+            std::mem::forget(graph);
+            Ok(())
+        }
+        None => {
+            let graph = walk::fetch(&client, &arguments.knit_id, extent).await?;
+            print(&Graph::from(&graph), arguments.output, session)
+        }
+    }
 }
 
-/// One request for the whole graph; `None` from a server that does not know it.
-async fn ask_once(client: &Client, knit_id: &str, extent: Extent) -> Result<Option<LineageGraph>, Error> {
+/// The answer to one request for the whole graph; `None` from a server that does not know it.
+async fn ask_once(client: &Client, knit_id: &str, extent: Extent) -> Result<Option<(Ask, Bytes)>, Error> {
     let direction = match (extent.upstream, extent.downstream) {
         (true, false) => "up",
         (false, true) => "down",
@@ -87,8 +93,8 @@ async fn ask_once(client: &Client, knit_id: &str, extent: Extent) -> Result<Opti
     let depth = extent.depth.map_or_else(|| "all".to_owned(), |depth| depth.to_string());
     let query: Query = vec![("direction", direction.to_owned()), ("depth", depth)];
     let ask = Ask::question("trace", Subject::Data(knit_id.to_owned()));
-    match client.get(&ask, &["data", knit_id, "lineage"], query).await {
-        Ok(graph) => Ok(Some(graph)),
+    match client.get_bytes(&ask, &["data", knit_id, "lineage"], query).await {
+        Ok(answer) => Ok(Some((ask, answer))),
         Err(Error::Refused(refusal)) if is_unknown_route(&refusal) => Ok(None),
         Err(error) => Err(error),
     }
@@ -99,7 +105,7 @@ fn is_unknown_route(refusal: &Refusal) -> bool {
     refusal.status == 405 || (refusal.status == 404 && refusal.reason == "Not Found")
 }
 
-fn print(graph: &LineageGraph, format: Option<Format>, session: &Session) -> Result<(), Error> {
+fn print(graph: &Graph<'_>, format: Option<Format>, session: &Session) -> Result<(), Error> {
     let is_terminal = std::io::stdout().is_terminal();
     let format = format.unwrap_or(if is_terminal { Format::Tree } else { Format::Dot });
     let mut out = output::stdout();

@@ -4,9 +4,9 @@ use std::fmt;
 use std::io::{self, Write};
 
 use chrono::Local;
-use knit_schemas::api::{LineageData, LineageRun};
 use knit_schemas::instant::Instant;
 
+use super::graph::{Data, Run};
 use super::{Index, made, taken};
 
 const DATA_COLOUR: &str = "#1c9930";
@@ -31,46 +31,47 @@ pub(crate) fn draw(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Runs without inputs: uploads and imports.
-fn roots<'a>(index: &Index<'a>) -> impl Iterator<Item = &'a LineageRun> {
+fn roots<'a>(index: &Index<'a>) -> impl Iterator<Item = &'a Run<'a>> {
     index.graph.runs.iter().filter(|run| run.inputs.is_empty())
 }
 
 fn edges(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
     for run in &index.graph.runs {
-        let run_id = Quoted(&run.run_id);
+        let run_id = Quoted(run.run_id.as_str());
         for (path, data) in taken(index, run) {
-            writeln!(out, "\t\"d{}\" -> \"r{run_id}\"[label=\"{}\"];", Quoted(&data.knit_id), Quoted(path))?;
+            writeln!(out, "\t\"d{}\" -> \"r{run_id}\"[label=\"{}\"];", Quoted(data.knit_id.as_str()), Quoted(path))?;
         }
         for (path, data) in made(index, run) {
-            writeln!(out, "\t\"r{run_id}\" -> \"d{}\"[label=\"{}\"];", Quoted(&data.knit_id), Quoted(path))?;
+            writeln!(out, "\t\"r{run_id}\" -> \"d{}\"[label=\"{}\"];", Quoted(data.knit_id.as_str()), Quoted(path))?;
         }
     }
     for (n, run) in roots(index).enumerate() {
-        writeln!(out, "\t\"root#{n}\" -> \"r{}\";", Quoted(&run.run_id))?;
+        writeln!(out, "\t\"root#{n}\" -> \"r{}\";", Quoted(run.run_id.as_str()))?;
     }
     Ok(())
 }
 
-fn data_node(out: &mut impl Write, data: &LineageData, is_start: bool) -> io::Result<()> {
+fn data_node(out: &mut impl Write, data: &Data<'_>, is_start: bool) -> io::Result<()> {
     let background = if is_start { START_COLOUR } else { "#FFFFFF" };
-    let id = Html(&data.knit_id);
-    write!(out, "\t\"d{}\"[shape=none color=\"{DATA_COLOUR}\" label=<", Quoted(&data.knit_id))?;
+    let id = Html(data.knit_id.as_str());
+    write!(out, "\t\"d{}\"[shape=none color=\"{DATA_COLOUR}\" label=<", Quoted(data.knit_id.as_str()))?;
     header(out, "Data", DATA_COLOUR)?;
     write!(out, "<TD BGCOLOR=\"{background}\">knit#id: {id}</TD></TR>")?;
-    let state: Vec<String> = data.tags.iter().filter_map(|tag| state(&tag.key, &tag.value)).collect();
+    let state: Vec<String> = data.tags.iter().filter_map(|tag| state(tag.parts())).collect();
     if !state.is_empty() {
         write!(out, "<TR><TD COLSPAN=\"2\"><FONT POINT-SIZE=\"8\">{}</FONT></TD></TR>", Html(&state.join(" | ")))?;
     }
     write!(out, "<TR><TD COLSPAN=\"2\">")?;
     for (i, tag) in data.tags.iter().filter(|tag| !tag.is_system()).enumerate() {
         let separator = if i == 0 { "" } else { "<BR/>" };
-        write!(out, "{separator}<B>{}</B>:{}", Html(&tag.key), Html(&tag.value))?;
+        let (key, value) = tag.parts();
+        write!(out, "{separator}<B>{}</B>:{}", Html(key), Html(value))?;
     }
     writeln!(out, "</TD></TR></TABLE>>];")
 }
 
 /// What the system says of a Data: when it was made, or that it is not usable.
-fn state(key: &str, value: &str) -> Option<String> {
+fn state((key, value): (&str, &str)) -> Option<String> {
     match key {
         "knit#timestamp" => Some(Instant::parse(value).map_or_else(|_| value.to_owned(), |made| local(&made))),
         "knit#transient" => Some(format!("knit#transient:{value}")),
@@ -78,11 +79,11 @@ fn state(key: &str, value: &str) -> Option<String> {
     }
 }
 
-fn run_node(out: &mut impl Write, run: &LineageRun, what: &str) -> io::Result<()> {
-    let id = Html(&run.run_id);
-    write!(out, "\t\"r{}\"[shape=none color=\"{RUN_COLOUR}\" label=<", Quoted(&run.run_id))?;
+fn run_node(out: &mut impl Write, run: &Run<'_>, what: &str) -> io::Result<()> {
+    let id = Html(run.run_id.as_str());
+    write!(out, "\t\"r{}\"[shape=none color=\"{RUN_COLOUR}\" label=<", Quoted(run.run_id.as_str()))?;
     header(out, "Run", RUN_COLOUR)?;
-    write!(out, "<TD>{}</TD><TD>id: {id}</TD></TR>", Status(&run.status))?;
+    write!(out, "<TD>{}</TD><TD>id: {id}</TD></TR>", Status(run.status.as_str()))?;
     let updated = local(&run.updated_at);
     write!(out, "<TR><TD COLSPAN=\"3\"><FONT POINT-SIZE=\"8\">last updated: {}</FONT></TD></TR>", Html(&updated))?;
     // Built-in Plans have a name, whose mark no image can hold, instead of an image.
@@ -145,14 +146,16 @@ impl fmt::Display for Html<'_> {
     }
 }
 
-/// Writes harmless stretches at once, and looks at bytes, since whatever needs an escape is ASCII: a graph has a
-/// hundred thousand labels, and nearly all of them are harmless as a whole.
+/// Writes harmless stretches at once, and looks at bytes, since whatever needs an escape is ASCII. Nearly all of
+/// the hundred thousand labels of a graph are harmless as a whole, which is seen without stopping at any byte.
 fn escape(f: &mut fmt::Formatter<'_>, text: &str, instead: impl Fn(u8) -> Option<&'static str>) -> fmt::Result {
     let mut left = text;
-    while let Some((at, escaped)) = left.bytes().enumerate().find_map(|(at, byte)| Some((at, instead(byte)?))) {
-        f.write_str(&left[..at])?;
-        f.write_str(escaped)?;
-        left = &left[at + 1..];
+    if text.bytes().fold(false, |found, byte| found | instead(byte).is_some()) {
+        while let Some((at, escaped)) = left.bytes().enumerate().find_map(|(at, byte)| Some((at, instead(byte)?))) {
+            f.write_str(&left[..at])?;
+            f.write_str(escaped)?;
+            left = &left[at + 1..];
+        }
     }
     f.write_str(left)
 }

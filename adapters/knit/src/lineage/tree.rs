@@ -7,8 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
-use knit_schemas::api::{LineageData, LineageRun};
-
+use super::graph::{Data, Run, Tag, Text};
 use super::{Index, made, taken};
 
 /// Characters of a Run's command that are shown: enough to tell Runs of one image apart.
@@ -54,10 +53,10 @@ struct Branch<'a> {
 #[derive(Clone, Copy)]
 enum Node<'a> {
     /// Reached from this Data.
-    Run(&'a LineageRun, &'a LineageData),
-    Data(&'a LineageData),
+    Run(&'a Run<'a>, &'a Data<'a>),
+    Data(&'a Data<'a>),
     /// Shown beside the way, not followed.
-    Sibling(&'a LineageData),
+    Sibling(&'a Data<'a>),
 }
 
 struct Tree<'a> {
@@ -79,10 +78,10 @@ impl<'a> Tree<'a> {
                 producers.insert(data.knit_id.as_str(), Branch { path, node: Node::Run(run, data) });
             }
             for (path, data) in taken(index, run) {
-                consumers.entry(&data.knit_id).or_default().push(Branch { path, node: Node::Run(run, data) });
+                consumers.entry(data.knit_id.as_str()).or_default().push(Branch { path, node: Node::Run(run, data) });
             }
         }
-        let cut = index.graph.cut.iter().map(String::as_str).collect();
+        let cut = index.graph.cut.iter().map(Text::as_str).collect();
         Self { index, paint: Paint { is_coloured }, width, producers, consumers, cut, drawn: HashSet::new() }
     }
 
@@ -118,7 +117,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    fn beyond_data(&self, data: &LineageData, direction: Direction) -> Vec<Branch<'a>> {
+    fn beyond_data(&self, data: &Data<'_>, direction: Direction) -> Vec<Branch<'a>> {
         let id = data.knit_id.as_str();
         match direction {
             Direction::Up => self.producers.get(id).copied().into_iter().collect(),
@@ -127,7 +126,7 @@ impl<'a> Tree<'a> {
     }
 
     /// What the walk goes on to, and then what else belongs to the Run.
-    fn beyond_run(&self, run: &'a LineageRun, from: &LineageData, direction: Direction) -> Vec<Branch<'a>> {
+    fn beyond_run(&self, run: &'a Run<'a>, from: &Data<'_>, direction: Direction) -> Vec<Branch<'a>> {
         let (taken, made) = (taken(self.index, run), made(self.index, run));
         let (followed, beside) = match direction {
             Direction::Up => (taken, made),
@@ -147,21 +146,21 @@ impl<'a> Tree<'a> {
     }
 
     /// The words about a Data; each stays on one line.
-    fn data(&self, data: &LineageData) -> Vec<String> {
-        let mut words = vec![format!("{} {}", self.paint.green("Data"), data.knit_id)];
-        let users = data.tags.iter().filter(|tag| !tag.is_system());
-        words.extend(users.map(|tag| format!("{}:{}", self.paint.bold(&tag.key), tag.value)));
-        let transient = data.tags.iter().find(|tag| tag.key == "knit#transient");
-        words.extend(transient.map(|tag| format!("({})", self.paint.status(&tag.value))));
+    fn data(&self, data: &Data<'_>) -> Vec<String> {
+        let mut words = vec![format!("{} {}", self.paint.green("Data"), data.knit_id.as_str())];
+        let users = data.tags.iter().filter(|tag| !tag.is_system()).map(Tag::parts);
+        words.extend(users.map(|(key, value)| format!("{}:{value}", self.paint.bold(key))));
+        let transient = data.tags.iter().map(Tag::parts).find(|(key, _)| *key == "knit#transient");
+        words.extend(transient.map(|(_, value)| format!("({})", self.paint.status(value))));
         words.extend(self.cut.contains(data.knit_id.as_str()).then(|| "(more: -n all)".to_owned()));
         words
     }
 
     /// The words about a Run; each stays on one line.
-    fn run(&self, run: &LineageRun) -> Vec<String> {
-        let status = self.paint.status(&run.status);
+    fn run(&self, run: &Run<'_>) -> Vec<String> {
+        let status = self.paint.status(run.status.as_str());
         let exit = run.exit.as_ref().filter(|exit| exit.code != 0).map(|exit| format!(" (exit code {})", exit.code));
-        let mut words = vec![format!("{} {}", self.paint.yellow("Run"), run.run_id)];
+        let mut words = vec![format!("{} {}", self.paint.yellow("Run"), run.run_id.as_str())];
         words.push(format!("{status}{}", exit.unwrap_or_default()));
         words.push(self.index.what_runs(run).to_owned());
         words.extend(shortened(&self.index.command(run)).map(|command| self.paint.faint(&command)));
@@ -256,17 +255,19 @@ impl Paint {
 
 #[cfg(test)]
 mod tests {
-    use knit_schemas::api::{LineageGraph, Tag};
+    use knit_schemas::api::{LineageData, LineageEdge, LineageGraph, LineageRun, Tag};
+    use knit_schemas::instant::Instant;
 
+    use super::super::graph::Graph;
     use super::*;
 
     fn graph() -> LineageGraph {
         let data = |id: &str| LineageData { knit_id: id.to_owned(), tags: Vec::new() };
-        let edge = |id: &str| knit_schemas::api::LineageEdge { path: "/p".to_owned(), knit_id: id.to_owned() };
+        let edge = |id: &str| LineageEdge { path: "/p".to_owned(), knit_id: id.to_owned() };
         let run = |id: &str, from: &str, to: &str| LineageRun {
             run_id: id.to_owned(),
             status: "done".to_owned(),
-            updated_at: knit_schemas::instant::Instant::from_unix_ms(0).unwrap(),
+            updated_at: Instant::from_unix_ms(0).unwrap(),
             exit: None,
             plan_id: String::new(),
             inputs: vec![edge(from)],
@@ -283,7 +284,7 @@ mod tests {
 
     fn drawn(graph: &LineageGraph, is_coloured: bool, width: Option<usize>) -> String {
         let mut text = Vec::new();
-        draw(&Index::new(graph), Style { is_coloured, width }, &mut text).unwrap();
+        draw(&Index::new(&Graph::from(graph)), Style { is_coloured, width }, &mut text).unwrap();
         String::from_utf8(text).unwrap()
     }
 
