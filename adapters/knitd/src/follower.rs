@@ -18,7 +18,10 @@ use tokio::sync::watch;
 use crate::args::SNAPSHOT_EVERY_EVENTS;
 use crate::views::{View, Views};
 
-/// Events read and applied at once: readers wait for one batch at most, about a millisecond.
+/// Events read at once. PostgreSQL plans every such reading anew, which takes as long as to read a hundred events, and
+/// a few pages of this size are a few megabytes.
+const PAGE_EVENTS_MAX: usize = 4_000;
+/// Events applied at once: readers wait for one batch at most, about a millisecond.
 const BATCH_EVENTS_MAX: usize = 1_000;
 /// Events folded without handing them to a thread for long work, which takes longer than folding so few.
 /// More would hold up the tasks that serve requests.
@@ -93,7 +96,7 @@ impl Follower {
 
     async fn catch_up(&mut self) -> Result<(), ReadError> {
         // While one page is folded, those behind it are read: on a long log each would wait for the other otherwise.
-        let mut pages = self.log.read_ahead(BATCH_EVENTS_MAX);
+        let mut pages = self.log.read_ahead(PAGE_EVENTS_MAX);
         loop {
             let Some(after) = self.views.slowest() else { return Ok(()) };
             if self.apply_recent(after).await {
@@ -233,13 +236,13 @@ where
 {
     let events = Arc::new(events);
     let folds: [fn(&Views, &[E]); 3] = [
-        |views, events| views.store.apply(events),
-        |views, events| views.worklists.apply(events),
-        |views, events| views.matcher.apply(events),
+        |views, batch| views.store.apply(batch),
+        |views, batch| views.worklists.apply(batch),
+        |views, batch| views.matcher.apply(batch),
     ];
     let folding = folds.map(|fold| {
         let (views, events) = (Arc::clone(views), Arc::clone(&events));
-        tokio::task::spawn_blocking(move || fold(&views, &events))
+        tokio::task::spawn_blocking(move || events.chunks(BATCH_EVENTS_MAX).for_each(|batch| fold(&views, batch)))
     });
     // The last to have folded frees them, and not the task that serves.
     drop(events);

@@ -19,7 +19,7 @@ use crate::client::PATIENCE;
 use crate::kit::World;
 
 /// Changes of one Data: some pages of what a follower reads at once, and a part of one.
-const CHANGES: u64 = 4_321;
+const CHANGES: u64 = 9_876;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d6_a_follower_that_reads_ahead_folds_what_one_by_one_folds() {

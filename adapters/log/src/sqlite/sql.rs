@@ -99,7 +99,7 @@ pub(super) const ATTACH: &str = "INSERT INTO attachments (sha256, bytes) VALUES 
 pub(super) const PAGE: &str = "
 SELECT group_concat(concat(
        position, ' ', sequence, ' ', recorded_at, ' ',
-       hex(event_id), ' ', hex(leaf), ' ', hex(chain), ' ', hex(salt), ' ',
+       hex(event_id), hex(leaf), hex(chain), hex(salt), ' ',
        octet_length(aggregate_type), ' ', aggregate_type, octet_length(aggregate_id), ' ', aggregate_id,
        octet_length(event_type), ' ', event_type, octet_length(event_version), ' ', event_version,
        octet_length(payload), ' ', payload, octet_length(metadata), ' ', metadata), '')
