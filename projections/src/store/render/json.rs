@@ -29,6 +29,9 @@ use super::instant;
 
 /// Why nothing goes wrong while JSON is written.
 const TAKEN: &str = "memory takes whatever is written to it, and the types of the wire have string keys only";
+/// Sets of tags that are kept for later. The kinds of Data that share their tags are fewer; and where each Data
+/// has its own, keeping them all would let the memory of an answer grow with its length.
+const SETS_MAX: usize = 4_096;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Bytes of a day as instants begin with it, the `T` included: `2025-03-03T`.
@@ -104,7 +107,14 @@ impl Writer<'_> {
 
     fn set(&mut self, set: SetRow) -> Arc<SetJson> {
         let store = self.store;
-        Arc::clone(self.shared.sets.entry(set).or_insert_with(|| Arc::new(SetJson::of(store, set))))
+        if let Some(known) = self.shared.sets.get(&set) {
+            return Arc::clone(known);
+        }
+        let json = Arc::new(SetJson::of(store, set));
+        if self.shared.sets.len() < SETS_MAX && store.data.ever_with.count(set) > 1 {
+            self.shared.sets.insert(set, Arc::clone(&json));
+        }
+        json
     }
 
     fn plan(&mut self, plan: PlanRow) -> Arc<PlanJson> {

@@ -14,6 +14,9 @@ use super::super::super::{Limit, Store};
 use super::super::{instant, tags_of};
 use super::{DAY_MS, TAKEN};
 
+/// Bytes that the tags of a Data usually fit into, so that room is made once.
+const SET_BYTES: usize = 256;
+
 /// Everything that was put into JSON for later.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
@@ -65,7 +68,7 @@ impl Shared {
 
 impl SetJson {
     pub(super) fn of(store: &Store, set: SetRow) -> Self {
-        let (mut json, mut before_bytes) = (Vec::new(), 0);
+        let (mut json, mut before_bytes) = (Vec::with_capacity(SET_BYTES), 0);
         for (key, value) in store.tags.sorted_pairs(set) {
             let is_before = key < KEY_ID;
             if !is_before {
@@ -148,7 +151,7 @@ fn push_tags(json: &mut Vec<u8>, tags: &TagSet) {
     push(json, &tags_of(tags));
 }
 
-/// A tag in quotes. Its two texts are not put together before: a closure may have as many sets as Data.
+/// A tag in quotes. Its two texts are not put together before: an answer may have as many sets as Data.
 fn push_tag(json: &mut Vec<u8>, key: &str, value: &str) {
     push(json, &key);
     json.pop();
