@@ -6,6 +6,7 @@
 mod main_job;
 
 mod endings;
+mod finding;
 mod planning;
 mod retrying;
 mod stopping;

@@ -76,6 +76,7 @@ fn status(error: &Error) -> ExitStatus {
         | Error::EmptyPlan { .. }
         | Error::MisspeltPlan { .. }
         | Error::Image { .. }
+        | Error::Ambiguous { .. }
         | Error::NothingToPush
         | Error::UnwritableTag { .. }
         | Error::Pack { .. }
@@ -91,8 +92,8 @@ fn status(error: &Error) -> ExitStatus {
 /// What the server says; of a Data that could not be tagged, what it says about the tags; of a file, what is
 /// wrong with it.
 fn explanation(error: &Error) -> Vec<String> {
-    if let Error::MisspeltPlan { keys, .. } = error {
-        return keys.clone();
+    if let Error::MisspeltPlan { keys: lines, .. } | Error::Ambiguous { ids: lines, .. } = error {
+        return lines.clone();
     }
     let refused = if let Error::Untagged { source, .. } = error { source } else { error };
     if let Error::Refused(refusal) = refused { refusal.advice.clone() } else { Vec::new() }
@@ -163,6 +164,7 @@ fn hints(error: &Error) -> Vec<String> {
             hint("name one of them: `knit plan template --input ARCHIVE IMAGE:TAG`")
         }
         Error::Image { .. } => hint("an archive is written by `docker save IMAGE`; `--scratch` needs none"),
+        Error::Ambiguous { .. } => hint("type more of it"),
         Error::NothingToPush => hint("nothing was uploaded; look at how the sources are written"),
         Error::UnwritableTag { .. } => hint("nothing was uploaded or changed; write the tag without them"),
         Error::EmptyPlan { .. }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use knit_schemas::api::{Tag, TagChange};
 
 use crate::archive::unpack::UnpackError;
+use crate::ids::Kind;
 use crate::plan::template::image::ImageError;
 use crate::profile::ProfileError;
 
@@ -87,6 +88,16 @@ pub(crate) enum Error {
         path: PathBuf,
         /// Why.
         source: ImageError,
+    },
+    /// A shortened id that does not tell which one is meant.
+    #[error("`{typed}` is the beginning of several ids of {}", kind.name())]
+    Ambiguous {
+        /// Of what.
+        kind: Kind,
+        /// What was typed.
+        typed: String,
+        /// Some of those that fit, the newest first.
+        ids: Vec<String>,
     },
     /// What was to be pushed is not there.
     #[error("none of the sources exists")]

@@ -13,6 +13,7 @@
 mod cli;
 
 mod data;
+mod ids;
 mod init;
 mod plan;
 mod run;

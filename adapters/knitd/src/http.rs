@@ -12,6 +12,7 @@ mod fresh;
 mod front;
 mod guard;
 mod health;
+mod ids;
 mod lineage;
 mod linger;
 mod logs;
@@ -60,6 +61,7 @@ fn routes(api: Api) -> Router {
         .route("/api/runs/{id}/log", only("OPTIONS, GET", get(logs::log)))
         .route("/api/runs/{id}/attempts", only("OPTIONS, GET", get(runs::attempts)))
         .route("/api/runs/{id}/attempts/{attempt}/log", only("OPTIONS, GET", get(logs::of_attempt)))
+        .route("/api/ids", only("OPTIONS, GET", get(ids::find)))
         .route("/openapi.json", only("OPTIONS, GET", get(openapi::document)))
         .route("/healthz", only("OPTIONS, GET", get(health::alive)))
         .route("/readyz", only("OPTIONS, GET", get(health::ready)))

@@ -4,12 +4,14 @@
 //! details is never in memory at once.
 
 mod data;
+mod ids;
 mod plans;
 mod runs;
 
 use knit_domain::time::Timestamp;
 
 pub use self::data::DataFilter;
+pub use self::ids::{IdKind, IdPrefix};
 pub use self::plans::PlanFilter;
 pub use self::runs::RunFilter;
 

@@ -174,7 +174,7 @@ impl Plans {
     }
 
     /// Every Plan.
-    pub(super) fn rows(&self) -> impl Iterator<Item = PlanRow> + use<> {
+    pub(super) fn rows(&self) -> impl DoubleEndedIterator<Item = PlanRow> + use<> {
         self.ids.rows()
     }
 

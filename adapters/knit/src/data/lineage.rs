@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::client::{self, Client, Query};
 use crate::error::{Ask, Error, Refusal, Subject};
+use crate::ids::{self, Kind};
 use crate::lineage::graph::Graph;
 use crate::lineage::walk::{self, Extent};
 use crate::lineage::{Index, dot, tree};
@@ -68,7 +69,8 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let both = arguments.upstream == arguments.downstream;
     let extent = Extent { upstream: both || arguments.upstream, downstream: both || arguments.downstream, depth };
     let client = session.client()?;
-    match ask_once(&client, &arguments.knit_id, extent).await? {
+    let knit_id = ids::whole(&client, Kind::Data, arguments.knit_id.clone()).await?;
+    match ask_once(&client, &knit_id, extent).await? {
         Some((ask, answer)) => {
             let graph = client::understand(&ask, &answer)?;
             print(&graph, arguments.output, session)?;
@@ -77,7 +79,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
             Ok(())
         }
         None => {
-            let graph = walk::fetch(&client, &arguments.knit_id, extent).await?;
+            let graph = walk::fetch(&client, &knit_id, extent).await?;
             print(&Graph::from(&graph), arguments.output, session)
         }
     }

@@ -11,6 +11,7 @@ use reqwest::Response;
 use crate::archive::incoming::{self, ChannelReader};
 use crate::archive::unpack::{self, UnpackError};
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::output::{self, Progress};
 use crate::session::{Session, on_thread};
 
@@ -38,6 +39,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         return Err(Error::Usage("`--extract` and `-` exclude each other: files need a directory".to_owned()));
     }
     let client = session.client()?;
+    let knit_id = ids::whole(&client, Kind::Data, knit_id).await?;
     let ask = Ask::question("download", Subject::Data(knit_id.clone()));
     let url = client.url(&["data", &knit_id])?;
     let pull = Pull { response: client.stream(&ask, url).await?, ask, knit_id };
@@ -87,15 +89,12 @@ impl Pull {
     fn say_if_transient(&self) {
         let knit_id = &self.knit_id;
         let state = self.response.headers().get(TRANSIENT_HEADER).and_then(|state| state.to_str().ok());
-        match state {
-            Some("failed") => {
-                output::say(format_args!("note: the Run that made Data `{knit_id}` has failed; this is what it left"))
-            }
-            Some(_) => output::say(format_args!(
-                "note: the Run that makes Data `{knit_id}` has not ended; this is what there is so far"
-            )),
-            None => {}
-        }
+        let note = match state {
+            Some("failed") => format!("the Run that made Data `{knit_id}` has failed; this is what it left"),
+            Some(_) => format!("the Run that makes Data `{knit_id}` has not ended; this is what there is so far"),
+            None => return,
+        };
+        output::say(format_args!("note: {note}"));
     }
 
     async fn save(self, destination: PathBuf, made: Made) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use knit_schemas::api::{DataDetail, Tag, TagChange};
 use reqwest::Method;
 
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
 
@@ -35,8 +36,10 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     super::refuse_unwritable(&add)?;
     check_keys(&remove_key)?;
     let change = TagChange { add, remove, remove_key };
+    let client = session.client()?;
+    let knit_id = ids::whole(&client, Kind::Data, knit_id).await?;
     let ask = Ask::order("tag", Subject::Data(knit_id.clone()));
-    let tagged: DataDetail = session.client()?.change(&ask, Method::PUT, &["data", &knit_id], Some(&change)).await?;
+    let tagged: DataDetail = client.change(&ask, Method::PUT, &["data", &knit_id], Some(&change)).await?;
     // The original prints nothing on standard output here, and scripts may count on that.
     session.log.line(format_args!("tagged:\n{}", output::pretty(&tagged)?.trim_end()));
     Ok(())

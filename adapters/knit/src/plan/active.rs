@@ -5,6 +5,7 @@ use knit_schemas::api::PlanDetail;
 use reqwest::Method;
 
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
 
@@ -33,7 +34,9 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         YesOrNo::Yes => ("activate", Method::PUT),
         YesOrNo::No => ("deactivate", Method::DELETE),
     };
+    let client = session.client()?;
+    let plan_id = ids::whole(&client, Kind::Plan, plan_id).await?;
     let ask = Ask::order(verb, Subject::Plan(plan_id.clone()));
-    let plan: PlanDetail = session.client()?.change(&ask, method, &["plans", &plan_id, "active"], None::<&()>).await?;
+    let plan: PlanDetail = client.change(&ask, method, &["plans", &plan_id, "active"], None::<&()>).await?;
     Ok(output::json(&plan)?)
 }

@@ -5,6 +5,7 @@ use knit_schemas::api::{AnnotationChange, Pair, PlanDetail};
 use reqwest::Method;
 
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
 
@@ -36,9 +37,11 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         ));
     }
     let change = AnnotationChange { add, remove, remove_key };
+    let client = session.client()?;
+    let plan_id = ids::whole(&client, Kind::Plan, plan_id).await?;
     let ask = Ask::order("change", Subject::Plan(plan_id.clone()));
     let segments = ["plans", plan_id.as_str(), "annotations"];
-    let plan: PlanDetail = session.client()?.change(&ask, Method::PUT, &segments, Some(&change)).await?;
+    let plan: PlanDetail = client.change(&ask, Method::PUT, &segments, Some(&change)).await?;
     session.log.line(format_args!("the annotations of Plan `{plan_id}` are changed"));
     Ok(output::json(&plan)?)
 }

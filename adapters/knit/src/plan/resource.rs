@@ -8,6 +8,7 @@ use knit_schemas::quantity::Quantity;
 use reqwest::Method;
 
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
 
@@ -39,9 +40,11 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         output::say(format_args!("warning: {warning}"));
     }
     let change = ResourceChange { set, unset };
+    let client = session.client()?;
+    let plan_id = ids::whole(&client, Kind::Plan, plan_id).await?;
     let ask = Ask::order("change", Subject::Plan(plan_id.clone()));
     let segments = ["plans", plan_id.as_str(), "resources"];
-    let plan: PlanDetail = session.client()?.change(&ask, Method::PUT, &segments, Some(&change)).await?;
+    let plan: PlanDetail = client.change(&ask, Method::PUT, &segments, Some(&change)).await?;
     Ok(output::json(&plan)?)
 }
 

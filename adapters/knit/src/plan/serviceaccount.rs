@@ -5,6 +5,7 @@ use knit_schemas::api::{PlanDetail, ServiceAccount};
 use reqwest::Method;
 
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
 
@@ -26,6 +27,8 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let Arguments { set, unset, plan_id } = arguments;
+    let client = session.client()?;
+    let plan_id = ids::whole(&client, Kind::Plan, plan_id).await?;
     let ask = Ask::order("change", Subject::Plan(plan_id.clone()));
     let segments = ["plans", plan_id.as_str(), "serviceaccount"];
     let (method, account) = match (set, unset) {
@@ -33,7 +36,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         (None, true) => (Method::DELETE, None),
         _ => return Err(Error::Usage("either `--set NAME` or `--unset`: which account is meant?".to_owned())),
     };
-    let plan: PlanDetail = session.client()?.change(&ask, method, &segments, account.as_ref()).await?;
+    let plan: PlanDetail = client.change(&ask, method, &segments, account.as_ref()).await?;
     session.log.line(format_args!("the service account of Plan `{plan_id}` is changed"));
     Ok(output::json(&plan)?)
 }

@@ -5,6 +5,7 @@ use knit_schemas::api::{DataDetail, InputMatches, PlanDetail, PlanMatches, Produ
 
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
 use crate::slip::is_slip_of;
@@ -23,11 +24,12 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let client = session.client()?;
-    let ask = Ask::question("show", Subject::Plan(arguments.plan_id.clone()));
-    let plan: PlanDetail = client.get(&ask, &["plans", &arguments.plan_id], Query::new()).await?;
+    let plan_id = ids::whole(&client, Kind::Plan, arguments.plan_id).await?;
+    let ask = Ask::question("show", Subject::Plan(plan_id.clone()));
+    let plan: PlanDetail = client.get(&ask, &["plans", &plan_id], Query::new()).await?;
     output::json(&plan)?;
     if !plan.inputs.is_empty() {
-        let matches = matches(&client, &arguments.plan_id).await?;
+        let matches = matches(&client, &plan_id).await?;
         notes(&plan, matches.as_ref()).iter().for_each(output::say);
         for input in matches.iter().flat_map(|matches| &matches.inputs) {
             misspelt(&client, &plan, input).await.iter().for_each(output::say);

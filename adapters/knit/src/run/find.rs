@@ -8,6 +8,7 @@ use knit_schemas::duration::GoDuration;
 
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::listing::{self, Listed, Shape};
 use crate::session::Session;
 use crate::since::{self, range_query};
@@ -71,6 +72,10 @@ impl Listed for RunDetail {
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let Arguments { planid, in_knitid, out_knitid, status, since, duration, shape } = arguments;
     shape.check::<RunDetail>()?;
+    let client = session.client()?;
+    let planid = ids::all_whole(&client, Kind::Plan, planid).await?;
+    let in_knitid = ids::all_whole(&client, Kind::Data, in_knitid).await?;
+    let out_knitid = ids::all_whole(&client, Kind::Data, out_knitid).await?;
     let mut query = Query::new();
     for (name, values) in
         [("plan", planid), ("knitIdInput", in_knitid), ("knitIdOutput", out_knitid), ("status", status)]
@@ -81,6 +86,6 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     }
     query.extend(range_query(since, duration)?);
     let ask = Ask::question("find", Subject::AnyRun);
-    let body = session.client()?.get_bytes(&ask, &["runs"], query).await?;
+    let body = client.get_bytes(&ask, &["runs"], query).await?;
     shape.print(&body, ask, |_: &RunDetail| true)
 }

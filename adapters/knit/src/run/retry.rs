@@ -4,6 +4,7 @@ use clap::Args;
 use reqwest::Method;
 
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::session::Session;
 
 /// Run a finished Run again
@@ -17,9 +18,10 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let run_id = arguments.run_id;
+    let client = session.client()?;
+    let run_id = ids::whole(&client, Kind::Run, arguments.run_id).await?;
     let ask = Ask::order("retry", Subject::Run(run_id.clone()));
-    session.client()?.command(&ask, Method::PUT, &["runs", &run_id, "retry"]).await?;
+    client.command(&ask, Method::PUT, &["runs", &run_id, "retry"]).await?;
     session.log.line(format_args!("Run `{run_id}` will run again"));
     Ok(())
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use reqwest::Method;
 
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::session::Session;
 
 /// Remove a Run and the Data it made
@@ -18,9 +19,10 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let run_id = arguments.run_id;
+    let client = session.client()?;
+    let run_id = ids::whole(&client, Kind::Run, arguments.run_id).await?;
     let ask = Ask::order("remove", Subject::Run(run_id.clone()));
-    session.client()?.command(&ask, Method::DELETE, &["runs", &run_id]).await?;
+    client.command(&ask, Method::DELETE, &["runs", &run_id]).await?;
     session.log.line(format_args!(
         "Run `{run_id}` and the Data it made are removed; its Plan is not run on the same Data again"
     ));

@@ -6,6 +6,7 @@ use knit_schemas::api::{Attempt, RunDetail};
 use super::{log, notes};
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Refusal, Subject};
+use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
 
@@ -37,7 +38,7 @@ fn attempt_number(text: &str) -> Result<u32, String> {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let client = session.client()?;
-    let run_id = arguments.run_id.as_str();
+    let run_id = &ids::whole(&client, Kind::Run, arguments.run_id).await?;
     if arguments.follow && !arguments.log {
         output::say("warning: `--follow` has no effect without `--log`");
     }

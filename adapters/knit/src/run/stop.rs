@@ -4,6 +4,7 @@ use clap::Args;
 use reqwest::Method;
 
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::session::Session;
 
 /// Stop a Run
@@ -22,9 +23,11 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let Arguments { fail, run_id } = arguments;
+    let client = session.client()?;
+    let run_id = ids::whole(&client, Kind::Run, run_id).await?;
     let operation = if fail { "abort" } else { "tearoff" };
     let ask = Ask::order("stop", Subject::Run(run_id.clone()));
-    session.client()?.command(&ask, Method::PUT, &["runs", &run_id, operation]).await?;
+    client.command(&ask, Method::PUT, &["runs", &run_id, operation]).await?;
     let end = if fail { "failed" } else { "done" };
     session.log.line(format_args!("Run `{run_id}` is stopping and will be {end}"));
     Ok(())

@@ -9,6 +9,7 @@ mod data;
 mod extension;
 mod failures;
 mod help;
+mod ids;
 mod kit;
 mod lineage;
 mod listing;

@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 
 use super::problem::Problem;
-use super::{data, download, health, lineage, logs, plans, reply, runs, upload};
+use super::{data, download, health, ids, lineage, logs, plans, reply, runs, upload};
 use knit_schemas::api;
 
 #[derive(OpenApi)]
@@ -39,6 +39,7 @@ use knit_schemas::api;
         runs::attempts,
         logs::log,
         logs::of_attempt,
+        ids::find,
         document,
         health::alive,
         health::ready,

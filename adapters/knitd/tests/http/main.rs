@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test proves its unwraps by running, and so does the kit it uses")]
 
 mod client;
+mod ids;
 mod kit;
 mod shelf;
 

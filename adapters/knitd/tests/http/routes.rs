@@ -8,10 +8,11 @@ use crate::client::{ask, exchange};
 use crate::kit::World;
 
 /// Every path of the API with the methods it has.
-const ROUTES: [(&str, &str); 21] = [
+const ROUTES: [(&str, &str); 22] = [
     ("/api/data", "OPTIONS, GET, POST"),
     ("/api/data/x", "OPTIONS, GET, PUT"),
     ("/api/data/x/lineage", "OPTIONS, GET"),
+    ("/api/ids", "OPTIONS, GET"),
     ("/api/plans", "OPTIONS, GET, POST"),
     ("/api/plans/x", "OPTIONS, GET"),
     ("/api/plans/x/matches", "OPTIONS, GET"),

@@ -5,7 +5,7 @@ use knit_domain::plan::{Builtin, PlanChange};
 use knit_domain::run::Status;
 use knit_domain::run::ending::UploadOutcome;
 use knit_domain::time::Timestamp;
-use knit_projections::store::{At, DataFilter, PlanFilter, RunFilter, Store};
+use knit_projections::store::{At, DataFilter, IdKind, IdPrefix, PlanFilter, RunFilter, Store};
 
 use crate::world::acts::Sketch;
 use crate::world::{World, tags};
@@ -332,4 +332,25 @@ fn fnd_21_what_does_not_exist_is_not_found() {
     assert_eq!(store.attempts(RunId(none)), None);
     let inputs = Some(vec![KnitId(none)]);
     assert_eq!(runs(&store, &RunFilter { inputs, ..RunFilter::default() }), []);
+}
+
+#[test]
+fn ids_are_found_by_how_they_begin_as_long_as_they_are_there() {
+    let mut world = World::new();
+    let uploads: Vec<KnitId> = (0..40).map(|_| world.upload(&["a:1"])).collect();
+    let store = world.store();
+    let beginning = |id: KnitId, digits: usize| {
+        let prefix = IdPrefix::parse(&id.to_string()[..digits]).unwrap();
+        store.ids_beginning(IdKind::Data, prefix, At::Now, uploads.len())
+    };
+    for id in &uploads {
+        for digits in [1, 4, 12, 36] {
+            let mut plainly: Vec<_> = uploads.iter().map(|id| id.0).collect();
+            plainly.retain(|other| other.to_string().starts_with(&id.to_string()[..digits]));
+            plainly.reverse();
+            assert_eq!(beginning(*id, digits), plainly);
+        }
+    }
+    let every = store.ids_beginning(IdKind::Data, IdPrefix::parse("").unwrap(), At::Now, 3);
+    assert_eq!(every, uploads.iter().rev().take(3).map(|id| id.0).collect::<Vec<_>>());
 }

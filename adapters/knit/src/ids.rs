@@ -1,0 +1,99 @@
+//! Ids as people type them: the first digits do, as long as they tell one thing from all others of its kind.
+
+use crate::client::{Client, Query};
+use crate::error::{Ask, Error, Subject};
+
+/// Fewer digits are too likely to mean another thing tomorrow.
+const DIGITS_MIN: usize = 4;
+/// Digits and dashes of a whole id, which needs no completing.
+const ID_CHARS: usize = 36;
+/// Ids that are listed where a beginning fits several.
+const NAMED_MAX: usize = 5;
+
+/// What an id is the id of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Data,
+    Plan,
+    Run,
+}
+
+impl Kind {
+    /// Its name in questions.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Plan => "plan",
+            Self::Run => "run",
+        }
+    }
+
+    /// Its name in sentences.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Data => "Data",
+            Self::Plan => "Plan",
+            Self::Run => "Run",
+        }
+    }
+
+    const fn any(self) -> Subject {
+        match self {
+            Self::Data => Subject::AnyData,
+            Self::Plan => Subject::AnyPlan,
+            Self::Run => Subject::AnyRun,
+        }
+    }
+}
+
+/// The whole id of which `typed` is the beginning. What fits nothing, or cannot be completed because the server is an
+/// original one, stays as it is: whoever asks for it is told that it is not there.
+pub(crate) async fn whole(client: &Client, kind: Kind, typed: String) -> Result<String, Error> {
+    if !is_beginning(&typed) {
+        return Ok(typed);
+    }
+    let mut fitting = beginning(client, kind, &typed).await?;
+    match fitting.len() {
+        0 => Ok(typed),
+        1 => Ok(fitting.remove(0)),
+        _ => {
+            fitting.truncate(NAMED_MAX);
+            Err(Error::Ambiguous { kind, typed, ids: fitting })
+        }
+    }
+}
+
+/// The same of several.
+pub(crate) async fn all_whole(client: &Client, kind: Kind, typed: Vec<String>) -> Result<Vec<String>, Error> {
+    let mut ids = Vec::with_capacity(typed.len());
+    for typed in typed {
+        ids.push(whole(client, kind, typed).await?);
+    }
+    Ok(ids)
+}
+
+/// Ids that begin so, the newest first; none where the server cannot tell.
+pub(crate) async fn beginning(client: &Client, kind: Kind, typed: &str) -> Result<Vec<String>, Error> {
+    let ask = Ask::question("find", kind.any());
+    let query: Query = vec![("of", kind.word().to_owned()), ("prefix", typed.to_owned())];
+    match client.get(&ask, &["ids"], query).await {
+        Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 404 | 405) => Ok(Vec::new()),
+        answer => answer,
+    }
+}
+
+fn is_beginning(typed: &str) -> bool {
+    (DIGITS_MIN..ID_CHARS).contains(&typed.len()) && typed.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_the_beginning_of_an_id_is_asked_for() {
+        assert!(["6cd0", "6cd03965-619d", "dead"].iter().all(|typed| is_beginning(typed)));
+        let whole = "6cd03965-619d-4429-afcd-de2db9e7a326";
+        assert!(!["6cd", "", "run-1", "6cd0 ", whole].iter().any(|typed| is_beginning(typed)));
+    }
+}

@@ -1,0 +1,60 @@
+//! Ids that are typed in part.
+
+use serde_json::json;
+
+use crate::data::detail;
+use crate::kit::Place;
+use crate::server::{Reply, Server};
+
+const ONE: &str = "6cd03965-619d-4429-afcd-de2db9e7a326";
+const OTHER: &str = "6cd04111-0000-4429-afcd-de2db9e7a326";
+
+/// A server that knows two Data and nothing else.
+fn with_two() -> Server {
+    Server::start(|request| match request.target.split_once("prefix=") {
+        Some((_, prefix)) => {
+            Reply::json(&[ONE, OTHER].into_iter().filter(|id| id.starts_with(prefix)).collect::<Vec<_>>().into())
+        }
+        None if request.target.ends_with(ONE) => Reply::json(&detail(ONE, &["a:b"])),
+        None => Reply::error(404, "not found"),
+    })
+}
+
+#[test]
+fn the_beginning_of_an_id_does_where_it_fits_only_one() {
+    let server = with_two();
+    Place::with(&server).knit(&["data", "tag", "--add", "a:b", "6cd039"]).succeeded();
+    assert_eq!(server.lines(), ["GET /api/ids?of=data&prefix=6cd039".to_owned(), format!("PUT /api/data/{ONE}")]);
+}
+
+#[test]
+fn of_several_ids_that_begin_so_none_is_guessed() {
+    let server = with_two();
+    let told = Place::with(&server).knit(&["data", "tag", "--add", "a:b", "6cd0"]);
+    assert_eq!((told.code, told.stdout.as_str()), (1, ""));
+    assert!(told.stderr.contains("`6cd0` is the beginning of several ids of Data\n"), "{told}");
+    assert!(told.stderr.contains(ONE) && told.stderr.contains(OTHER), "{told}");
+    assert_eq!(server.lines().len(), 1, "nothing is changed");
+}
+
+#[test]
+fn what_fits_nothing_or_cannot_be_completed_is_asked_for_as_it_is() {
+    let server = with_two();
+    let place = Place::with(&server);
+    assert_eq!(place.knit(&["data", "tag", "--add", "a:b", "beef"]).code, 4);
+    let original = Server::start(|request| match request.target.as_str() {
+        "/api/runs/beef" => {
+            Reply::json(&json!({"runId": "beef", "status": "done", "updatedAt": "2025-03-03T09:15:02.418+00:00",
+            "plan": {"planId": "p1", "image": "a:1"}, "inputs": [], "outputs": [], "log": null}))
+        }
+        _ => Reply::error(404, "Not Found"),
+    });
+    Place::with(&original).knit(&["run", "show", "beef"]).succeeded();
+}
+
+#[test]
+fn a_whole_id_is_not_asked_for_twice() {
+    let server = with_two();
+    Place::with(&server).knit(&["data", "tag", "--add", "a:b", ONE]).succeeded();
+    assert_eq!(server.lines(), [format!("PUT /api/data/{ONE}")]);
+}

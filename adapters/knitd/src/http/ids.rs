@@ -1,0 +1,45 @@
+//! `GET /api/ids` (ours): ids by how they begin, for people who type the first digits and shells that complete them.
+
+use axum::extract::State;
+use axum::response::Response;
+use knit_projections::projection::Projection as _;
+use knit_projections::store::{At, IdKind, IdPrefix};
+
+use super::front::Api;
+use super::problem::Problem;
+use super::query::Query;
+use super::reply;
+use super::request::Asked;
+
+/// Most ids in an answer: more than a person picks from, and enough to see that a beginning is not unique.
+const IDS_MAX: usize = 100;
+
+/// `GET /api/ids?of=data|plan|run&prefix=HEX`: the newest first, at most a hundred.
+#[utoipa::path(get, path = "/api/ids", operation_id = "findIds",
+    params(
+        ("of" = String, Query, description = "data, plan or run"),
+        ("prefix" = Option<String>, Query, description = "How they begin: hex digits, with dashes or without"),
+    ),
+    responses((status = 200, body = Vec<String>), Problem))]
+pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
+    let kind = kind_of(&query)?;
+    let prefix = query.scalar("prefix").unwrap_or_default();
+    let prefix = IdPrefix::parse(prefix).ok_or_else(|| {
+        Problem::bad_request("`prefix` should be the first hex digits of an id").because(format!("got `{prefix}`"))
+    })?;
+    let found = api.ask(move |store| (store.position(), store.ids_beginning(kind, prefix, At::Now, IDS_MAX)));
+    let (position, ids) = found.await?;
+    Ok(reply::at(position, reply::json(&ids)))
+}
+
+fn kind_of(query: &Query) -> Result<IdKind, Problem> {
+    match query.scalar("of") {
+        Some("data") => Ok(IdKind::Data),
+        Some("plan") => Ok(IdKind::Plan),
+        Some("run") => Ok(IdKind::Run),
+        other => {
+            let got = other.unwrap_or("nothing");
+            Err(Problem::bad_request("`of` should be data, plan or run").because(format!("got `{got}`")))
+        }
+    }
+}
