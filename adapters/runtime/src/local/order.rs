@@ -39,7 +39,10 @@ pub(super) fn accept(spec: &WorkerSpec, capacity: Capacity) -> Result<Accepted, 
     check_account(order)?;
     let command: Vec<String> = order.entrypoint.iter().chain(&order.args).cloned().collect();
     if command.first().is_none_or(String::is_empty) {
-        return Err(format!("the image `{}` has no command of its own: register a Plan with an `entrypoint`", order.image));
+        return Err(format!(
+            "the image `{}` has no command of its own: register a Plan with an `entrypoint`",
+            order.image
+        ));
     }
     if command.iter().chain(order.env.iter().flat_map(|(key, value)| [key, value])).any(|text| text.contains('\0')) {
         return Err("a NUL character is in the entrypoint, the args or a variable: no command can be given one".into());
