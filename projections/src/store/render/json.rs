@@ -10,8 +10,8 @@ mod data;
 mod lineage;
 mod list;
 mod plans;
+mod reused;
 mod runs;
-mod shared;
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 pub use self::lineage::LineageJson;
 pub use self::list::ListJson;
-use self::shared::{PlanJson, SetJson, Shared};
+use self::reused::{PlanJson, Reused, SetJson};
 use super::super::column::{PlanRow, SetRow};
 use super::super::{Limit, Store};
 use super::instant;
@@ -42,7 +42,7 @@ struct Writer<'a> {
     store: &'a Store,
     limit: Limit,
     out: &'a mut Vec<u8>,
-    shared: &'a mut Shared,
+    reused: &'a mut Reused,
 }
 
 impl Writer<'_> {
@@ -71,7 +71,7 @@ impl Writer<'_> {
     /// The calendar is asked once for each day, not for each instant: it takes longer than the rest of a node.
     fn instant(&mut self, at: Timestamp) {
         let (day, ms) = (at.0.div_euclid(DAY_MS), at.0.rem_euclid(DAY_MS));
-        let text = self.shared.day(day);
+        let text = self.reused.day(day);
         if text.len() != DAY_BYTES {
             // A year that the notation of the wire cannot hold.
             return write!(self.out, "{}", instant(at)).expect(TAKEN);
@@ -107,19 +107,19 @@ impl Writer<'_> {
 
     fn set(&mut self, set: SetRow) -> Arc<SetJson> {
         let store = self.store;
-        if let Some(known) = self.shared.sets.get(&set) {
+        if let Some(known) = self.reused.sets.get(&set) {
             return Arc::clone(known);
         }
         let json = Arc::new(SetJson::of(store, set));
-        if self.shared.sets.len() < SETS_MAX && store.data.ever_with.count(set) > 1 {
-            self.shared.sets.insert(set, Arc::clone(&json));
+        if self.reused.sets.len() < SETS_MAX && store.data.ever_with.count(set) > 1 {
+            self.reused.sets.insert(set, Arc::clone(&json));
         }
         json
     }
 
     fn plan(&mut self, plan: PlanRow) -> Arc<PlanJson> {
         let (store, limit) = (self.store, self.limit);
-        Arc::clone(self.shared.plans.entry(plan).or_insert_with(|| Arc::new(PlanJson::of(store, plan, limit))))
+        Arc::clone(self.reused.plans.entry(plan).or_insert_with(|| Arc::new(PlanJson::of(store, plan, limit))))
     }
 }
 
@@ -129,12 +129,12 @@ mod tests {
 
     #[test]
     fn instants_are_written_as_the_calendar_writes_them() {
-        let (store, mut shared) = (Store::default(), Shared::default());
+        let (store, mut reused) = (Store::default(), Reused::default());
         let days = (-70_000_000_000_000..300_000_000_000_000).step_by(7_654_321_987_654);
         let odd = [0, -1, 1, 10, 100, 999, 1_000, DAY_MS - 1, DAY_MS, -DAY_MS, 1_741_000_502_418, 253_402_300_800_000];
         for ms in days.chain(odd) {
             let mut out = Vec::new();
-            let mut json = Writer { store: &store, limit: Limit::NOW, out: &mut out, shared: &mut shared };
+            let mut json = Writer { store: &store, limit: Limit::NOW, out: &mut out, reused: &mut reused };
             json.instant(Timestamp(ms));
             assert_eq!(String::from_utf8(out).unwrap(), instant(Timestamp(ms)).to_string());
         }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::super::super::column::PlanRow;
 use super::super::super::lineage::Walked;
 use super::super::super::{Limit, Store};
-use super::{Shared, Writer};
+use super::{Reused, Writer};
 
 /// A lineage that was walked, of which the JSON is being written: a [`knit_schemas::api::LineageGraph`].
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct LineageJson {
     plans: Vec<PlanRow>,
     place: Place,
     limit: Limit,
-    shared: Shared,
+    reused: Reused,
 }
 
 /// How far it is written.
@@ -42,15 +42,15 @@ enum Part {
 impl LineageJson {
     pub(in crate::store) fn new(start: Uuid, walked: Walked, plans: Vec<PlanRow>, limit: Limit) -> Self {
         let place = Place { part: Part::Start, next: 0, begun: false };
-        Self { start, walked, plans, place, limit, shared: Shared::default() }
+        Self { start, walked, plans, place, limit, reused: Reused::default() }
     }
 
     /// Writes on until `out` has `room_bytes`, or a node more, or all is written; answers whether there is more.
     ///
     /// `store` is the one that was walked, perhaps with more events by now.
     pub fn write(&mut self, store: &Store, out: &mut Vec<u8>, room_bytes: usize) -> bool {
-        let Self { start, walked, plans, place, limit, shared } = self;
-        let mut json = Writer { store, limit: *limit, out, shared };
+        let Self { start, walked, plans, place, limit, reused } = self;
+        let mut json = Writer { store, limit: *limit, out, reused };
         while json.out.len() < room_bytes && place.part != Part::Done {
             place.write_one(&mut json, *start, walked, plans);
         }

@@ -3,7 +3,7 @@
 use knit_domain::id::{KnitId, PlanId, RunId};
 
 use super::super::super::{At, DataFilter, Limit, PlanFilter, RunFilter, Store};
-use super::{Shared, Writer};
+use super::{Reused, Writer};
 
 /// Data, Runs or Plans that were found, of which the JSON is being written: a list of
 /// [`knit_schemas::api::DataDetail`], [`knit_schemas::api::RunDetail`] or [`knit_schemas::api::PlanDetail`].
@@ -14,7 +14,7 @@ pub struct ListJson {
     next: usize,
     begun: bool,
     limit: Limit,
-    shared: Shared,
+    reused: Reused,
 }
 
 /// Only ids are kept of what was found.
@@ -48,14 +48,14 @@ impl Store {
 
 impl ListJson {
     fn new(found: Found, at: At) -> Self {
-        Self { found, next: 0, begun: false, limit: at.limit(), shared: Shared::default() }
+        Self { found, next: 0, begun: false, limit: at.limit(), reused: Reused::default() }
     }
 
     /// Writes on until `out` has `room_bytes`, or a thing more, or all is written; answers whether there is more.
     ///
     /// `store` is the one that was asked, perhaps with more events by now.
     pub fn write(&mut self, store: &Store, out: &mut Vec<u8>, room_bytes: usize) -> bool {
-        let mut json = Writer { store, limit: self.limit, out, shared: &mut self.shared };
+        let mut json = Writer { store, limit: self.limit, out, reused: &mut self.reused };
         while json.out.len() < room_bytes {
             let end = json.out.len();
             json.text(if self.begun { "," } else { "[" });

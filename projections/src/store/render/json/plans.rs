@@ -4,7 +4,7 @@ use super::super::super::column::{PlanRow, SetRow};
 use super::super::super::plans::Point;
 use super::super::plans::{on_node, resources};
 use super::Writer;
-use super::shared::PointJson;
+use super::reused::PointJson;
 
 impl Writer<'_> {
     /// As [`knit_schemas::api::PlanDetail`], whose first fields are those of a Plan in one glance.

@@ -6,7 +6,7 @@ use knit_domain::run::Status;
 use super::super::super::column::{DataRow, RunRow};
 use super::super::super::steps::Standing;
 use super::Writer;
-use super::shared::{PlanJson, PointJson};
+use super::reused::{PlanJson, PointJson};
 
 /// Something a Run makes, and its Data if that is there.
 type Made<'p> = (&'p PointJson, Option<KnitId>);

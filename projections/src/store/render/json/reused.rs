@@ -19,7 +19,7 @@ const SET_BYTES: usize = 256;
 
 /// Everything that was put into JSON for later.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct Reused {
     pub(super) sets: HashMap<SetRow, Arc<SetJson>>,
     pub(super) plans: HashMap<PlanRow, Arc<PlanJson>>,
     /// Days after 1970-01-01, and that day with the `T` after it.
@@ -54,7 +54,7 @@ pub(super) struct PointJson {
     path_bytes: usize,
 }
 
-impl Shared {
+impl Reused {
     /// The text of a day, with the `T` after it.
     pub(super) fn day(&mut self, day: i64) -> &str {
         if self.day.1.is_empty() || self.day.0 != day {
