@@ -55,8 +55,13 @@ pub fn parse_exact(text: &str) -> Result<DateTime<FixedOffset>, MalformedTimesta
         return Err(malformed());
     }
     let instant = DateTime::parse_from_rfc3339(text).map_err(|_| malformed())?;
-    // Near the ends of the calendar an offset leads to a year of UTC that this notation cannot write.
-    if (0..=9_999).contains(&instant.to_utc().year()) { Ok(instant) } else { Err(malformed()) }
+    if is_writable(&instant) { Ok(instant) } else { Err(malformed()) }
+}
+
+/// Near the ends of the calendar an offset, or a leap second, leads to a year of UTC that this notation cannot write.
+fn is_writable(instant: &DateTime<FixedOffset>) -> bool {
+    let in_ms = DateTime::<Utc>::from_timestamp_millis(instant.timestamp_millis());
+    in_ms.is_some_and(|in_ms| (0..=9_999).contains(&in_ms.year()))
 }
 
 /// Renders at most milliseconds (truncated, trailing zeros dropped) with a numeric offset.
@@ -104,6 +109,9 @@ mod tests {
         for (text, there) in [
             ("9999-12-31T23:59:59.999Z", true),
             ("9999-12-31T23:59:59-00:01", false),
+            ("9999-12-31T23:59:60Z", false),
+            ("9999-12-31T00:59:60-23:00", false),
+            ("9998-12-31T23:59:60Z", true),
             ("0000-01-01T00:00:00Z", true),
             ("0000-01-01T00:00:00+00:01", false),
         ] {

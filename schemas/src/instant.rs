@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, FixedOffset, Timelike};
+use chrono::{DateTime, Datelike, FixedOffset, Timelike, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::api::text_schema;
@@ -34,8 +34,11 @@ impl Instant {
             return Err(malformed());
         }
         let instant = DateTime::parse_from_rfc3339(text).map_err(|_| malformed())?;
-        // Near the ends of the calendar an offset leads to a year of UTC that this notation cannot write.
-        if (0..=9_999).contains(&instant.to_utc().year()) { Ok(Self(instant)) } else { Err(malformed()) }
+        // Near the ends of the calendar an offset, or a leap second, leads to a year of UTC that this notation cannot
+        // write.
+        let in_ms = DateTime::<Utc>::from_timestamp_millis(instant.timestamp_millis());
+        let is_writable = in_ms.is_some_and(|in_ms| (0..=9_999).contains(&in_ms.year()));
+        if is_writable { Ok(Self(instant)) } else { Err(malformed()) }
     }
 
     /// The instant `ms` milliseconds after 1970-01-01T00:00:00Z, in UTC; `None` beyond the calendar.
@@ -180,6 +183,7 @@ mod tests {
     fn loose_forms_are_refused() {
         for bad in [
             "9999-12-31T23:59:59-00:01",
+            "9999-12-31T23:59:60Z",
             "0000-01-01T00:00:00+00:01",
             "2024-03-06",
             "2024-03-06 09:25:16Z",
