@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use crate::args::SNAPSHOT_EVERY_EVENTS;
 use crate::views::{View, Views};
 
-/// Events read at once. PostgreSQL plans every such reading anew, which takes as long as to read a hundred events, and
-/// a few pages of this size are a few megabytes.
+/// Events read at once. PostgreSQL plans every such reading anew, so that many events should share it, and a few
+/// pages of this size are a few megabytes.
 const PAGE_EVENTS_MAX: usize = 4_000;
 /// Events applied at once: readers wait for one batch at most, about a millisecond.
 const BATCH_EVENTS_MAX: usize = 1_000;

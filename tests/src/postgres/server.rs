@@ -31,7 +31,8 @@ const ORDINARY_USERS: [&str; 2] = ["postgres", "nobody"];
 /// Where a small disk is mounted, for the server alone: a directory that every system has, and that is in nobody's way.
 const DISK: &str = "/mnt";
 
-/// Mounts a disk of a size, puts the cluster on it and goes on as whoever the rest says. See [`Small`].
+/// Mounts a disk of a size, puts the cluster on it and goes on as whoever the rest says. See
+/// [`OrdinaryUser::command_on_a_disk`].
 const MOUNT: &str =
     r#"mount -t tmpfs -o "size=$1,mode=0777" tmpfs "$2" && cp -a "$3" "$2/data" && shift 3 && exec "$@""#;
 

@@ -4,7 +4,7 @@ mod draft;
 pub(crate) mod image;
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -67,6 +67,6 @@ fn read(input: &Path, wanted: Option<&str>) -> Result<Image, Error> {
     }
     let image = image::find(&mut stdin, wanted).map_err(not_understood("standard input".into()))?;
     // Whoever writes the archive must not die of a broken pipe: what is left of it is of no interest.
-    io::copy(&mut stdin.take(u64::MAX), &mut io::sink()).map_err(Error::file("read", "standard input"))?;
+    io::copy(&mut stdin, &mut io::sink()).map_err(Error::file("read", "standard input"))?;
     Ok(image)
 }

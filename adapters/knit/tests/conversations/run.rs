@@ -107,11 +107,18 @@ fn a_run_that_used_too_much_memory_says_how_to_give_it_more() {
     );
 }
 
+/// What `run show` says beside the record of a Run that failed with `exit`.
+fn told_of_a_failure(exit: &Value) -> String {
+    let run = detail("failed", Some(exit.clone()));
+    let server = Server::start(move |_| Reply::json(&run));
+    Place::with(&server).knit(&["run", "show", "r1"]).succeeded().stderr
+}
+
 #[test]
 fn a_run_whose_worker_never_ran_has_no_log_to_look_into() {
-    let exit = json!({"code": 255, "message": "there is no `gpu`: `knit plan resource --unset gpu PLAN_ID`"});
-    let server = Server::start(move |_| Reply::json(&detail("failed", Some(exit.clone()))));
-    let told = Place::with(&server).knit(&["run", "show", "r1"]).succeeded().stderr;
+    let told = told_of_a_failure(
+        &json!({"code": 255, "message": "there is no `gpu`: `knit plan resource --unset gpu PLAN_ID`"}),
+    );
     assert!(told.contains("hint: when that is mended, `knit run retry r1` runs it again\n"), "{told}");
     assert!(told.contains("there is no `gpu`: `knit plan resource --unset gpu p1`"), "{told}");
     assert!(!told.contains("--log"), "{told}");
@@ -119,18 +126,15 @@ fn a_run_whose_worker_never_ran_has_no_log_to_look_into() {
 
 #[test]
 fn where_only_another_plan_helps_a_retry_is_not_advised() {
-    let exit = json!({"code": 255, "message": "it has no command: register a Plan with an `entrypoint`"});
-    let server = Server::start(move |_| Reply::json(&detail("failed", Some(exit.clone()))));
-    let told = Place::with(&server).knit(&["run", "show", "r1"]).succeeded().stderr;
+    let told =
+        told_of_a_failure(&json!({"code": 255, "message": "it has no command: register a Plan with an `entrypoint`"}));
     assert!(told.ends_with("hint: `knit plan active no p1` keeps the Plan that cannot run from trying\n"), "{told}");
     assert!(!told.contains("retry"), "{told}");
 }
 
 #[test]
 fn a_program_that_is_not_there_is_told() {
-    let exit = json!({"code": 127, "message": "(container main) Error"});
-    let server = Server::start(move |_| Reply::json(&detail("failed", Some(exit.clone()))));
-    let told = Place::with(&server).knit(&["run", "show", "r1"]).succeeded().stderr;
+    let told = told_of_a_failure(&json!({"code": 127, "message": "(container main) Error"}));
     assert!(told.contains("mostly means that a program of the command is not in the image"), "{told}");
 }
 

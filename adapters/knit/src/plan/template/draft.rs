@@ -81,8 +81,8 @@ impl Draft {
     /// Takes `path` for an input or output if one of its parts says so.
     fn guess(&mut self, path: &str, tags: Vec<String>) {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let kinds = ["in", "out"].into_iter().zip(TYPES);
-        let Some((kind, fallback)) = kinds.into_iter().find(|(kind, _)| parts.contains(kind)) else { return };
+        let mut kinds = ["in", "out"].into_iter().zip(TYPES);
+        let Some((kind, fallback)) = kinds.find(|(kind, _)| parts.contains(kind)) else { return };
         if let Some(other) = self.overlapping(path) {
             if other != path {
                 self.notes.push(format!("`{path}` overlaps `{other}` and is left out"));
@@ -90,7 +90,7 @@ impl Draft {
             return;
         }
         let what = parts.iter().rfind(|part| **part != kind).unwrap_or(&fallback);
-        let mountpoints = if fallback == TYPES[0] { &mut self.inputs } else { &mut self.outputs };
+        let mountpoints = if kind == "in" { &mut self.inputs } else { &mut self.outputs };
         mountpoints.push(Mountpoint { path: path.to_owned(), tags: typed(tags, what) });
     }
 
