@@ -40,10 +40,13 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request with fresh random event ids. Keep it to ask again after an unknown outcome.
+    /// A request with fresh event ids. Keep it to ask again after an unknown outcome.
+    ///
+    /// They begin with the time, so that the newest are the last of their index. Random ones would each change
+    /// another page of it, which is written to the journal with every commit.
     #[must_use]
     pub fn new(decision: Decision, metadata: Metadata) -> Self {
-        let event_ids = decision.events().map(|_| EventId(Uuid::new_v4())).collect();
+        let event_ids = decision.events().map(|_| EventId(Uuid::now_v7())).collect();
         Self { decision, metadata, event_ids }
     }
 }

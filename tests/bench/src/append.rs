@@ -22,8 +22,8 @@ use crate::statistics::Sample;
 const CLIENTS: [usize; 3] = [1, 8, 64];
 /// Commands of one round: a few seconds of each loop, whatever the number of clients.
 const COMMANDS: [usize; 3] = [600, 2_400, 6_400];
-/// Commands of one round on the stock SQLite repository, whose writers mostly wait for each other.
-const COMMANDS_SQLITE: usize = 1_920;
+/// Commands of one round on SQLite: enough for ours to take the journal back into the file more than once.
+const COMMANDS_SQLITE: usize = 20_480;
 /// Commands that one Data gets; then comes the next, so that streams stay as short as real ones.
 pub(crate) const COMMANDS_PER_STREAM: usize = 10;
 
