@@ -176,7 +176,12 @@ fn rows_of_original(size: &str, times: &Times) -> Vec<Row> {
             .value("anchor_s", pipe.median())
             .value("of_the_pipe", ratio)
     };
-    vec![row("push", &push, 1.1, "1.7"), row("pull", &pull, 0.5, "0.8")]
+    let push = row("push", &push, 1.1, "1.7").limit(
+        "Both wait for the one core that packs: `gzip -6` alone takes 97% of the time of the pipe. The server spends \
+         6 ms of the other core on each megabyte meanwhile, so what is above 1 is what the two cores of the machine \
+         cost each other and how evenly it gives them.",
+    );
+    vec![push, row("pull", &pull, 0.5, "0.8")]
 }
 
 fn plot(families: &[(&str, &Times)]) -> Plot {
