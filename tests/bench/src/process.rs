@@ -16,6 +16,8 @@ use crate::statistics::Sample;
 
 /// Pause between two looks at the memory of a process.
 const LOOK: Duration = Duration::from_millis(10);
+/// Ticks in `/proc/stat`: what Linux tells programs, whatever its own clock does.
+const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Memory that the process `pid` has in RAM now, in bytes.
 pub(crate) fn resident_bytes(pid: u32) -> anyhow::Result<f64> {
@@ -29,6 +31,17 @@ pub(crate) fn resident_bytes(pid: u32) -> anyhow::Result<f64> {
 /// Memory that this process has in RAM now, in bytes.
 pub(crate) fn own_resident_bytes() -> anyhow::Result<f64> {
     resident_bytes(std::process::id())
+}
+
+/// Seconds that the processors of this machine have spent on anything since it was started, all together.
+pub(crate) fn processor_seconds() -> anyhow::Result<f64> {
+    let all = fs::read_to_string("/proc/stat")?;
+    let line = all.lines().find_map(|line| line.strip_prefix("cpu ")).context("a machine has processors")?;
+    let ticks: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    let &[user, nice, system, _idle, _waiting, interrupts, soft_interrupts, ..] = &*ticks else {
+        anyhow::bail!("`cpu` of /proc/stat has too few columns");
+    };
+    Ok((user + nice + system + interrupts + soft_interrupts) / TICKS_PER_SECOND)
 }
 
 /// Watches the memory of a process while something happens.
