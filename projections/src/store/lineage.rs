@@ -65,6 +65,7 @@ impl Store {
             data: walked.data.iter().map(|row| self.lineage_data(*row, limit)).collect(),
             runs: walked.runs.iter().filter_map(|row| self.lineage_run(*row, limit)).collect(),
             cut: walked.cut.iter().map(|row| self.data.id(*row).to_string()).collect(),
+            ..api::LineageGraph::default()
         })
     }
 

@@ -15,7 +15,7 @@ use crate::instant::Instant;
 /// Data and Runs around a Data, in the order of discovery (knit-cli 2.7).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct LineageGraph {
-    /// Id of the Data that was asked about.
+    /// Id of the Data, or the Run, that was asked about.
     pub start: String,
     /// Every Data.
     pub data: Vec<LineageData>,
@@ -25,6 +25,12 @@ pub struct LineageGraph {
     pub plans: Vec<PlanSummary>,
     /// Ids of Data at which the depth ended the walk although it could have gone on.
     pub cut: Vec<String>,
+    /// When not all is there: what to ask `after` for the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// The log position that the answer is about.
+    #[serde(rename = "asOf", default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<u64>,
 }
 
 /// A Data in the graph.
@@ -83,6 +89,8 @@ impl LineageGraph {
             runs: runs.iter().map(LineageRun::from).collect(),
             plans: plans.cloned().collect(),
             cut,
+            next: None,
+            as_of: None,
         }
     }
 }

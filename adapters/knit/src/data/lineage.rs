@@ -3,14 +3,17 @@
 use std::io::{IsTerminal, Write};
 
 use bytes::Bytes;
+use chrono::Local;
 use clap::{Args, ValueEnum};
+use knit_schemas::instant::Instant;
+use knit_schemas::lineage::graph::Graph;
+use knit_schemas::lineage::{Index, dot};
 
 use crate::client::{self, Client, Query};
 use crate::error::{Ask, Error, Refusal, Subject};
 use crate::ids::{self, Kind};
-use crate::lineage::graph::Graph;
+use crate::lineage::tree;
 use crate::lineage::walk::{self, Extent};
-use crate::lineage::{Index, dot, tree};
 use crate::output;
 use crate::session::Session;
 
@@ -121,11 +124,16 @@ fn print(graph: &Graph<'_>, format: Option<Format>, session: &Session) -> Result
             tree::draw(&Index::new(graph), style, &mut out)?;
         }
         Format::Dot => {
-            dot::draw(&Index::new(graph), &mut out)?;
+            dot::draw(&Index::new(graph), local, &mut out)?;
             session.log.line(format_args!("traced {} Data and {} Runs", graph.data.len(), graph.runs.len()));
         }
     }
     Ok(out.flush()?)
+}
+
+/// The instant in this machine's time zone.
+fn local(instant: &Instant) -> Instant {
+    instant.as_date_time().with_timezone(&Local).fixed_offset().into()
 }
 
 #[cfg(test)]

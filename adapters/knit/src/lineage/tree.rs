@@ -7,8 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
-use super::graph::{Data, Run, Tag, Text};
-use super::{Index, made, taken};
+use knit_schemas::lineage::Index;
+use knit_schemas::lineage::graph::{Data, Run, Tag};
 
 /// Characters of a Run's command that are shown: enough to tell Runs of one image apart.
 const COMMAND_CHARS_MAX: usize = 32;
@@ -25,7 +25,7 @@ pub(crate) struct Style {
 /// Draws both trees.
 pub(crate) fn draw(index: &Index<'_>, style: Style, out: &mut impl Write) -> io::Result<()> {
     let mut tree = Tree::new(index, style);
-    let Some(start) = index.data.get(index.graph.start.as_str()) else { return Ok(()) };
+    let Some(start) = index.data(index.graph.start.as_str()) else { return Ok(()) };
     write!(out, "{}", folded("", "  ", &tree.data(start), style.width))?;
     for (direction, title) in [(Direction::Up, "made by"), (Direction::Down, "used by")] {
         let branches = tree.beyond_data(start, direction);
@@ -65,7 +65,6 @@ struct Tree<'a> {
     width: Option<usize>,
     producers: HashMap<&'a str, Branch<'a>>,
     consumers: HashMap<&'a str, Vec<Branch<'a>>>,
-    cut: HashSet<&'a str>,
     drawn: HashSet<&'a str>,
 }
 
@@ -74,15 +73,14 @@ impl<'a> Tree<'a> {
         let mut producers = HashMap::new();
         let mut consumers: HashMap<&str, Vec<Branch<'_>>> = HashMap::new();
         for run in &index.graph.runs {
-            for (path, data) in made(index, run) {
+            for (path, data) in index.made(run) {
                 producers.insert(data.knit_id.as_str(), Branch { path, node: Node::Run(run, data) });
             }
-            for (path, data) in taken(index, run) {
+            for (path, data) in index.taken(run) {
                 consumers.entry(data.knit_id.as_str()).or_default().push(Branch { path, node: Node::Run(run, data) });
             }
         }
-        let cut = index.graph.cut.iter().map(Text::as_str).collect();
-        Self { index, paint: Paint { is_coloured }, width, producers, consumers, cut, drawn: HashSet::new() }
+        Self { index, paint: Paint { is_coloured }, width, producers, consumers, drawn: HashSet::new() }
     }
 
     /// Draws `branches` and all that grows from them. A stack instead of recursion: lineage may be
@@ -127,7 +125,7 @@ impl<'a> Tree<'a> {
 
     /// What the walk goes on to, and then what else belongs to the Run.
     fn beyond_run(&self, run: &'a Run<'a>, from: &Data<'_>, direction: Direction) -> Vec<Branch<'a>> {
-        let (taken, made) = (taken(self.index, run), made(self.index, run));
+        let (taken, made) = (self.index.taken(run), self.index.made(run));
         let (followed, beside) = match direction {
             Direction::Up => (taken, made),
             Direction::Down => (made, taken),
@@ -152,7 +150,7 @@ impl<'a> Tree<'a> {
         words.extend(users.map(|(key, value)| format!("{}:{value}", self.paint.bold(key))));
         let transient = data.tags.iter().map(Tag::parts).find(|(key, _)| *key == "knit#transient");
         words.extend(transient.map(|(_, value)| format!("({})", self.paint.status(value))));
-        words.extend(self.cut.contains(data.knit_id.as_str()).then(|| "(more: -n all)".to_owned()));
+        words.extend(self.index.is_cut(data).then(|| "(more: -n all)".to_owned()));
         words
     }
 
@@ -257,8 +255,8 @@ impl Paint {
 mod tests {
     use knit_schemas::api::{LineageData, LineageEdge, LineageGraph, LineageRun, Tag};
     use knit_schemas::instant::Instant;
+    use knit_schemas::lineage::graph::Graph;
 
-    use super::super::graph::Graph;
     use super::*;
 
     fn graph() -> LineageGraph {

@@ -8,67 +8,93 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use knit_schemas::api::{Exit, LineageData, LineageEdge, LineageGraph, LineageRun, PlanSummary};
-use knit_schemas::instant::Instant;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::api::{Exit, LineageData, LineageEdge, LineageGraph, LineageRun, PlanSummary};
+use crate::instant::Instant;
+
 /// Borrows [`LineageGraph`].
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Graph<'a> {
+pub struct Graph<'a> {
+    /// Id of the Data, or the Run, that was asked about.
     #[serde(borrow)]
-    pub(crate) start: Text<'a>,
-    pub(crate) data: Vec<Data<'a>>,
-    pub(crate) runs: Vec<Run<'a>>,
-    pub(crate) plans: Vec<PlanSummary>,
-    pub(crate) cut: Vec<Text<'a>>,
+    pub start: Text<'a>,
+    /// Every Data.
+    pub data: Vec<Data<'a>>,
+    /// Every Run.
+    pub runs: Vec<Run<'a>>,
+    /// Every Plan that a Run refers to, once.
+    pub plans: Vec<PlanSummary>,
+    /// Ids of Data at which the walk ended although it could have gone on.
+    pub cut: Vec<Text<'a>>,
+    /// Where to go on when not all is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Text<'a>>,
+    /// The position that the answer is about; a server that keeps none does not say.
+    #[serde(rename = "asOf", default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<u64>,
 }
 
 /// Borrows [`LineageData`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Data<'a> {
+pub struct Data<'a> {
+    /// Its id.
     #[serde(borrow)]
-    pub(crate) knit_id: Text<'a>,
-    pub(crate) tags: Vec<Tag<'a>>,
+    pub knit_id: Text<'a>,
+    /// System and user tags, sorted.
+    pub tags: Vec<Tag<'a>>,
 }
 
 /// Borrows [`LineageRun`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Run<'a> {
+pub struct Run<'a> {
+    /// Its id.
     #[serde(borrow)]
-    pub(crate) run_id: Text<'a>,
-    pub(crate) status: Text<'a>,
-    pub(crate) updated_at: Instant,
+    pub run_id: Text<'a>,
+    /// One of the ten words.
+    pub status: Text<'a>,
+    /// When the status last changed.
+    pub updated_at: Instant,
+    /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) exit: Option<Exit>,
-    pub(crate) plan_id: Text<'a>,
-    pub(crate) inputs: Vec<Edge<'a>>,
-    pub(crate) outputs: Vec<Edge<'a>>,
+    pub exit: Option<Exit>,
+    /// What it carries out; described in [`Graph::plans`].
+    pub plan_id: Text<'a>,
+    /// What it takes.
+    pub inputs: Vec<Edge<'a>>,
+    /// What it makes, without the log.
+    pub outputs: Vec<Edge<'a>>,
+    /// Id of its log's Data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) log: Option<Text<'a>>,
+    pub log: Option<Text<'a>>,
 }
 
 /// Borrows [`LineageEdge`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Edge<'a> {
+pub struct Edge<'a> {
+    /// Where it is mounted.
     #[serde(borrow)]
-    pub(crate) path: Text<'a>,
-    pub(crate) knit_id: Text<'a>,
+    pub path: Text<'a>,
+    /// The Data.
+    pub knit_id: Text<'a>,
 }
 
 /// A text of the answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Text<'a>(Cow<'a, str>);
+pub struct Text<'a>(Cow<'a, str>);
 
 /// A tag as the wire writes it, `KEY:VALUE`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Tag<'a>(#[serde(borrow)] Text<'a>);
+pub struct Tag<'a>(#[serde(borrow)] Text<'a>);
 
 impl Text<'_> {
-    pub(crate) fn as_str(&self) -> &str {
+    /// The text itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -105,19 +131,22 @@ impl<'de> Visitor<'de> for TextVisitor {
 
 impl Edge<'_> {
     /// Path and Data.
-    pub(crate) fn parts(&self) -> (&str, &str) {
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str) {
         (self.path.as_str(), self.knit_id.as_str())
     }
 }
 
 impl Tag<'_> {
     /// Key and value; one without a colon is all key.
-    pub(crate) fn parts(&self) -> (&str, &str) {
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str) {
         self.0.as_str().split_once(':').unwrap_or((self.0.as_str(), ""))
     }
 
     /// Whether the key is reserved for the system.
-    pub(crate) fn is_system(&self) -> bool {
+    #[must_use]
+    pub fn is_system(&self) -> bool {
         self.0.as_str().starts_with("knit#")
     }
 }
@@ -130,6 +159,8 @@ impl<'a> From<&'a LineageGraph> for Graph<'a> {
             runs: graph.runs.iter().map(Run::from).collect(),
             plans: graph.plans.clone(),
             cut: graph.cut.iter().map(|id| id.as_str().into()).collect(),
+            next: graph.next.as_deref().map(Text::from),
+            as_of: graph.as_of,
         }
     }
 }
@@ -183,7 +214,7 @@ mod tests {
                 "inputs": [], "outputs": [],
             }],
             "plans": [{"planId": "p1", "image": "i:1"}],
-            "cut": ["d0"],
+            "cut": ["d0"], "next": "d\"0", "asOf": 7,
         });
         let text = answer.to_string();
         let borrowed: Graph<'_> = serde_json::from_str(&text).unwrap();

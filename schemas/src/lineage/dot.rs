@@ -3,25 +3,26 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use chrono::Local;
-use knit_schemas::instant::Instant;
-
 use super::graph::{Data, Run};
-use super::{Index, made, taken};
+use super::{Index, Zone};
+use crate::instant::Instant;
 
 const DATA_COLOUR: &str = "#1c9930";
 const START_COLOUR: &str = "#d4ecc6";
 const RUN_COLOUR: &str = "#FFA500";
 const GOOD_COLOUR: &str = "#007700";
 
-/// Writes the graph. Edges always follow the flow of data.
-pub(crate) fn draw(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
+/// Writes the graph, with times as `zone` has them. Edges always follow the flow of data.
+///
+/// # Errors
+/// What writing to `out` says.
+pub fn draw(index: &Index<'_>, zone: Zone, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "digraph G {{\n\tnode [shape=record fontsize=10]\n\tedge [fontsize=10]")?;
     for data in &index.graph.data {
-        data_node(out, data, data.knit_id == index.graph.start)?;
+        data_node(index, zone, data, out)?;
     }
     for run in &index.graph.runs {
-        run_node(out, run, index.what_runs(run))?;
+        run_node(index, zone, run, out)?;
     }
     for n in 0..roots(index).count() {
         writeln!(out, "\t\"root#{n}\"[shape=Mdiamond];")?;
@@ -38,10 +39,10 @@ fn roots<'a>(index: &Index<'a>) -> impl Iterator<Item = &'a Run<'a>> {
 fn edges(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
     for run in &index.graph.runs {
         let run_id = Quoted(run.run_id.as_str());
-        for (path, data) in taken(index, run) {
+        for (path, data) in index.taken(run) {
             writeln!(out, "\t\"d{}\" -> \"r{run_id}\"[label=\"{}\"];", Quoted(data.knit_id.as_str()), Quoted(path))?;
         }
-        for (path, data) in made(index, run) {
+        for (path, data) in index.made(run) {
             writeln!(out, "\t\"r{run_id}\" -> \"d{}\"[label=\"{}\"];", Quoted(data.knit_id.as_str()), Quoted(path))?;
         }
     }
@@ -51,13 +52,13 @@ fn edges(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn data_node(out: &mut impl Write, data: &Data<'_>, is_start: bool) -> io::Result<()> {
-    let background = if is_start { START_COLOUR } else { "#FFFFFF" };
+fn data_node(index: &Index<'_>, zone: Zone, data: &Data<'_>, out: &mut impl Write) -> io::Result<()> {
+    let background = if data.knit_id == index.graph.start { START_COLOUR } else { "#FFFFFF" };
     let id = Html(data.knit_id.as_str());
     write!(out, "\t\"d{}\"[shape=none color=\"{DATA_COLOUR}\" label=<", Quoted(data.knit_id.as_str()))?;
     header(out, "Data", DATA_COLOUR)?;
     write!(out, "<TD BGCOLOR=\"{background}\">knit#id: {id}</TD></TR>")?;
-    let state: Vec<String> = data.tags.iter().filter_map(|tag| state(tag.parts())).collect();
+    let state: Vec<String> = data.tags.iter().filter_map(|tag| state(tag.parts(), zone)).collect();
     if !state.is_empty() {
         write!(out, "<TR><TD COLSPAN=\"2\"><FONT POINT-SIZE=\"8\">{}</FONT></TD></TR>", Html(&state.join(" | ")))?;
     }
@@ -67,25 +68,29 @@ fn data_node(out: &mut impl Write, data: &Data<'_>, is_start: bool) -> io::Resul
         let (key, value) = tag.parts();
         write!(out, "{separator}<B>{}</B>:{}", Html(key), Html(value))?;
     }
-    writeln!(out, "</TD></TR></TABLE>>];")
+    let more = if index.is_cut(data) { "<TR><TD COLSPAN=\"2\"><I>more beyond</I></TD></TR>" } else { "" };
+    writeln!(out, "</TD></TR>{more}</TABLE>>];")
 }
 
 /// What the system says of a Data: when it was made, or that it is not usable.
-fn state((key, value): (&str, &str)) -> Option<String> {
+fn state((key, value): (&str, &str), zone: Zone) -> Option<String> {
     match key {
-        "knit#timestamp" => Some(Instant::parse(value).map_or_else(|_| value.to_owned(), |made| local(&made))),
+        "knit#timestamp" => {
+            Some(Instant::parse(value).map_or_else(|_| value.to_owned(), |made| zone(&made).to_string()))
+        }
         "knit#transient" => Some(format!("knit#transient:{value}")),
         _ => None,
     }
 }
 
-fn run_node(out: &mut impl Write, run: &Run<'_>, what: &str) -> io::Result<()> {
+fn run_node(index: &Index<'_>, zone: Zone, run: &Run<'_>, out: &mut impl Write) -> io::Result<()> {
+    let what = index.what_runs(run);
     let id = Html(run.run_id.as_str());
     write!(out, "\t\"r{}\"[shape=none color=\"{RUN_COLOUR}\" label=<", Quoted(run.run_id.as_str()))?;
     header(out, "Run", RUN_COLOUR)?;
     write!(out, "<TD>{}</TD><TD>id: {id}</TD></TR>", Status(run.status.as_str()))?;
-    let updated = local(&run.updated_at);
-    write!(out, "<TR><TD COLSPAN=\"3\"><FONT POINT-SIZE=\"8\">last updated: {}</FONT></TD></TR>", Html(&updated))?;
+    let updated = zone(&run.updated_at);
+    write!(out, "<TR><TD COLSPAN=\"3\"><FONT POINT-SIZE=\"8\">last updated: {updated}</FONT></TD></TR>")?;
     // Built-in Plans have a name, whose mark no image can hold, instead of an image.
     let label = if what.contains('#') { "" } else { "image = " };
     writeln!(out, "<TR><TD COLSPAN=\"3\">{label}{}</TD></TR></TABLE>>];", Html(what))
@@ -96,10 +101,6 @@ fn header(out: &mut impl Write, kind: &str, colour: &str) -> io::Result<()> {
         out,
         "<TABLE CELLSPACING=\"0\"><TR><TD BGCOLOR=\"{colour}\"><FONT COLOR=\"#FFFFFF\"><B>{kind}</B></FONT></TD>"
     )
-}
-
-fn local(instant: &Instant) -> String {
-    Instant::from(instant.as_date_time().with_timezone(&Local).fixed_offset()).to_string()
 }
 
 /// A Run's status in the colours people know.

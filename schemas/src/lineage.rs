@@ -1,0 +1,90 @@
+//! Lineage graphs as they are read and drawn.
+//!
+//! The answer of a server is read into a [`graph::Graph`], which borrows its texts, and every drawing is a pure
+//! function from that to text. `knit` draws with them on the reader's machine, whatever the server is; `knitd`
+//! draws with the same ones for whoever asks it for a picture. So a graph looks the same whichever way it came.
+
+pub mod dot;
+pub mod graph;
+
+use std::collections::{HashMap, HashSet};
+
+use crate::api::PlanSummary;
+use crate::instant::Instant;
+use graph::{Data, Edge, Graph, Run, Text};
+
+/// The same instant in the time zone of whoever reads a drawing: only the edge knows which that is.
+pub type Zone = fn(&Instant) -> Instant;
+
+/// A graph with its lookups. All orders are those of discovery.
+#[derive(Debug)]
+pub struct Index<'a> {
+    /// What is looked up in.
+    pub graph: &'a Graph<'a>,
+    data: HashMap<&'a str, &'a Data<'a>>,
+    plans: HashMap<&'a str, &'a PlanSummary>,
+    cut: HashSet<&'a str>,
+}
+
+impl<'a> Index<'a> {
+    /// Reads over the graph once.
+    #[must_use]
+    pub fn new(graph: &'a Graph<'a>) -> Self {
+        let data = graph.data.iter().map(|data| (data.knit_id.as_str(), data)).collect();
+        let plans = graph.plans.iter().map(|plan| (plan.plan_id.as_str(), plan)).collect();
+        let cut = graph.cut.iter().map(Text::as_str).collect();
+        Self { graph, data, plans, cut }
+    }
+
+    /// The Data of that id, if it is in the graph.
+    #[must_use]
+    pub fn data(&self, knit_id: &str) -> Option<&'a Data<'a>> {
+        self.data.get(knit_id).copied()
+    }
+
+    /// The Plan that the Run carries out, if the answer describes it.
+    #[must_use]
+    pub fn plan(&self, run: &Run<'_>) -> Option<&'a PlanSummary> {
+        self.plans.get(run.plan_id.as_str()).copied()
+    }
+
+    /// Whether the walk ended at that Data although there is more.
+    #[must_use]
+    pub fn is_cut(&self, data: &Data<'_>) -> bool {
+        self.cut.contains(data.knit_id.as_str())
+    }
+
+    /// The image of the Run's Plan, or the name of a built-in one.
+    #[must_use]
+    pub fn what_runs(&self, run: &Run<'_>) -> &'a str {
+        let plan = self.plan(run);
+        plan.and_then(|plan| plan.image.as_deref().or(plan.name.as_deref())).unwrap_or("(unknown Plan)")
+    }
+
+    /// The words of the Plan's command; none where the image has its own.
+    #[must_use]
+    pub fn command(&self, run: &Run<'_>) -> Vec<&'a str> {
+        let plan = self.plan(run);
+        plan.into_iter().flat_map(|plan| plan.entrypoint.iter().chain(&plan.args)).map(String::as_str).collect()
+    }
+
+    /// Everything the Run made that is in the graph: (path, Data), the log last.
+    #[must_use]
+    pub fn made(&self, run: &'a Run<'a>) -> Vec<(&'a str, &'a Data<'a>)> {
+        let log = run.log.as_ref().map(|knit_id| (LOG, knit_id.as_str()));
+        self.known(run.outputs.iter().map(Edge::parts).chain(log))
+    }
+
+    /// Everything the Run took that is in the graph: (path, Data).
+    #[must_use]
+    pub fn taken(&self, run: &'a Run<'a>) -> Vec<(&'a str, &'a Data<'a>)> {
+        self.known(run.inputs.iter().map(Edge::parts))
+    }
+
+    fn known(&self, all: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, &'a Data<'a>)> {
+        all.filter_map(|(path, knit_id)| Some((path, self.data(knit_id)?))).collect()
+    }
+}
+
+/// How the log is written where outputs have their path.
+pub const LOG: &str = "(log)";
