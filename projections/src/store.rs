@@ -27,6 +27,7 @@ mod plans;
 mod render;
 mod runs;
 mod snapshot;
+mod span;
 mod steps;
 mod tags;
 
@@ -40,8 +41,9 @@ use uuid::Uuid;
 
 pub use self::attempts::{AttemptView, WorkerView};
 pub use self::find::{DataFilter, IdKind, IdPrefix, PlanFilter, RunFilter};
-pub use self::lineage::{Lineage, Walk};
+pub use self::lineage::{Continuation, Lineage, Show, Start, Walk};
 pub use self::render::json::{LineageJson, ListJson};
+pub use self::span::Span;
 use crate::projection::{Projection, Unapplicable, check_follows};
 use crate::snapshot::DamagedSnapshot;
 use column::RunRow;
@@ -73,6 +75,15 @@ pub enum At {
 }
 
 impl At {
+    /// The position that a question is about, which is answered by what was folded up to `reached`.
+    #[must_use]
+    pub fn position(self, reached: Position) -> Position {
+        match self {
+            Self::Now => reached,
+            Self::Position(position) => position.min(reached),
+        }
+    }
+
     fn limit(self) -> Limit {
         match self {
             Self::Now => Limit::NOW,

@@ -57,6 +57,10 @@ impl Backend {
         on!(self, database => database.chain_at(position).await)
     }
 
+    pub(crate) async fn stamp_at(&self, position: Position) -> Answer<Option<i64>> {
+        on!(self, database => database.stamp_at(position).await)
+    }
+
     pub(crate) async fn holders(&self, scope: Scope) -> Answer<Vec<Holder>> {
         on!(self, database => database.holders(scope).await)
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use knit_domain::event::{Entity, Position, Recorded, StreamId};
 use knit_domain::reservation::{Holder, Scope};
+use knit_domain::time::Timestamp;
 use knit_failpoint::failpoint;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -216,6 +217,23 @@ impl Log {
         let doing = "reading the chain";
         let bytes = patiently(doing, || self.inner.backend.chain_at(position)).await?;
         bytes.map(|bytes| hash(&bytes)).transpose().map_err(|error| Fault::of(doing, error))
+    }
+
+    /// The last position that was recorded at `time` or before it; 0 when there is none. It is the answer for ever
+    /// only once something was recorded later than `time`.
+    ///
+    /// # Errors
+    /// When an event is missing, or the database does not answer.
+    pub async fn position_at(&self, time: Timestamp) -> Result<Position, ReadError> {
+        let (mut before, mut behind) = (0, self.head().await?.position + 1);
+        // Stamps never go back along positions, so halves can be left out: twenty looks find one in a million.
+        while behind - before > 1 {
+            let middle = before + (behind - before) / 2;
+            let stamp = patiently("looking for a time", || self.inner.backend.stamp_at(middle)).await?;
+            let stamp = stamp.ok_or(ReadError::Missing { position: middle })?;
+            if stamp <= time.0 { before = middle } else { behind = middle }
+        }
+        Ok(before)
     }
 
     /// The bytes that were stored under their hash, if they were.

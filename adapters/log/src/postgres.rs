@@ -138,6 +138,10 @@ impl Postgres {
         self.one(sqlx::query(sql::CHAIN_AT).bind(signed(position))).await
     }
 
+    pub(crate) async fn stamp_at(&self, position: Position) -> Result<Option<i64>, sqlx::Error> {
+        self.one(sqlx::query(sql::STAMP_AT).bind(signed(position))).await
+    }
+
     pub(crate) async fn holders(&self, scope: Scope) -> Result<Vec<Holder>, sqlx::Error> {
         let rows = self.connections.rows(sqlx::query(sql::HOLDERS).bind(scope.to_string())).await?;
         rows.iter().map(|row| holder(row.try_get(0)?)).collect()

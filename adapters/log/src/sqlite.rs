@@ -144,6 +144,10 @@ impl Sqlite {
         sqlx::query_scalar(sql::CHAIN_AT).bind(signed(position)).fetch_optional(&self.readers).await
     }
 
+    pub(crate) async fn stamp_at(&self, position: Position) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar(sql::STAMP_AT).bind(signed(position)).fetch_optional(&self.readers).await
+    }
+
     pub(crate) async fn holders(&self, scope: Scope) -> Result<Vec<Holder>, sqlx::Error> {
         let query = sqlx::query_scalar(sql::HOLDERS).bind(scope.to_string());
         let texts: Vec<String> = query.fetch_all(&self.readers).await?;

@@ -68,7 +68,7 @@ impl AttemptView {
 }
 
 /// The stored word of a cause, which is also the shown one.
-const fn cause_word(cause: Cause) -> &'static str {
+pub(super) const fn cause_word(cause: Cause) -> &'static str {
     match cause {
         Cause::Success(SuccessCause::WorkerSucceeded) => "worker-succeeded",
         Cause::Success(SuccessCause::TornOff) => "torn-off",

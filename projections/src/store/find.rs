@@ -11,6 +11,7 @@ mod runs;
 use knit_domain::time::Timestamp;
 
 pub use self::data::DataFilter;
+pub(super) use self::data::Wanted;
 pub use self::ids::{IdKind, IdPrefix};
 pub use self::plans::PlanFilter;
 pub use self::runs::RunFilter;

@@ -5,14 +5,57 @@
 //! is every Run that uses it, and the walk goes on from the outputs. The siblings met on the way are
 //! shown and not followed. One step of depth is one Run.
 
+mod show;
+
+use std::fmt;
 use std::marker::PhantomData;
 
 use knit_domain::id::{KnitId, RunId};
 use knit_schemas::api;
+use uuid::Uuid;
 
 use super::column::{DataRow, PlanRow, Row, RunRow};
 use super::render::json::LineageJson;
 use super::{At, Limit, Store};
+
+pub use self::show::{Continuation, Show};
+
+/// Where a walk begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At a Data.
+    Data(KnitId),
+    /// At a Run: it is shown with all it takes and makes, and the walk goes up from the former and down from the
+    /// latter.
+    Run(RunId),
+}
+
+impl Start {
+    fn id(self) -> Uuid {
+        match self {
+            Self::Data(id) => id.0,
+            Self::Run(id) => id.0,
+        }
+    }
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.id().fmt(f)
+    }
+}
+
+impl From<KnitId> for Start {
+    fn from(id: KnitId) -> Self {
+        Self::Data(id)
+    }
+}
+
+impl From<RunId> for Start {
+    fn from(id: RunId) -> Self {
+        Self::Run(id)
+    }
+}
 
 /// Which way and how far to walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,47 +94,80 @@ impl Store {
         })
     }
 
-    /// The same walk as the wire shows it.
+    /// The same walk from a Data or a Run, as the wire shows it.
     #[must_use]
-    pub fn lineage_graph(&self, start: KnitId, walk: &Walk, at: At) -> Option<api::LineageGraph> {
+    pub fn lineage_graph(&self, start: impl Into<Start>, walk: &Walk, at: At) -> Option<api::LineageGraph> {
+        self.shown_graph(start.into(), walk, &Show::default(), at)
+    }
+
+    /// What is to be shown of a walk; `None` if its start did not exist then.
+    #[must_use]
+    pub fn shown_graph(&self, start: Start, walk: &Walk, show: &Show, at: At) -> Option<api::LineageGraph> {
         let limit = at.limit();
-        let walked = self.walk(start, walk, limit)?;
-        let mut plans: Seen<PlanRow> = Seen::with_room_for(self.plans.len());
-        let plan_of = |run: &RunRow| self.runs.records[*run].plan;
-        let carried_out = walked.runs.iter().map(plan_of).filter(|plan| plans.insert(*plan));
+        let Part { walked, plans, next } = self.part(start, walk, show, limit)?;
         Some(api::LineageGraph {
             start: start.to_string(),
-            plans: carried_out.map(|plan| self.plan_summary(plan, limit)).collect(),
+            plans: plans.into_iter().map(|plan| self.plan_summary(plan, limit)).collect(),
             data: walked.data.iter().map(|row| self.lineage_data(*row, limit)).collect(),
             runs: walked.runs.iter().filter_map(|row| self.lineage_run(*row, limit)).collect(),
             cut: walked.cut.iter().map(|row| self.data.id(*row).to_string()).collect(),
-            ..api::LineageGraph::default()
+            next: next.map(|next| self.token(next, at)),
+            as_of: show.is_dated.then(|| at.position(self.position)),
         })
     }
 
-    /// The same, to be written as JSON piece by piece. Ask for a position, not for now: events may be applied
-    /// between two pieces.
+    /// The same as [`Self::lineage_graph`], to be written as JSON piece by piece. Ask for a position, not for now:
+    /// events may be applied between two pieces.
     #[must_use]
-    pub fn lineage_json(&self, start: KnitId, walk: &Walk, at: At) -> Option<LineageJson> {
+    pub fn lineage_json(&self, start: impl Into<Start>, walk: &Walk, at: At) -> Option<LineageJson> {
+        self.shown_json(start.into(), walk, &Show::default(), at)
+    }
+
+    /// The same as [`Self::shown_graph`], to be written as [`Self::lineage_json`].
+    #[must_use]
+    pub fn shown_json(&self, start: Start, walk: &Walk, show: &Show, at: At) -> Option<LineageJson> {
         let limit = at.limit();
+        let Part { walked, plans, next } = self.part(start, walk, show, limit)?;
+        let next = next.map(|next| self.token(next, at));
+        let as_of = show.is_dated.then(|| at.position(self.position));
+        Some(LineageJson::new(start.id(), walked, plans, limit).ending(next, as_of))
+    }
+
+    fn part(&self, start: Start, walk: &Walk, show: &Show, limit: Limit) -> Option<Part> {
         let walked = self.walk(start, walk, limit)?;
+        let (walked, next) = self.shown(start, walked, show, limit);
         let mut seen: Seen<PlanRow> = Seen::with_room_for(self.plans.len());
         let plans = walked.runs.iter().map(|run| self.runs.records[*run].plan).filter(|plan| seen.insert(*plan));
         let plans = plans.collect();
-        Some(LineageJson::new(start.0, walked, plans, limit))
+        Some(Part { walked, plans, next })
     }
 
-    fn walk(&self, start: KnitId, walk: &Walk, limit: Limit) -> Option<Walked> {
-        let start = self.data.row(start, limit, &self.runs.steps)?;
+    fn token(&self, next: usize, at: At) -> String {
+        Continuation { position: at.position(self.position), behind: next }.to_string()
+    }
+
+    fn walk(&self, start: impl Into<Start>, walk: &Walk, limit: Limit) -> Option<Walked> {
         let mut walker = Walker::new(self, limit);
-        walker.meet_data(start);
+        let (above, below) = match start.into() {
+            Start::Data(id) => walker.start_at_data(self.data.row(id, limit, &self.runs.steps)?),
+            Start::Run(id) => walker.start_at_run(self.runs.row(id, limit)?),
+        };
         let both = walk.upstream == walk.downstream;
-        let origins = if both || walk.upstream { walker.go(start, walk.depth, Walker::step_up) } else { Vec::new() };
+        let origins = if both || walk.upstream { walker.go(above, walk.depth, Walker::step_up) } else { Vec::new() };
         let consumers =
-            if both || walk.downstream { walker.go(start, walk.depth, Walker::step_down) } else { Vec::new() };
+            if both || walk.downstream { walker.go(below, walk.depth, Walker::step_down) } else { Vec::new() };
         let cut = walker.cuts(&origins, &consumers);
         Some(Walked { data: walker.data, runs: walker.runs, cut })
     }
+}
+
+/// What is shown of a walk.
+struct Part {
+    walked: Walked,
+    /// Those of the Runs, once each.
+    plans: Vec<PlanRow>,
+    /// Nodes that are behind, if there are more.
+    next: Option<usize>,
 }
 
 /// Where a walk has been, in the order of discovery.
@@ -125,14 +201,30 @@ impl<'store> Walker<'store> {
         }
     }
 
-    /// Steps on from `start` until the depth is used up or nothing is left; answers where it stopped.
+    /// Meets the Data; the walk goes on from it in both directions.
+    fn start_at_data(&mut self, data: DataRow) -> (Vec<DataRow>, Vec<DataRow>) {
+        self.meet_data(data);
+        (vec![data], vec![data])
+    }
+
+    /// Meets a Run with its Data; the walk goes on from what it takes and from what it makes.
+    fn start_at_run(&mut self, run: RunRow) -> (Vec<DataRow>, Vec<DataRow>) {
+        let (mut above, mut below) = (Vec::new(), Vec::new());
+        self.seen_runs.insert(run);
+        self.runs.push(run);
+        self.meet_outputs(run, Some(&mut below));
+        self.meet_inputs(run, Some(&mut above));
+        (above, below)
+    }
+
+    /// Steps on from all of `start` until the depth is used up or nothing is left; answers where it stopped.
     fn go(
         &mut self,
-        start: DataRow,
+        start: Vec<DataRow>,
         depth: Option<u32>,
         step: fn(&mut Self, DataRow, &mut Vec<DataRow>),
     ) -> Vec<DataRow> {
-        let mut frontier = vec![start];
+        let mut frontier = start;
         let mut left = depth;
         while !frontier.is_empty() && left != Some(0) {
             let mut next = Vec::new();

@@ -110,6 +110,7 @@ SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, e
   FROM events WHERE aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence";
 
 pub(super) const CHAIN_AT: &str = "SELECT chain FROM events WHERE position = ?1";
+pub(super) const STAMP_AT: &str = "SELECT recorded_at FROM events WHERE position = ?1";
 pub(super) const HOLDERS: &str = "SELECT holder FROM reservations WHERE scope = ?1 ORDER BY holder";
 pub(super) const POSITIONS: &str = "
 SELECT position FROM entity_events WHERE kind = ?1 AND id = ?2 AND position > ?3 ORDER BY position LIMIT ?4";

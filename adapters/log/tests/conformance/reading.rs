@@ -1,9 +1,13 @@
 //! Reading in order, by stream and by entity, and seeing when the log was changed by hand (D2, D15).
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
 use knit_domain::event::{Entity, UndecodableEvent};
 use knit_domain::id::AgentMode::Read;
 use knit_domain::id::KnitId;
-use knit_log::{ReadError, chain};
+use knit_domain::time::Timestamp;
+use knit_log::{Options, ReadError, chain};
 use uuid::Uuid;
 
 use crate::fixture::{Place, agent, by, data, fill, journal, opened, reasons, remark, remarks, request, whole};
@@ -21,6 +25,7 @@ on_both_databases!(
     a_stream_is_loaded_with_everything_that_was_given,
     a_hole_in_a_stream_is_an_error,
     the_index_finds_every_event_about_an_entity,
+    d7_a_time_has_the_last_position_that_was_recorded_by_then,
 );
 
 async fn d2_pages_follow_each_other_without_gap_or_overlap(place: Place) {
@@ -154,4 +159,21 @@ async fn the_index_finds_every_event_about_an_entity(place: Place) {
     assert_eq!(log.positions_of(Entity::Data(one), 1, 1).await.unwrap(), [3]);
     assert_eq!(log.positions_of(Entity::Data(other), 0, 10).await.unwrap(), [2]);
     assert!(log.positions_of(Entity::Data(KnitId(Uuid::nil())), 0, 10).await.unwrap().is_empty());
+}
+
+async fn d7_a_time_has_the_last_position_that_was_recorded_by_then(place: Place) {
+    // The clock stands, leaps, and jumps back, which the stamps do not.
+    let clock: VecDeque<i64> = [100, 100, 200, 50, 50, 900].into();
+    let clock = Mutex::new(clock);
+    let next = move || Timestamp(clock.lock().unwrap().pop_front().unwrap_or(1_000));
+    let log = place.open_with(Options { clock: Arc::new(next), ..Options::default() }).await;
+    let empty = log.position_at(Timestamp(500)).await.unwrap();
+    fill(&log, 7).await;
+
+    let stamps: Vec<i64> = whole(&log).await.iter().map(|event| event.recorded_at.0).collect();
+    for time in [i64::MIN, 0, 99, 100, 101, 199, 200, 201, 899, 900, 901, 999, 1_000, 1_001, i64::MAX] {
+        let expected = stamps.iter().filter(|stamp| **stamp <= time).count() as u64;
+        assert_eq!(log.position_at(Timestamp(time)).await.unwrap(), expected, "{time}");
+    }
+    assert_eq!(empty, 0);
 }

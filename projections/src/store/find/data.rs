@@ -61,7 +61,7 @@ impl Transient {
 
 /// The tags of a filter, taken apart.
 #[derive(Debug, Default)]
-struct Wanted {
+pub(in crate::store) struct Wanted {
     tags: Vec<TagRow>,
     id: Option<KnitId>,
     timestamp: Option<Timestamp>,
@@ -70,7 +70,7 @@ struct Wanted {
 
 impl Wanted {
     /// `None` if no Data can have all of `given`: a tag nobody ever used, two ids, an unknown system tag.
-    fn of(given: &[Tag], tags: &Tags) -> Option<Self> {
+    pub(in crate::store) fn of(given: &[Tag], tags: &Tags) -> Option<Self> {
         let mut wanted = Self::default();
         for tag in given {
             match tag.key.as_str() {
@@ -124,7 +124,8 @@ impl Store {
         rows
     }
 
-    fn fits(&self, row: DataRow, wanted: &Wanted, limit: Limit) -> bool {
+    /// Whether an existing Data is wanted.
+    pub(in crate::store) fn fits(&self, row: DataRow, wanted: &Wanted, limit: Limit) -> bool {
         let tags = wanted.tags.is_empty() || self.tags.has_all(self.data.tags(row, limit), &wanted.tags);
         let transient = || wanted.transient.is_none() || self.transient(row, limit) == wanted.transient;
         let timestamp = || wanted.timestamp.is_none() || self.timestamp(row, limit) == wanted.timestamp;

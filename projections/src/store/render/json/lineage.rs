@@ -1,5 +1,6 @@
 //! A lineage as JSON.
 
+use knit_domain::event::Position;
 use uuid::Uuid;
 
 use super::super::super::column::PlanRow;
@@ -14,6 +15,8 @@ pub struct LineageJson {
     walked: Walked,
     plans: Vec<PlanRow>,
     place: Place,
+    /// What is written behind the last list.
+    end: String,
     limit: Limit,
     reused: Reused,
 }
@@ -42,17 +45,25 @@ enum Part {
 impl LineageJson {
     pub(in crate::store) fn new(start: Uuid, walked: Walked, plans: Vec<PlanRow>, limit: Limit) -> Self {
         let place = Place { part: Part::Start, next: 0, begun: false };
-        Self { start, walked, plans, place, limit, reused: Reused::default() }
+        Self { start, walked, plans, place, end: "]}".to_owned(), limit, reused: Reused::default() }
+    }
+
+    /// The same, saying how to ask for the rest and which position it is about.
+    pub(in crate::store) fn ending(mut self, next: Option<String>, as_of: Option<Position>) -> Self {
+        let next = next.map(|next| format!(",\"next\":\"{next}\"")).unwrap_or_default();
+        let as_of = as_of.map(|as_of| format!(",\"asOf\":{as_of}")).unwrap_or_default();
+        self.end = format!("]{next}{as_of}}}");
+        self
     }
 
     /// Writes on until `out` has `room_bytes`, or a node more, or all is written; answers whether there is more.
     ///
     /// `store` is the one that was walked, perhaps with more events by now.
     pub fn write(&mut self, store: &Store, out: &mut Vec<u8>, room_bytes: usize) -> bool {
-        let Self { start, walked, plans, place, limit, reused } = self;
+        let Self { start, walked, plans, place, end, limit, reused } = self;
         let mut json = Writer { store, limit: *limit, out, reused };
         while json.out.len() < room_bytes && place.part != Part::Done {
-            place.write_one(&mut json, *start, walked, plans);
+            place.write_one(&mut json, *start, walked, plans, end);
         }
         place.part != Part::Done
     }
@@ -60,7 +71,7 @@ impl LineageJson {
 
 impl Place {
     /// Writes the next element, or goes on to the next part.
-    fn write_one(&mut self, json: &mut Writer<'_>, start: Uuid, walked: &Walked, plans: &[PlanRow]) {
+    fn write_one(&mut self, json: &mut Writer<'_>, start: Uuid, walked: &Walked, plans: &[PlanRow], end: &str) {
         let (store, at) = (json.store, self.next);
         self.next += 1;
         match self.part {
@@ -84,7 +95,7 @@ impl Place {
             },
             Part::Cut => match walked.cut.get(at) {
                 Some(data) => self.element(json).quoted_id(store.data.id(*data).0),
-                None => self.enter(json, Part::Done, "]}"),
+                None => self.enter(json, Part::Done, end),
             },
             Part::Done => {}
         }
