@@ -5,9 +5,11 @@
 //! routes lie, from the outside in: the connections ([`serve`]), the guard that refuses strangers, a net
 //! for panics, paths without regard to a last slash, and freshness (D13).
 
+mod as_of;
 mod body;
 mod data;
 mod download;
+mod events;
 mod fresh;
 mod front;
 mod guard;
@@ -17,6 +19,7 @@ mod lineage;
 mod linger;
 mod logs;
 mod openapi;
+mod past;
 mod plans;
 mod problem;
 mod query;
@@ -42,6 +45,7 @@ fn routes(api: Api) -> Router {
     Router::new()
         .route("/api/data", only("OPTIONS, GET, POST", get(data::find).post(upload::receive)))
         .route("/api/data/{id}", only("OPTIONS, GET, PUT", get(download::send).put(data::change_tags)))
+        .route("/api/data/{id}/detail", only("OPTIONS, GET", get(data::show)))
         .route("/api/data/{id}/lineage", only("OPTIONS, GET", get(lineage::around)))
         .route("/api/plans", only("OPTIONS, GET, POST", get(plans::find).post(plans::register)))
         .route("/api/plans/{id}", only("OPTIONS, GET", get(plans::show)))
@@ -59,9 +63,11 @@ fn routes(api: Api) -> Router {
         .route("/api/runs/{id}/tearoff", only("OPTIONS, PUT", put(runs::tear_off)))
         .route("/api/runs/{id}/retry", only("OPTIONS, PUT", put(runs::retry)))
         .route("/api/runs/{id}/log", only("OPTIONS, GET", get(logs::log)))
+        .route("/api/runs/{id}/lineage", only("OPTIONS, GET", get(lineage::around_run)))
         .route("/api/runs/{id}/attempts", only("OPTIONS, GET", get(runs::attempts)))
         .route("/api/runs/{id}/attempts/{attempt}/log", only("OPTIONS, GET", get(logs::of_attempt)))
         .route("/api/ids", only("OPTIONS, GET", get(ids::find)))
+        .route("/api/events", only("OPTIONS, GET", get(events::watch)))
         .route("/openapi.json", only("OPTIONS, GET", get(openapi::document)))
         .route("/healthz", only("OPTIONS, GET", get(health::alive)))
         .route("/readyz", only("OPTIONS, GET", get(health::ready)))

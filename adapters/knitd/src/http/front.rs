@@ -16,6 +16,7 @@ use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, Store};
 use tower::ServiceExt as _;
 
+use super::events::Watchers;
 use super::guard::Hosts;
 use super::problem::Problem;
 use super::reply;
@@ -29,6 +30,8 @@ pub struct Api {
     pub(super) app: App,
     /// Uploads and downloads under way.
     pub(super) transfers: Transfers,
+    /// Streams of events that are open.
+    pub(super) watchers: Watchers,
 }
 
 impl Api {
@@ -46,18 +49,20 @@ impl Api {
     }
 
     /// Asks the catalog and lineage something whose answer may be tens of megabytes: `question` says which JSON
-    /// it is, and `write` writes it while it is sent, a piece at a time (see [`reply::written`]).
+    /// it is, and `write` writes it while it is sent, a piece at a time (see [`reply::written`]). `at` is the time
+    /// the question is about; `question` is given its position, so that the answer stays about one.
     ///
     /// # Errors
     /// What `question` answers instead; 500 when answering panicked.
     pub(super) async fn ask_for_json<J: Send + 'static>(
         self,
+        at: At,
         question: impl FnOnce(&Store, At) -> Result<J, Problem> + Send + 'static,
         write: fn(&mut J, &Store, &mut Vec<u8>, usize) -> bool,
     ) -> Result<Response, Problem> {
         let instance = self.app.views().store.reached().instance;
         let asked = self.ask(move |store| {
-            let position = store.position();
+            let position = at.position(store.position());
             question(store, At::Position(position)).map(|json| (position, json))
         });
         let (position, mut json) = asked.await??;
@@ -78,15 +83,16 @@ pub struct Front {
     router: Router,
     hosts: Arc<Hosts>,
     transfers: Transfers,
+    watchers: Watchers,
 }
 
 impl Front {
     /// The API of `app`, answering to `hosts`. It takes uploads and downloads only if `with_transfers`.
     #[must_use]
     pub fn new(app: App, hosts: Hosts, with_transfers: bool) -> Self {
-        let transfers = Transfers::new(with_transfers);
-        let router = super::routes(Api { app, transfers: transfers.clone() });
-        Self { router, hosts: Arc::new(hosts), transfers }
+        let (transfers, watchers) = (Transfers::new(with_transfers), Watchers::default());
+        let router = super::routes(Api { app, transfers: transfers.clone(), watchers: watchers.clone() });
+        Self { router, hosts: Arc::new(hosts), transfers, watchers }
     }
 
     /// Answers one request.
@@ -110,6 +116,11 @@ impl Front {
         }
         tracing::debug!(http.method = %method, http.path = path, http.status = response.status().as_u16(), "answered");
         response
+    }
+
+    /// Ends the streams that would go on for ever.
+    pub(super) fn dismiss_watchers(&self) {
+        self.watchers.dismiss();
     }
 
     /// Waits until every transfer under way has recorded its end, at most `limit`.

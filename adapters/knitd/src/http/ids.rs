@@ -3,13 +3,13 @@
 use axum::extract::State;
 use axum::response::Response;
 use knit_projections::projection::Projection as _;
-use knit_projections::store::{At, IdKind, IdPrefix};
+use knit_projections::store::{IdKind, IdPrefix};
 
 use super::front::Api;
 use super::problem::Problem;
 use super::query::Query;
-use super::reply;
 use super::request::Asked;
+use super::{as_of, reply};
 
 /// Most ids in an answer: more than a person picks from, and enough to see that a beginning is not unique.
 const IDS_MAX: usize = 100;
@@ -19,6 +19,7 @@ const IDS_MAX: usize = 100;
     params(
         ("of" = String, Query, description = "data, plan or run"),
         ("prefix" = Option<String>, Query, description = "How they begin: hex digits, with dashes or without"),
+        ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
     ),
     responses((status = 200, body = Vec<String>), Problem))]
 pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
@@ -27,7 +28,8 @@ pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<
     let prefix = IdPrefix::parse(prefix).ok_or_else(|| {
         Problem::bad_request("`prefix` should be the first hex digits of an id").because(format!("got `{prefix}`"))
     })?;
-    let found = api.ask(move |store| (store.position(), store.ids_beginning(kind, prefix, At::Now, IDS_MAX)));
+    let at = as_of::at(&api, &query).await?;
+    let found = api.ask(move |store| (at.position(store.position()), store.ids_beginning(kind, prefix, at, IDS_MAX)));
     let (position, ids) = found.await?;
     Ok(reply::at(position, reply::json(&ids)))
 }

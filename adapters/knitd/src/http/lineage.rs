@@ -1,34 +1,101 @@
-//! `GET /api/data/{id}/lineage` (ours): where a Data comes from and what was made of it, in one answer.
+//! `GET /api/data/{id}/lineage` and `GET /api/runs/{id}/lineage` (ours): where something comes from and what was
+//! made of it, in one answer or in parts.
 
 use axum::extract::State;
 use axum::response::Response;
-use knit_domain::id::KnitId;
-use knit_projections::store::{LineageJson, Store, Walk};
+use knit_domain::event::Entity;
+use knit_domain::id::{KnitId, RunId};
+use knit_projections::store::{At, Continuation, LineageJson, Show, Start, Store, Walk};
 use knit_schemas::api;
 
 use super::front::Api;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Asked, Named};
+use super::{as_of, past, runs};
 
 /// Layers of Runs on each side when nothing is said, as `knit data lineage` has it.
 const DEPTH_DEFAULT: u32 = 3;
 
+/// Most nodes that one answer may be asked for; without a limit there are all.
+const NODES_MAX: usize = 10_000_000;
+
 /// `GET /api/data/{id}/lineage?direction=up|down|both&depth=N|all`.
+///
+/// Filters select what is shown, not where the walk goes; Data that are not shown stay in the lists of their Runs.
 #[utoipa::path(get, path = "/api/data/{id}/lineage", operation_id = "showLineage",
     params(
         ("id" = String, Path, description = "Id of a Data"),
         ("direction" = Option<String>, Query, description = "up, down or both; both if absent"),
         ("depth" = Option<String>, Query, description = "Layers of Runs on each side, or `all`; 3 if absent"),
+        ("tag" = Option<Vec<api::Tag>>, Query, description = "KEY:VALUE; show only Data that have all of them"),
+        ("plan" = Option<String>, Query, description = "Ids of Plans, joined by commas: show only their Runs"),
+        ("status" = Option<String>, Query, description = "Statuses, joined by commas: show only such Runs"),
+        ("limit" = Option<u64>, Query, description = "Data and Runs in this answer; it says then what to ask `after` for the rest"),
+        ("after" = Option<String>, Query, description = "What an answer said is `next`; the other parameters must be the same"),
+        ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
     ),
     responses((status = 200, body = api::LineageGraph), Problem))]
 pub(super) async fn around(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let id: KnitId = named.id("Data")?;
-    let walk = walk_of(&query)?;
-    let question = move |store: &Store, at| {
-        store.lineage_json(id, &walk, at).ok_or_else(|| Problem::not_found("Data", &id.to_string()))
+    answer(api, Entity::Data(id), id.into(), &query).await
+}
+
+/// `GET /api/runs/{id}/lineage`: the same from a Run, which is shown with all it takes and makes.
+#[utoipa::path(get, path = "/api/runs/{id}/lineage", operation_id = "showRunLineage",
+    params(
+        ("id" = String, Path, description = "Id of a Run"),
+        ("direction" = Option<String>, Query, description = "up, down or both; both if absent"),
+        ("depth" = Option<String>, Query, description = "Layers of further Runs on each side, or `all`; 3 if absent"),
+        ("tag" = Option<Vec<api::Tag>>, Query, description = "KEY:VALUE; show only Data that have all of them"),
+        ("plan" = Option<String>, Query, description = "Ids of Plans, joined by commas: show only their Runs"),
+        ("status" = Option<String>, Query, description = "Statuses, joined by commas: show only such Runs"),
+        ("limit" = Option<u64>, Query, description = "Data and Runs in this answer; it says then what to ask `after` for the rest"),
+        ("after" = Option<String>, Query, description = "What an answer said is `next`; the other parameters must be the same"),
+        ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
+    ),
+    responses((status = 200, body = api::LineageGraph), Problem))]
+pub(super) async fn around_run(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
+    let id: RunId = named.id("Run")?;
+    answer(api, Entity::Run(id), id.into(), &query).await
+}
+
+async fn answer(api: Api, of: Entity, start: Start, query: &Query) -> Result<Response, Problem> {
+    let walk = walk_of(query)?;
+    let show = show_of(query)?;
+    let after = after_of(query)?;
+    let at = match after {
+        // What was shown is left out of the same answer only.
+        Some(Continuation { position, .. }) => as_of::at_position(&api, position).await?,
+        None => as_of::at(&api, query).await?,
     };
-    api.ask_for_json(question, LineageJson::write).await
+    let behind = after.map_or(0, |after| after.behind);
+    let show = Show { behind, is_dated: at != At::Now || show.nodes_max.is_some(), ..show };
+    past::existed(&api, of, at).await?;
+    let question = move |store: &Store, at| {
+        store.shown_json(start, &walk, &show, at).ok_or_else(|| Problem::not_found("such thing", &start.to_string()))
+    };
+    api.ask_for_json(at, question, LineageJson::write).await
+}
+
+fn show_of(query: &Query) -> Result<Show, Problem> {
+    let nodes_max = match query.scalar("limit").map(|text| (text, text.parse())) {
+        None => None,
+        Some((_, Ok(nodes_max))) if (1..=NODES_MAX).contains(&nodes_max) => Some(nodes_max),
+        Some((text, _)) => {
+            let problem = Problem::bad_request(format!("`limit` should be a number from 1 to {NODES_MAX}"));
+            return Err(problem.because(format!("got `{text}`")));
+        }
+    };
+    let plans = runs::ids(query, "plan");
+    Ok(Show { tags: query.tags("tag")?, plans, statuses: runs::statuses(query)?, nodes_max, ..Show::default() })
+}
+
+fn after_of(query: &Query) -> Result<Option<Continuation>, Problem> {
+    let Some(text) = query.scalar("after") else { return Ok(None) };
+    text.parse().map(Some).map_err(|()| {
+        Problem::bad_request("`after` should be what an answer said is `next`").because(format!("got `{text}`"))
+    })
 }
 
 fn walk_of(query: &Query) -> Result<Walk, Problem> {

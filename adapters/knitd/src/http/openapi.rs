@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 
 use super::problem::Problem;
-use super::{data, download, health, ids, lineage, logs, plans, reply, runs, upload};
+use super::{data, download, events, health, ids, lineage, logs, plans, reply, runs, upload};
 use knit_schemas::api;
 
 #[derive(OpenApi)]
@@ -16,10 +16,12 @@ use knit_schemas::api;
     info(title = "Knitfab", description = "Runs of Plans on Data, and what was made from what."),
     paths(
         data::find,
+        data::show,
         data::change_tags,
         upload::receive,
         download::send,
         lineage::around,
+        lineage::around_run,
         plans::find,
         plans::register,
         plans::show,
@@ -40,11 +42,12 @@ use knit_schemas::api;
         logs::log,
         logs::of_attempt,
         ids::find,
+        events::watch,
         document,
         health::alive,
         health::ready,
     ),
-    components(schemas(api::ErrorMessage))
+    components(schemas(api::ErrorMessage, api::LogEvent))
 )]
 struct Document;
 

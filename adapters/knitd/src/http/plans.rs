@@ -6,6 +6,7 @@ use ::http::HeaderMap;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use knit_domain::event::Entity;
 use knit_domain::event::plan as stored;
 use knit_domain::event::plan::NodeMode;
 use knit_domain::id::PlanId;
@@ -23,7 +24,7 @@ use super::front::Api;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Asked, Named};
-use super::{reply, request};
+use super::{as_of, past, reply, request};
 
 /// Reason of every 400 about a Plan.
 const BAD_REQUEST: &str = "bad request";
@@ -38,17 +39,27 @@ const PRODUCERS_MAX: usize = 5;
         ("image" = Option<String>, Query, description = "NAME or NAME:TAG, exactly as stored"),
         ("in_tag" = Option<Vec<api::Tag>>, Query, description = "KEY:VALUE; one input must ask for all of them"),
         ("out_tag" = Option<Vec<api::Tag>>, Query, description = "KEY:VALUE; one output or the log must give all of them"),
+        ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
     ),
     responses((status = 200, body = Vec<api::PlanDetail>), Problem))]
 pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
     let filter = filter_of(&query)?;
-    api.ask_for_json(move |store, at| Ok(store.plans_json(&filter, at)), ListJson::write).await
+    let at = as_of::at(&api, &query).await?;
+    api.ask_for_json(at, move |store, at| Ok(store.plans_json(&filter, at)), ListJson::write).await
 }
 
 /// `GET /api/plans/{id}`.
-#[utoipa::path(get, path = "/api/plans/{id}", operation_id = "showPlan", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
-pub(super) async fn show(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
-    detail(&api, named.id("Plan")?)
+#[utoipa::path(get, path = "/api/plans/{id}", operation_id = "showPlan",
+    params(
+        ("id" = String, Path, description = "Id of a Plan"),
+        ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
+    ),
+    responses((status = 200, body = api::PlanDetail), Problem))]
+pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
+    let id: PlanId = named.id("Plan")?;
+    let at = as_of::at(&api, &query).await?;
+    past::existed(&api, Entity::Plan(id), at).await?;
+    detail_at(&api, id, at)
 }
 
 /// `GET /api/plans/{id}/matches`: what the Plan finds for its inputs, and why it makes no Runs (ours).
@@ -143,9 +154,13 @@ async fn change(api: &Api, named: &Named, wanted: &PlanChange) -> Result<Respons
 }
 
 fn detail(api: &Api, id: PlanId) -> Result<Response, Problem> {
+    detail_at(api, id, At::Now)
+}
+
+fn detail_at(api: &Api, id: PlanId, at: At) -> Result<Response, Problem> {
     let store = api.app.views().store.read();
-    let plan = store.plan(id, At::Now).ok_or_else(|| Problem::not_found("Plan", &id.to_string()))?;
-    Ok(reply::at(store.position(), reply::json(&plan)))
+    let plan = store.plan(id, at).ok_or_else(|| Problem::not_found("Plan", &id.to_string()))?;
+    Ok(reply::at(at.position(store.position()), reply::json(&plan)))
 }
 
 fn filter_of(query: &Query) -> Result<PlanFilter, Problem> {

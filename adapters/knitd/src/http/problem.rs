@@ -142,6 +142,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable temporaly").advising(RETRY_LATER).because(cause)
     }
 
+    /// What the log did not answer.
+    pub(super) fn of_log(error: impl Into<CommandError>) -> Self {
+        Self::unavailable(error.into().to_string())
+    }
+
     /// What became of a command upon a Run.
     pub(super) fn of_run(operation: RunOperation, error: CommandError) -> Self {
         if let CommandError::Refused(Refusal::Run(refused)) = &error {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use ::http::StatusCode;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use knit_domain::event::Entity;
 use knit_domain::id::RunId;
 use knit_domain::run::Status;
 use knit_projections::projection::Projection as _;
@@ -15,7 +16,7 @@ use super::front::Api;
 use super::problem::{Problem, RunOperation};
 use super::query::Query;
 use super::request::{Asked, Named};
-use super::{reply, request};
+use super::{as_of, past, reply, request};
 use crate::command::CommandError;
 
 /// `GET /api/runs`: every Run that meets the query, by `updatedAt`, then id.
@@ -27,17 +28,27 @@ use crate::command::CommandError;
         ("status" = Option<String>, Query, description = "Statuses, joined by commas"),
         ("since" = Option<String>, Query, description = "RFC 3339: changed its status then or later"),
         ("duration" = Option<String>, Query, description = "Like 1h30m: and earlier than so long after `since`"),
+        ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
     ),
     responses((status = 200, body = Vec<api::RunDetail>), Problem))]
 pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
     let filter = filter_of(&query)?;
-    api.ask_for_json(move |store, at| Ok(store.runs_json(&filter, at)), ListJson::write).await
+    let at = as_of::at(&api, &query).await?;
+    api.ask_for_json(at, move |store, at| Ok(store.runs_json(&filter, at)), ListJson::write).await
 }
 
 /// `GET /api/runs/{id}`; tombstones included.
-#[utoipa::path(get, path = "/api/runs/{id}", operation_id = "showRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
-pub(super) async fn show(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
-    detail(&api, named.id("Run")?)
+#[utoipa::path(get, path = "/api/runs/{id}", operation_id = "showRun",
+    params(
+        ("id" = String, Path, description = "Id of a Run"),
+        ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
+    ),
+    responses((status = 200, body = api::RunDetail), Problem))]
+pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
+    let id: RunId = named.id("Run")?;
+    let at = as_of::at(&api, &query).await?;
+    past::existed(&api, Entity::Run(id), at).await?;
+    detail_at(&api, id, at)
 }
 
 /// `GET /api/runs/{id}/attempts` (ours): how each attempt went, oldest first.
@@ -96,14 +107,18 @@ fn not_retried(api: &Api, id: RunId, error: CommandError) -> Problem {
 }
 
 fn detail(api: &Api, id: RunId) -> Result<Response, Problem> {
+    detail_at(api, id, At::Now)
+}
+
+fn detail_at(api: &Api, id: RunId, at: At) -> Result<Response, Problem> {
     let store = api.app.views().store.read();
-    let run = store.run(id, At::Now).ok_or_else(|| Problem::not_found("Run", &id.to_string()))?;
-    Ok(reply::at(store.position(), reply::json(&run)))
+    let run = store.run(id, at).ok_or_else(|| Problem::not_found("Run", &id.to_string()))?;
+    Ok(reply::at(at.position(store.position()), reply::json(&run)))
 }
 
 fn filter_of(query: &Query) -> Result<RunFilter, Problem> {
     let range = query.range()?;
-    let statuses = query.list("status").map(|words| words.into_iter().map(status).collect()).transpose()?;
+    let statuses = statuses(query)?;
     Ok(RunFilter {
         plans: ids(query, "plan"),
         inputs: ids(query, "knitIdInput"),
@@ -115,9 +130,17 @@ fn filter_of(query: &Query) -> Result<RunFilter, Problem> {
 }
 
 /// The ids in a list; what is no id matches nothing, so it is left out.
-fn ids<T: FromStr>(query: &Query, name: &str) -> Option<Vec<T>> {
+pub(super) fn ids<T: FromStr>(query: &Query, name: &str) -> Option<Vec<T>> {
     let given = query.list(name)?;
     Some(given.into_iter().filter_map(|text| text.parse().ok()).collect())
+}
+
+/// The statuses asked for.
+///
+/// # Errors
+/// 400 for a word that is none.
+pub(super) fn statuses(query: &Query) -> Result<Option<Vec<Status>>, Problem> {
+    query.list("status").map(|words| words.into_iter().map(status).collect()).transpose()
 }
 
 /// A status that can be asked for; `invalidated` cannot, though such Runs are listed.

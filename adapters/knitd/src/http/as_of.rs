@@ -1,0 +1,144 @@
+//! `as-of`: the time that a question is about, in every GET about Data, Plans, Runs and lineage (ours).
+//!
+//! A position of the log, an RFC 3339 time, or how long ago. What would be answered must be settled: neither a
+//! position that the log has not reached nor a moment that is not over can be asked about, for the same question
+//! might be answered otherwise later.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use knit_domain::event::Position;
+use knit_domain::time::Timestamp;
+use knit_projections::projection::Projection as _;
+use knit_projections::store::At;
+use knit_schemas::duration::GoDuration;
+
+use super::front::Api;
+use super::problem::Problem;
+use super::query::Query;
+
+/// What may be written.
+const FORMS: &str = "`as-of` should be a position of the log, a time like 2025-03-03T09:15:02.4+00:00, \
+                     or how long ago, like `2h ago` or `3d ago`";
+/// Hours of a day, which Go's notation of durations lacks.
+const DAY_HOURS: i64 = 24;
+
+/// The time that `query` asks about; now if it does not say.
+///
+/// # Errors
+/// 400 when it says no time, or one that is not settled yet; 503 while this server has not folded so far.
+pub(super) async fn at(api: &Api, query: &Query) -> Result<At, Problem> {
+    let Some(text) = query.scalar("as-of") else { return Ok(At::Now) };
+    let position = match Asked::parse(text, now())? {
+        Asked::Position(position) => reached(api, position).await?,
+        Asked::Time(time) => settled(api, time).await?,
+    };
+    shown(api, position)
+}
+
+/// The time right after the event at `position`.
+///
+/// # Errors
+/// 400 when the log has not come so far; 503 while this server has not folded so far.
+pub(super) async fn at_position(api: &Api, position: Position) -> Result<At, Problem> {
+    shown(api, reached(api, position).await?)
+}
+
+fn shown(api: &Api, position: Position) -> Result<At, Problem> {
+    let shown = api.app.views().store.read().position();
+    if position > shown {
+        return Err(Problem::unavailable(format!("this server has folded the log up to position {shown}")));
+    }
+    Ok(At::Position(position))
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Position(Position),
+    Time(Timestamp),
+}
+
+impl Asked {
+    fn parse(text: &str, now: Timestamp) -> Result<Self, Problem> {
+        let text = text.trim();
+        let malformed = || Problem::bad_request(FORMS).because(format!("got `{text}`"));
+        if let Some(ago) = text.strip_suffix("ago") {
+            let ago_ms = milliseconds(ago.trim()).filter(|ms| *ms >= 0).ok_or_else(malformed)?;
+            return Ok(Self::Time(now.plus_ms(-ago_ms)));
+        }
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse().map(Self::Position).map_err(|_| malformed());
+        }
+        Timestamp::parse(text).map(Self::Time).map_err(|_| malformed())
+    }
+}
+
+/// A number of days, or a duration as Go writes it.
+fn milliseconds(text: &str) -> Option<i64> {
+    match text.strip_suffix('d') {
+        Some(days) => {
+            let hours = days.parse::<i64>().ok()?.checked_mul(DAY_HOURS)?;
+            GoDuration::parse(&format!("{hours}h")).ok().map(GoDuration::as_ms)
+        }
+        None => GoDuration::parse(text).ok().map(GoDuration::as_ms),
+    }
+}
+
+async fn reached(api: &Api, position: Position) -> Result<Position, Problem> {
+    let head = api.app.log().head().await.map_err(Problem::of_log)?.position;
+    if position <= head {
+        return Ok(position);
+    }
+    Err(Problem::bad_request(format!("the log ends at position {head}: ask about that or an earlier one"))
+        .because(format!("position {position} is not there yet")))
+}
+
+/// The last position recorded at `time` or before.
+async fn settled(api: &Api, time: Timestamp) -> Result<Position, Problem> {
+    let head = api.app.log().head().await.map_err(Problem::of_log)?;
+    // Where the clock was put back, what is recorded last lies ahead of it.
+    if time >= now().max(head.recorded_at) {
+        return Err(Problem::bad_request("ask about a moment that is over, or leave out `as-of` to ask about now")
+            .because(format!("{time} is not over yet")));
+    }
+    api.app.log().position_at(time).await.map_err(Problem::of_log)
+}
+
+/// The machine's time, as the log takes it.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_741_000_000_000);
+
+    #[test]
+    fn a_time_is_a_position_an_instant_or_so_long_ago() {
+        let ago = |ms: i64| Asked::Time(NOW.plus_ms(-ms));
+        for (text, meant) in [
+            ("0", Asked::Position(0)),
+            ("1234", Asked::Position(1234)),
+            ("2h ago", ago(2 * 3_600_000)),
+            ("1h30m ago", ago(90 * 60_000)),
+            ("3d ago", ago(3 * 24 * 3_600_000)),
+            ("3dago", ago(3 * 24 * 3_600_000)),
+            ("2025-03-03T09:15:02.4Z", Asked::Time(Timestamp::parse("2025-03-03T09:15:02.4Z").unwrap())),
+        ] {
+            assert_eq!(Asked::parse(text, NOW), Ok(meant), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_a_bad_request_that_says_what_may_be_written() {
+        let bad = ["yesterday", "2h", "-1", "-2h ago", "ago", "2025-03-03", "99999999999999999999", "1x ago", "d ago"];
+        for text in bad.into_iter().chain(["9999999999999d ago"]) {
+            let problem = Asked::parse(text, NOW).unwrap_err();
+            assert_eq!(problem.status(), ::http::StatusCode::BAD_REQUEST, "{text}");
+            assert!(problem.message().contains("2h ago"), "{text}");
+        }
+    }
+}
