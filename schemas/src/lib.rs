@@ -2,9 +2,9 @@
 //!
 //! What two programs, or a program and its own past, must agree on is written here once: the JSON of
 //! the HTTP API ([`api`], which is the original's wire, so an unmodified client understands it), the
-//! drawings of its lineage graphs ([`lineage`]), the notations inside it ([`image`], [`quantity`], [`duration`], [`instant`]), and the stored messages
-//! ([`proto`]). Beside the Rust code, `migrations/` holds the tables of the log and `events/` one
-//! golden example of every event and version.
+//! drawings of its lineage graphs ([`lineage`]), the notations inside it ([`image`], [`quantity`],
+//! [`duration`], [`instant`]), and the stored messages ([`proto`]). Beside the Rust code, `migrations/`
+//! holds the tables of the log and `events/` one golden example of every event and version.
 //!
 //! Everything is pure: text in, values out. Nothing here opens a file or a socket, and no rule of
 //! the domain is decided here.

@@ -4,10 +4,17 @@
 //! function from that to text. `knit` draws with them on the reader's machine, whatever the server is; `knitd`
 //! draws with the same ones for whoever asks it for a picture. So a graph looks the same whichever way it came.
 
-pub mod dot;
 pub mod graph;
 
+pub mod dot;
+pub mod mermaid;
+pub mod openlineage;
+pub mod prov;
+pub mod ro_crate;
+pub mod svg;
+
 use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
 
 use crate::api::PlanSummary;
 use crate::instant::Instant;
@@ -15,6 +22,78 @@ use graph::{Data, Edge, Graph, Run, Text};
 
 /// The same instant in the time zone of whoever reads a drawing: only the edge knows which that is.
 pub type Zone = fn(&Instant) -> Instant;
+
+/// Where Knitfab is described; what other programs read names it as the author.
+const HOME: &str = "https://github.com/knitfab/knitfab";
+
+/// The ways in which a graph is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawing {
+    /// [`dot`].
+    Dot,
+    /// [`mermaid`].
+    Mermaid,
+    /// [`svg`].
+    Svg,
+    /// [`openlineage`].
+    OpenLineage,
+    /// [`prov`].
+    Prov,
+    /// [`ro_crate`].
+    RoCrate,
+}
+
+impl Drawing {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Dot, Self::Mermaid, Self::Svg, Self::OpenLineage, Self::Prov, Self::RoCrate];
+
+    /// How people and requests name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dot => "dot",
+            Self::Mermaid => "mermaid",
+            Self::Svg => "svg",
+            Self::OpenLineage => "openlineage",
+            Self::Prov => "prov",
+            Self::RoCrate => "ro-crate",
+        }
+    }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|drawing| drawing.name() == name)
+    }
+
+    /// Content type of the file.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Dot => "text/vnd.graphviz; charset=utf-8",
+            Self::Mermaid => "text/vnd.mermaid; charset=utf-8",
+            Self::Svg => "image/svg+xml",
+            Self::OpenLineage => "application/x-ndjson",
+            Self::Prov => "application/provenance+json",
+            Self::RoCrate => "application/ld+json",
+        }
+    }
+
+    /// Writes the graph so, with times for people as `zone` has them.
+    ///
+    /// # Errors
+    /// What writing to `out` says.
+    pub fn draw(self, index: &Index<'_>, zone: Zone, out: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::Dot => dot::draw(index, zone, out),
+            Self::Mermaid => mermaid::draw(index, out),
+            Self::Svg => svg::draw(index, zone, out),
+            Self::OpenLineage => openlineage::draw(index, out),
+            Self::Prov => prov::draw(index, out),
+            Self::RoCrate => ro_crate::draw(index, out),
+        }
+    }
+}
 
 /// A graph with its lookups. All orders are those of discovery.
 #[derive(Debug)]
@@ -81,6 +160,14 @@ impl<'a> Index<'a> {
         self.known(run.inputs.iter().map(Edge::parts))
     }
 
+    /// Data that no Run in the graph took or made.
+    fn strangers(&self) -> impl Iterator<Item = &'a Data<'a>> {
+        let runs = self.graph.runs.iter();
+        let met = runs.flat_map(|run| self.taken(run).into_iter().chain(self.made(run)));
+        let met: HashSet<&str> = met.map(|(_, data)| data.knit_id.as_str()).collect();
+        self.graph.data.iter().filter(move |data| !met.contains(data.knit_id.as_str()))
+    }
+
     fn known(&self, all: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(&'a str, &'a Data<'a>)> {
         all.filter_map(|(path, knit_id)| Some((path, self.data(knit_id)?))).collect()
     }
@@ -88,3 +175,6 @@ impl<'a> Index<'a> {
 
 /// How the log is written where outputs have their path.
 pub const LOG: &str = "(log)";
+
+#[cfg(test)]
+mod example;

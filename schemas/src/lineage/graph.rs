@@ -129,6 +129,24 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
+impl Data<'_> {
+    /// When it was made, as the system's tag says; nothing while it is being made.
+    #[must_use]
+    pub fn made_at(&self) -> Option<&str> {
+        self.tag("knit#timestamp")
+    }
+
+    /// Why it is not what its Run makes of it in the end.
+    #[must_use]
+    pub fn transient(&self) -> Option<&str> {
+        self.tag("knit#transient")
+    }
+
+    fn tag(&self, key: &str) -> Option<&str> {
+        self.tags.iter().map(Tag::parts).find(|(of, _)| *of == key).map(|(_, value)| value)
+    }
+}
+
 impl Edge<'_> {
     /// Path and Data.
     #[must_use]

@@ -1,0 +1,177 @@
+//! Lineage as OpenLineage events (specification 2-0-2), one JSON object a line, oldest Run last discovered.
+//!
+//! A Plan is a job, a Run a run, and a Data a dataset. What the specification has no word for (the words of the
+//! command, the path of a mount, that a walk was cut) stands in facets of our own, which it allows.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::graph::{Data, Run, Tag};
+use super::{HOME, Index};
+
+const EVENT_SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/";
+const FACETS: &str = "https://openlineage.io/spec/facets/";
+/// The namespace of jobs and datasets.
+const NAMESPACE: &str = "knitfab";
+/// When nothing in the graph says when a Data was made.
+const UNKNOWN_TIME: &str = "1970-01-01T00:00:00+00:00";
+
+/// Writes one event for every Run, and one for every Data that no Run in the graph has to do with.
+///
+/// # Errors
+/// What writing to `out` says.
+pub fn draw(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
+    for run in &index.graph.runs {
+        line(out, &run_event(index, run))?;
+    }
+    for data in index.strangers() {
+        line(out, &data_event(index, data))?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut impl Write, event: &Value) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, event)?;
+    out.write_all(b"\n")
+}
+
+fn run_event(index: &Index<'_>, run: &Run<'_>) -> Value {
+    let datasets = |points: Vec<(&str, &Data<'_>)>| -> Vec<Value> {
+        points.into_iter().map(|(path, data)| dataset(index, data, Some(path))).collect()
+    };
+    json!({
+        "eventTime": run.updated_at,
+        "eventType": event_type(run.status.as_str()),
+        "producer": HOME,
+        "schemaURL": format!("{EVENT_SCHEMA}RunEvent"),
+        "run": {"runId": run.run_id, "facets": run_facets(run)},
+        "job": {"namespace": NAMESPACE, "name": run.plan_id, "facets": job_facets(index, run)},
+        "inputs": datasets(index.taken(run)),
+        "outputs": datasets(index.made(run)),
+    })
+}
+
+fn data_event(index: &Index<'_>, data: &Data<'_>) -> Value {
+    json!({
+        "eventTime": data.made_at().unwrap_or(UNKNOWN_TIME),
+        "producer": HOME,
+        "schemaURL": format!("{EVENT_SCHEMA}DatasetEvent"),
+        "dataset": dataset(index, data, None),
+    })
+}
+
+/// What happened last to a Run, in the words of the specification.
+fn event_type(status: &str) -> &'static str {
+    match status {
+        "starting" => "START",
+        "running" | "completing" | "aborting" => "RUNNING",
+        "done" => "COMPLETE",
+        "failed" => "FAIL",
+        "invalidated" => "ABORT",
+        _ => "OTHER",
+    }
+}
+
+fn run_facets(run: &Run<'_>) -> Value {
+    let mut facets = json!({
+        "knitfab_status": own("#status", [("status", json!(run.status))]),
+    });
+    if let Some(exit) = run.exit.as_ref().filter(|exit| exit.code != 0) {
+        let message = if exit.message.is_empty() { format!("exit code {}", exit.code) } else { exit.message.clone() };
+        facets["errorMessage"] = json!({
+            "_producer": HOME,
+            "_schemaURL": format!("{FACETS}1-0-1/ErrorMessageRunFacet.json#/$defs/ErrorMessageRunFacet"),
+            "message": message,
+            "programmingLanguage": "unknown",
+        });
+        facets["knitfab_status"]["exitCode"] = json!(exit.code);
+    }
+    facets
+}
+
+fn job_facets(index: &Index<'_>, run: &Run<'_>) -> Value {
+    let words = [("image", json!(index.what_runs(run))), ("command", json!(index.command(run)))];
+    json!({
+        "documentation": {
+            "_producer": HOME,
+            "_schemaURL": format!("{FACETS}1-0-1/DocumentationJobFacet.json#/$defs/DocumentationJobFacet"),
+            "description": index.what_runs(run),
+        },
+        "jobType": {
+            "_producer": HOME,
+            "_schemaURL": format!("{FACETS}2-0-3/JobTypeJobFacet.json#/$defs/JobTypeJobFacet"),
+            "processingType": "BATCH",
+            "integration": "KNITFAB",
+            "jobType": "PLAN",
+        },
+        "knitfab_plan": own("#plan", words),
+    })
+}
+
+fn dataset(index: &Index<'_>, data: &Data<'_>, path: Option<&str>) -> Value {
+    let tags: Vec<Value> = data.tags.iter().filter(|tag| !tag.is_system()).map(tag).collect();
+    let mut facets = json!({
+        "tags": {
+            "_producer": HOME,
+            "_schemaURL": format!("{FACETS}1-0-0/TagsDatasetFacet.json#/$defs/TagsDatasetFacet"),
+            "tags": tags,
+        },
+    });
+    let mut words = Vec::new();
+    words.extend(path.map(|path| ("path", json!(path))));
+    words.extend(data.made_at().map(|at| ("madeAt", json!(at))));
+    words.extend(data.transient().map(|why| ("transient", json!(why))));
+    words.extend(index.is_cut(data).then(|| ("cut", json!(true))));
+    if !words.is_empty() {
+        facets["knitfab_data"] = own("#data", words);
+    }
+    json!({"namespace": NAMESPACE, "name": data.knit_id, "facets": facets})
+}
+
+fn tag(tag: &Tag<'_>) -> Value {
+    let (key, value) = tag.parts();
+    json!({"key": key, "value": value, "source": "KNITFAB"})
+}
+
+/// A facet of our own; each must say who made it and where it is described.
+fn own(anchor: &str, words: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+    let mut facet = json!({"_producer": HOME, "_schemaURL": format!("{HOME}{anchor}")});
+    for (key, value) in words {
+        facet[key] = value;
+    }
+    facet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lineage::example;
+    use crate::lineage::graph::Graph;
+
+    fn events(graph: &Graph<'_>) -> Vec<Value> {
+        let mut text = Vec::new();
+        draw(&Index::new(graph), &mut text).unwrap();
+        String::from_utf8(text).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_run_is_an_event_with_its_datasets() {
+        let events = events(&example::graph());
+        assert_eq!(events.len(), 2);
+        assert_eq!((&events[0]["eventType"], &events[1]["eventType"]), (&json!("COMPLETE"), &json!("FAIL")));
+        assert_eq!(events[0]["outputs"].as_array().unwrap().len(), 2, "the log is an output");
+        assert_eq!(events[0]["inputs"][0]["facets"]["knitfab_data"]["cut"], json!(true));
+        assert_eq!(events[1]["run"]["facets"]["errorMessage"]["message"], json!("out of <memory>"));
+    }
+
+    #[test]
+    fn a_data_alone_is_an_event_too() {
+        let mut graph = example::graph();
+        graph.runs.clear();
+        let events = events(&graph);
+        assert_eq!(events.len(), 3);
+        assert_eq!(events[0]["eventTime"], json!("2025-03-03T09:15:02.418+00:00"));
+        assert_eq!(events[1]["eventTime"], json!(UNKNOWN_TIME));
+    }
+}
