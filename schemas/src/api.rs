@@ -8,6 +8,7 @@
 
 mod data;
 mod error;
+mod event;
 mod lineage;
 mod matches;
 mod pair;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Deserializer};
 
 pub use data::{DataDetail, DataDownstream, DataUpstream, Nomination, TagChange};
 pub use error::ErrorMessage;
+pub use event::{EVENT_STREAM, EVENTS_SILENCE_SECONDS_MAX, EventStream, LAST_EVENT_ID_HEADER, LogEvent};
 pub use lineage::{LineageData, LineageEdge, LineageGraph, LineageRun};
 pub use matches::{InputMatches, PlanMatches, Producer};
 pub use pair::{MalformedPair, Pair};
@@ -28,6 +30,9 @@ pub use plan::{
 };
 pub use run::{Attempt, AttemptLog, Exit, RunDetail, RunLog, RunMountpoint, RunSummary};
 pub use tag::{MalformedTag, Tag};
+
+/// What both programs answer to `--version`, and the API of the original that they speak.
+pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"), " (API of Knitfab v1.6.1)");
 
 /// Content type of every JSON body.
 pub const JSON: &str = "application/json";

@@ -11,7 +11,7 @@ use clap::{Parser, ValueEnum};
 /// Without options it keeps everything under ~/.local/share/knitfab (SQLite, and Workers as sandboxed
 /// processes of this machine) and listens on 127.0.0.1:30803.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "knitd", version, max_term_width = 100)]
+#[command(name = "knitd", version = knit_schemas::api::VERSION, max_term_width = 100)]
 pub struct Args {
     /// Keep Data, Workers and the default database here [default: ~/.local/share/knitfab]
     #[arg(long, env = "KNITD_STATE_DIR", value_name = "DIR")]

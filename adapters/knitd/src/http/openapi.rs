@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 
 use super::problem::Problem;
-use super::{data, download, events, health, ids, lineage, logs, plans, reply, runs, upload};
+use super::{data, download, events, explain, health, ids, lineage, logs, matches, plans, reply, runs, upload};
 use knit_schemas::api;
 
 #[derive(OpenApi)]
@@ -25,7 +25,7 @@ use knit_schemas::api;
         plans::find,
         plans::register,
         plans::show,
-        plans::matches,
+        matches::show,
         plans::activate,
         plans::deactivate,
         plans::change_resources,
@@ -39,6 +39,9 @@ use knit_schemas::api;
         runs::retry,
         runs::delete,
         runs::attempts,
+        explain::run,
+        explain::run_diff,
+        explain::data_diff,
         logs::log,
         logs::of_attempt,
         ids::find,

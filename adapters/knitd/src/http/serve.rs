@@ -81,6 +81,7 @@ pub async fn serve(listener: TcpListener, front: Front, stop: impl Future<Output
         connections.spawn(converse(socket, front.clone(), stopping.subscribe()));
     }
     stopping.send_replace(true);
+    front.dismiss_watchers();
     let ended = async { while connections.join_next().await.is_some() {} };
     if timeout(STOP_GRACE, ended).await.is_err() {
         tracing::warn!(connections = connections.len(), "stopping: cutting off requests that did not end");

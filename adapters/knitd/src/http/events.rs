@@ -1,0 +1,235 @@
+//! `GET /api/events` (ours): the log as it is written, for whoever watches.
+//!
+//! An answer is a stream of server-sent events, one for each event of the log, whose `id` is its position: whoever
+//! was cut off goes on behind the last one it has seen, and misses nothing. Without `follow` the stream ends at the
+//! head of the log as it was when the request came; with it, it stays open.
+//!
+//! A watcher is at its own place in the log and holds nothing but a page of events. What it has to wait for is the
+//! announcement that wakes the follower too.
+
+mod filter;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::header::CACHE_CONTROL;
+use ::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::stream;
+use knit_domain::event::{Position, Recorded};
+use knit_schemas::api::{EVENT_STREAM, EVENTS_SILENCE_SECONDS_MAX, EventStream, LAST_EVENT_ID_HEADER, LogEvent};
+use knit_schemas::instant::Instant as WireInstant;
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::front::Api;
+use super::openapi::RawBytes;
+use super::problem::Problem;
+use super::query::Query;
+use super::reply;
+use super::request::Asked;
+use filter::Filter;
+
+/// Streams at once. Each keeps a connection of the 512 that there are; with a quarter of them nobody who watches
+/// keeps others from asking.
+const STREAMS_MAX: usize = 128;
+/// Events read at once: some hundred kilobytes, so that many streams that begin far back need not much memory.
+const PAGE_EVENTS_MAX: usize = 200;
+/// The longest silence.
+const SILENCE_MAX: Duration = Duration::from_secs(EVENTS_SILENCE_SECONDS_MAX);
+
+/// The streams of this process: how many there are, and that they end when the server stops.
+#[derive(Clone)]
+pub(super) struct Watchers {
+    places: Arc<Semaphore>,
+    leaving: CancellationToken,
+}
+
+impl Default for Watchers {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(STREAMS_MAX)), leaving: CancellationToken::new() }
+    }
+}
+
+impl Watchers {
+    /// Ends every stream: a stream that is never over would keep a stopping server for all of its grace.
+    pub(super) fn dismiss(&self) {
+        self.leaving.cancel();
+    }
+
+    fn admit(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| Problem::unavailable(format!("{STREAMS_MAX} streams of events are open already")))
+    }
+}
+
+/// `GET /api/events`.
+#[utoipa::path(get, path = "/api/events", operation_id = "watchEvents",
+    params(
+        ("after" = Option<u64>, Query, description = "Begin behind this position; 0, the beginning, if absent"),
+        ("Last-Event-ID" = Option<u64>, Header, description = "The same, as browsers send it when they come back"),
+        ("follow" = Option<String>, Query, description = "Whatever its value: stay open for what is yet to come"),
+        ("entity" = Option<String>, Query, description = "Any of these: data:ID, plan:ID, run:ID, or a kind of stream: data, plan, run, agent, plan-catalog, journal"),
+        ("type" = Option<String>, Query, description = "Any of these names, such as RunSucceeded,RunFailed"),
+    ),
+    responses((status = 200, body = inline(RawBytes), content_type = "text/event-stream", description = "Server-sent events: `id` is the position, `event` the type, `data` a LogEvent; a comment at least every 15 s"), Problem))]
+pub(super) async fn watch(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    Asked(query): Asked,
+) -> Result<Response, Problem> {
+    let filter = Filter::of(&query)?;
+    let wake = api.app.log().subscribe();
+    let head = api.app.log().position();
+    let after = first_position(&headers, &query, head)?;
+    let place = api.watchers.admit()?;
+    let instance = api.app.views().store.reached().instance;
+    let until = (!query.has("follow")).then_some(head);
+    let watcher = Watcher { api, filter, after, until, wake, instance, spoke_at: Instant::now(), _place: place };
+    let events = stream::unfold(Some(watcher), |watcher| async move { watcher?.next().await });
+    let mut response = reply::with_type(StatusCode::OK, EVENT_STREAM, Body::from_stream(events));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(reply::at(head, response))
+}
+
+/// Where the stream begins. The header is newer than the address, which a browser never changes.
+fn first_position(headers: &HeaderMap, query: &Query, head: Position) -> Result<Position, Problem> {
+    let header = headers.get(LAST_EVENT_ID_HEADER).and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
+    let (name, text) = match (header, query.scalar("after")) {
+        (Some(id), _) => ("Last-Event-ID", id),
+        (None, Some(after)) => ("after", after),
+        (None, None) => return Ok(0),
+    };
+    let after: Position = text.parse().map_err(|_| {
+        Problem::bad_request(format!("`{name}` should be the position of an event")).because(format!("got `{text}`"))
+    })?;
+    if after > head {
+        return Err(Problem::bad_request(format!(
+            "`{name}` is {after}, but the log ends at {head}: it was restored to an older state, or is another one"
+        )));
+    }
+    Ok(after)
+}
+
+/// One who watches: a place in the log that moves on.
+struct Watcher {
+    api: Api,
+    filter: Filter,
+    /// The last position that was looked at.
+    after: Position,
+    /// The last position of interest; none if it goes on for ever.
+    until: Option<Position>,
+    wake: watch::Receiver<Position>,
+    /// Which instance of the projections there was: another one means that the log is another one too.
+    instance: u64,
+    /// When something was sent last.
+    spoke_at: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+/// A piece of the answer, and who goes on after it, if somebody does.
+type Piece = (io::Result<Bytes>, Option<Watcher>);
+
+impl Watcher {
+    /// The next piece of the stream; none at its end.
+    async fn next(mut self) -> Option<Piece> {
+        loop {
+            if self.until.is_some_and(|until| self.after >= until) || self.api.watchers.leaving.is_cancelled() {
+                return None;
+            }
+            let text = match self.page().await {
+                Ok(events) => text_of(&events),
+                Err(why) => {
+                    tracing::warn!("a stream of events breaks off: {why}");
+                    return Some((Err(io::Error::other(why)), None));
+                }
+            };
+            if !text.is_empty() {
+                return Some(self.say(text));
+            }
+            if self.spoke_at.elapsed() >= SILENCE_MAX {
+                // Whoever comes back need not look again through what it has no interest in.
+                let alive = format!(": nothing else\nid: {}\n\n", self.after);
+                return Some(self.say(alive));
+            }
+            if self.after >= self.api.app.log().position() && !self.something_happens().await {
+                return None;
+            }
+        }
+    }
+
+    fn say(mut self, text: String) -> Piece {
+        self.spoke_at = Instant::now();
+        (Ok(text.into()), Some(self))
+    }
+
+    /// Waits until there may be more, or until it is time to say that there is not; answers whether to go on.
+    async fn something_happens(&mut self) -> bool {
+        let silent_until = self.spoke_at + SILENCE_MAX;
+        let leaving = self.api.watchers.leaving.clone();
+        tokio::select! {
+            () = leaving.cancelled() => false,
+            changed = self.wake.changed() => changed.is_ok(),
+            () = tokio::time::sleep_until(silent_until) => true,
+        }
+    }
+
+    /// The events of interest among the next ones; moves on behind all that were looked at.
+    async fn page(&mut self) -> Result<Vec<Arc<Recorded>>, String> {
+        if self.api.app.views().store.reached().instance != self.instance {
+            return Err("the log was restored or swapped".to_owned());
+        }
+        // Announcements go back only with the log; an event behind one is not there yet.
+        self.wake.mark_unchanged();
+        let until = self.until.unwrap_or(Position::MAX).min(self.api.app.log().position());
+        let log = self.api.app.log();
+        let page = filter::page(log, &self.filter, self.after, until, PAGE_EVENTS_MAX).await;
+        let page = page.map_err(|error| error.to_string())?;
+        self.after = page.up_to;
+        Ok(page.events)
+    }
+}
+
+fn text_of(events: &[Arc<Recorded>]) -> String {
+    let mut text = String::new();
+    for event in events {
+        let data = serde_json::to_string(&of_the_wire(event)).expect("a recorded event is made of texts and numbers");
+        text.push_str(&format!("id: {}\nevent: {}\n", event.position, event.event.type_name()));
+        // The rules of the format: a line of data for each line of the text.
+        data.lines().for_each(|line| text.push_str(&format!("data: {line}\n")));
+        text.push('\n');
+    }
+    text
+}
+
+fn of_the_wire(event: &Recorded) -> LogEvent<Box<RawValue>> {
+    LogEvent {
+        position: event.position,
+        event_id: event.event_id.to_string(),
+        recorded_at: WireInstant::from_unix_ms(event.recorded_at.0)
+            .expect("instants beyond the calendar are refused when they are folded"),
+        stream: EventStream { kind: event.stream.kind.as_str().to_owned(), id: event.stream.id.clone() },
+        sequence: event.sequence,
+        event_type: event.event.type_name().to_owned(),
+        version: event.event.version(),
+        actor: event.metadata.actor.clone(),
+        correlation: event.metadata.correlation.map(|id| id.to_string()),
+        causation: event.metadata.causation.map(|id| id.to_string()),
+        payload: payload(event),
+    }
+}
+
+/// What the event says: the fields, without the name around them, which stands beside.
+fn payload(event: &Recorded) -> Box<RawValue> {
+    let named: HashMap<String, Box<RawValue>> =
+        serde_json::from_str(&event.event.encode()).expect("an event is stored as its name with its fields");
+    named.into_values().next().expect("an event is stored as its name with its fields")
+}
