@@ -66,6 +66,8 @@ fn status(error: &Error) -> ExitStatus {
         Error::Refused(refusal) if refusal.is_of_a_stranger() => ExitStatus::Failure,
         Error::Refused(refusal) if refusal.status == 404 => ExitStatus::NotFound,
         Error::Refused(refusal) if refusal.status == 409 => ExitStatus::Conflict,
+        Error::RunsFailed { .. } => ExitStatus::RunFailed,
+        Error::NotInTime { .. } => ExitStatus::NotInTime,
         Error::Interrupted => ExitStatus::Interrupted,
         Error::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => ExitStatus::BrokenPipe,
         Error::Refused(_)
@@ -165,6 +167,10 @@ fn hints(error: &Error) -> Vec<String> {
         }
         Error::Image { .. } => hint("an archive is written by `docker save IMAGE`; `--scratch` needs none"),
         Error::Ambiguous { .. } => hint("type more of it"),
+        Error::RunsFailed { run_ids } => {
+            run_ids.iter().map(|id| format!("`knit run show {id}` says what became of it")).collect()
+        }
+        Error::NotInTime { .. } => hint("ask again, or wait longer: `--timeout`"),
         Error::NothingToPush => hint("nothing was uploaded; look at how the sources are written"),
         Error::UnwritableTag { .. } => hint("nothing was uploaded or changed; write the tag without them"),
         Error::EmptyPlan { .. }

@@ -11,8 +11,8 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::exit::{EXIT_CODES, ExitStatus};
 use crate::output::Log;
-use crate::session::Session;
-use crate::{data, extension, init, output, plan, run, version};
+use crate::session::{Session, block_on};
+use crate::{data, events, extension, init, output, plan, run, version};
 
 /// The command line of Knitfab
 ///
@@ -55,6 +55,7 @@ enum Command {
     Plan(plan::Command),
     #[command(subcommand)]
     Run(run::Command),
+    Events(events::print::Arguments),
     /// Print the version of this program
     Version,
     #[command(external_subcommand)]
@@ -69,6 +70,7 @@ impl Command {
             Self::Data(command) => command.words(),
             Self::Plan(command) => command.words(),
             Self::Run(command) => command.words(),
+            Self::Events(_) => "events",
             Self::Version => "version",
             Self::Extension(_) => "extension",
         }
@@ -80,6 +82,7 @@ impl Command {
             Self::Data(command) => command.run(session),
             Self::Plan(command) => command.run(session),
             Self::Run(command) => command.run(session),
+            Self::Events(arguments) => block_on(events::print::run(arguments, session)),
             Self::Version => version::run(),
             Self::Extension(words) => return extension::run(words, session),
         }

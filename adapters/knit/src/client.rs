@@ -77,18 +77,50 @@ impl Client {
 
     /// Asks for whatever is at `segments`, whole.
     pub(crate) async fn get_bytes(&self, ask: &Ask, segments: &[&str], query: Query) -> Result<Bytes, Error> {
-        let mut url = self.url(segments)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let response = self.send(ask, self.http.get(url)).await?;
-        whole_body(ask, response).await
+        self.get_bytes_at(ask, segments, query).await.map(|(body, _)| body)
     }
 
     /// Asks for whatever is at `url`, to be read bit by bit.
     pub(crate) async fn stream(&self, ask: &Ask, url: Url) -> Result<Response, Error> {
         // Without this word a server may keep the checksum behind the bytes to itself.
         self.send(ask, self.http.get(url).header(reqwest::header::TE, "trailers")).await
+    }
+
+    /// The same, beginning behind a position.
+    pub(crate) async fn stream_after(
+        &self,
+        ask: &Ask,
+        url: Url,
+        (header, after): (&str, u64),
+    ) -> Result<Response, Error> {
+        self.send(ask, self.http.get(url).header(header, after)).await
+    }
+
+    /// As [`Self::get`], with the position in the log that the answer reflects; an original server does not tell it.
+    pub(crate) async fn get_at<T: DeserializeOwned>(
+        &self,
+        ask: &Ask,
+        segments: &[&str],
+        query: Query,
+    ) -> Result<(T, Option<u64>), Error> {
+        let (body, position) = self.get_bytes_at(ask, segments, query).await?;
+        Ok((understand(ask, &body)?, position))
+    }
+
+    /// As [`Self::get_bytes`], with the position in the log that the answer reflects.
+    pub(crate) async fn get_bytes_at(
+        &self,
+        ask: &Ask,
+        segments: &[&str],
+        query: Query,
+    ) -> Result<(Bytes, Option<u64>), Error> {
+        let mut url = self.url(segments)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let response = self.send(ask, self.http.get(url)).await?;
+        let position = response.headers().get(api::POSITION_HEADER).and_then(|text| text.to_str().ok()?.parse().ok());
+        Ok((whole_body(ask, response).await?, position))
     }
 
     /// Sends a JSON body, or none, and reads a JSON answer.

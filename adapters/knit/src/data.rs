@@ -5,6 +5,7 @@ mod lineage;
 mod pull;
 mod push;
 mod tag;
+mod wait;
 
 use clap::Subcommand;
 
@@ -19,6 +20,7 @@ pub(crate) enum Command {
     Push(push::Arguments),
     Tag(tag::Arguments),
     Lineage(lineage::Arguments),
+    Wait(wait::Arguments),
 }
 
 impl Command {
@@ -29,6 +31,7 @@ impl Command {
             Self::Push(_) => "data push",
             Self::Tag(_) => "data tag",
             Self::Lineage(_) => "data lineage",
+            Self::Wait(_) => "data wait",
         }
     }
 
@@ -39,6 +42,7 @@ impl Command {
             Self::Push(arguments) => block_on(push::run(arguments, session)),
             Self::Tag(arguments) => block_on(tag::run(arguments, session)),
             Self::Lineage(arguments) => block_on(lineage::run(arguments, session)),
+            Self::Wait(arguments) => block_on(wait::run(arguments, session)),
         }
     }
 }

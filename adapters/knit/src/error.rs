@@ -164,6 +164,20 @@ pub(crate) enum Error {
         /// What was asked for.
         name: String,
     },
+    /// What was waited for did not come.
+    #[error("{what} within {limit}")]
+    NotInTime {
+        /// What did not happen.
+        what: String,
+        /// For how long that was waited for.
+        limit: String,
+    },
+    /// Runs that were waited for ended otherwise than done.
+    #[error("not every Run is done")]
+    RunsFailed {
+        /// Those that have failed or were removed.
+        run_ids: Vec<String>,
+    },
     /// Standard output or the runtime failed.
     #[error("cannot write the output")]
     Output(#[from] io::Error),
@@ -218,6 +232,8 @@ pub(crate) enum Subject {
     LogOf(String),
     /// The attempts of a Run.
     AttemptsOf(String),
+    /// What happens.
+    Events,
 }
 
 impl Ask {
@@ -245,6 +261,7 @@ impl fmt::Display for Ask {
             Subject::Run(id) => write!(f, "Run `{id}`"),
             Subject::LogOf(id) => write!(f, "the log of Run `{id}`"),
             Subject::AttemptsOf(id) => write!(f, "the attempts of Run `{id}`"),
+            Subject::Events => f.write_str("what happens"),
         }
     }
 }
@@ -305,11 +322,21 @@ impl Refusal {
         self.advice.iter().any(|line| line.contains(words))
     }
 
+    /// So spelled, it is the route that is unknown: the server is an original one, or an older one of ours.
+    pub(crate) fn is_unknown_route(&self) -> bool {
+        self.status == 405 || (self.status == 404 && self.reason == "Not Found")
+    }
+
     /// Whether what answered can hardly be a server of Knitfab: its lists are always there, and it sends no pages.
     pub(crate) fn is_of_a_stranger(&self) -> bool {
         let is_list = match self.ask.subject {
             Subject::AnyData | Subject::AnyPlan | Subject::NewPlan | Subject::AnyRun => true,
-            Subject::Data(_) | Subject::Plan(_) | Subject::Run(_) | Subject::LogOf(_) | Subject::AttemptsOf(_) => false,
+            Subject::Data(_)
+            | Subject::Plan(_)
+            | Subject::Run(_)
+            | Subject::LogOf(_)
+            | Subject::AttemptsOf(_)
+            | Subject::Events => false,
         };
         self.reason == WEB_PAGE || is_list && matches!(self.status, 404 | 405 | 501)
     }

@@ -17,6 +17,10 @@ pub(crate) enum ExitStatus {
     NotFound,
     /// The server refuses because of the state things are in.
     Conflict,
+    /// A Run that was waited for has failed or was removed.
+    RunFailed,
+    /// What was waited for did not come in time.
+    NotInTime,
     /// Ctrl-C.
     Interrupted,
     /// Whoever read the output went away; nothing is said about it.
@@ -34,6 +38,8 @@ Exit status:
   3  server unreachable
   4  no such Data, Plan or Run
   5  refused because of the state things are in
+  6  a Run that was waited for has failed or was removed
+  7  what was waited for did not come in time
   130  interrupted by Ctrl-C
   Extension commands end with their own.";
 
@@ -47,6 +53,8 @@ impl ExitStatus {
             Self::Unreachable => 3,
             Self::NotFound => 4,
             Self::Conflict => 5,
+            Self::RunFailed => 6,
+            Self::NotInTime => 7,
             // 128 and the number of the signal, as shells report it.
             Self::Interrupted => 130,
             Self::BrokenPipe => 141,

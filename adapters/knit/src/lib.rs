@@ -13,6 +13,7 @@
 mod cli;
 
 mod data;
+mod events;
 mod ids;
 mod init;
 mod plan;
@@ -25,6 +26,7 @@ mod advice;
 mod archive;
 mod choice;
 mod client;
+mod deadline;
 mod environment;
 mod error;
 mod exit;

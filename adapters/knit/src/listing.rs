@@ -197,7 +197,7 @@ fn table(columns: &[&str], lines: &[Vec<String>], width: Option<usize>) -> Strin
     text
 }
 
-fn cut(line: &str, width: Option<usize>) -> String {
+pub(crate) fn cut(line: &str, width: Option<usize>) -> String {
     match width {
         Some(width) if line.chars().count() > width => {
             line.chars().take(width.saturating_sub(1)).chain(std::iter::once(CUT)).collect()

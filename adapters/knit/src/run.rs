@@ -7,6 +7,7 @@ mod retry;
 mod rm;
 mod show;
 mod stop;
+mod wait;
 
 use clap::Subcommand;
 
@@ -21,6 +22,7 @@ pub(crate) enum Command {
     Stop(stop::Arguments),
     Rm(rm::Arguments),
     Retry(retry::Arguments),
+    Wait(wait::Arguments),
 }
 
 impl Command {
@@ -31,6 +33,7 @@ impl Command {
             Self::Stop(_) => "run stop",
             Self::Rm(_) => "run rm",
             Self::Retry(_) => "run retry",
+            Self::Wait(_) => "run wait",
         }
     }
 
@@ -41,6 +44,7 @@ impl Command {
             Self::Stop(arguments) => block_on(stop::run(arguments, session)),
             Self::Rm(arguments) => block_on(rm::run(arguments, session)),
             Self::Retry(arguments) => block_on(retry::run(arguments, session)),
+            Self::Wait(arguments) => block_on(wait::run(arguments, session)),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::output;
 
 /// The version of this program, and the API of the original that it speaks.
-pub(crate) const TEXT: &str = concat!("v", env!("CARGO_PKG_VERSION"), " (API of Knitfab v1.6.1)");
+pub(crate) const TEXT: &str = knit_schemas::api::VERSION;
 
 /// Prints the version of this program; the server is not asked.
 pub(crate) fn run() -> Result<(), Error> {

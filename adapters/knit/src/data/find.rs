@@ -66,6 +66,6 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     arguments.shape.print(&body, ask, keep)
 }
 
-fn is_transient(data: &DataDetail) -> bool {
+pub(super) fn is_transient(data: &DataDetail) -> bool {
     data.tags.iter().any(|tag| tag.key == "knit#transient")
 }

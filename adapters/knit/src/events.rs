@@ -1,0 +1,175 @@
+//! What happens on the server, as it happens: the stream that `knit events` prints and other commands wait on.
+//!
+//! A stream that breaks is opened again behind the last event that was seen, so that nothing is missed. An original
+//! server has no such stream; whoever waits on one looks again from time to time instead ([`Changes`]).
+
+pub(crate) mod print;
+mod sse;
+
+use std::time::Duration;
+
+use knit_schemas::api::{EVENTS_SILENCE_SECONDS_MAX, LAST_EVENT_ID_HEADER, LogEvent};
+use reqwest::{Response, StatusCode};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::client::{Client, Query, connection_lost};
+use crate::error::{Ask, Error, Subject};
+use crate::output;
+use sse::Lines;
+
+/// A server says something at least every 15 s; after three times that it is taken for dead.
+const SILENCE_MAX: Duration = Duration::from_secs(3 * EVENTS_SILENCE_SECONDS_MAX);
+/// The first pause before a broken stream is opened again; it doubles.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// The longest such pause.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long a broken stream is tried to be opened again: longer than a server takes to restart on a long log.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How often an original server is looked at: it has nothing better, and its own parts look every 5 s.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Which events are wanted; the words of the wire.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    /// `data:ID`, `plan:ID`, `run:ID`, or a kind of stream.
+    pub(crate) entities: Vec<String>,
+    /// Names of events.
+    pub(crate) types: Vec<String>,
+}
+
+/// An event: where it is, and its JSON as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) position: u64,
+    pub(crate) json: String,
+}
+
+impl Told {
+    /// What the JSON says.
+    pub(crate) fn read(&self) -> Result<LogEvent, Error> {
+        serde_json::from_str(&self.json).map_err(|source| Error::Unintelligible { ask: ask(), source })
+    }
+}
+
+/// An open stream.
+pub(crate) struct Events<'a> {
+    client: &'a Client,
+    wanted: Wanted,
+    follows: bool,
+    /// The last position that is known to be behind us.
+    after: u64,
+    lines: Lines,
+}
+
+fn ask() -> Ask {
+    Ask::question("watch", Subject::Events)
+}
+
+impl<'a> Events<'a> {
+    /// Opens the stream behind `after`; if it `follows`, it has no end. `None` from a server that has none.
+    pub(crate) async fn open(
+        client: &'a Client,
+        wanted: Wanted,
+        after: u64,
+        follows: bool,
+    ) -> Result<Option<Self>, Error> {
+        match answer(client, &wanted, after, follows).await {
+            Ok(response) => Ok(Some(Self { client, wanted, follows, after, lines: Lines::of(response) })),
+            Err(Error::Refused(refusal)) if refusal.is_unknown_route() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next event; `None` at the end of a stream that does not follow.
+    pub(crate) async fn next(&mut self) -> Result<Option<Told>, Error> {
+        loop {
+            let broken = match timeout(SILENCE_MAX, self.lines.next()).await {
+                Ok(Ok(Some(message))) => {
+                    self.after = message.id.unwrap_or(self.after);
+                    match message.data {
+                        Some(json) => return Ok(Some(Told { position: self.after, json })),
+                        None => continue,
+                    }
+                }
+                Ok(Ok(None)) if !self.follows => return Ok(None),
+                // A server that stops ends its streams in good order.
+                Ok(Ok(None)) | Err(_) => None,
+                Ok(Err(source)) => Some(connection_lost(&ask())(source)),
+            };
+            self.reopen(broken).await?;
+        }
+    }
+
+    /// Opens the stream again where it broke off.
+    async fn reopen(&mut self, broken: Option<Error>) -> Result<(), Error> {
+        if let Some(error) = broken.filter(|_| !self.follows) {
+            return Err(error);
+        }
+        output::say(format_args!("note: the stream of events broke off; going on behind position {}", self.after));
+        let (deadline, mut pause) = (Instant::now() + PATIENCE, PAUSE_MIN);
+        loop {
+            sleep(pause).await;
+            match answer(self.client, &self.wanted, self.after, self.follows).await {
+                Ok(response) => {
+                    self.lines = Lines::of(response);
+                    return Ok(());
+                }
+                Err(error) if is_passing(&error) && Instant::now() < deadline => {}
+                Err(error) => return Err(error),
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+}
+
+/// Whether trying again may help.
+fn is_passing(error: &Error) -> bool {
+    let is_away = matches!(error, Error::Unreachable { .. } | Error::ConnectionLost { .. });
+    let failed = |status| status >= StatusCode::INTERNAL_SERVER_ERROR.as_u16();
+    is_away || matches!(error, Error::Refused(refusal) if failed(refusal.status))
+}
+
+async fn answer(client: &Client, wanted: &Wanted, after: u64, follows: bool) -> Result<Response, Error> {
+    let mut query = Query::new();
+    for (name, words) in [("entity", &wanted.entities), ("type", &wanted.types)] {
+        if !words.is_empty() {
+            query.push((name, words.join(",")));
+        }
+    }
+    if follows {
+        query.push(("follow", String::new()));
+    }
+    let mut url = client.url(&["events"])?;
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    client.stream_after(&ask(), url, (LAST_EVENT_ID_HEADER, after)).await
+}
+
+/// A reason to look again at what one waits for.
+pub(crate) enum Changes<'a> {
+    /// Something of interest has happened.
+    Told(Box<Events<'a>>),
+    /// The server cannot tell.
+    Looking,
+}
+
+impl<'a> Changes<'a> {
+    /// Changes behind `position`, which is that of the answer that was looked at; none of an original server.
+    pub(crate) async fn since(client: &'a Client, wanted: Wanted, position: Option<u64>) -> Result<Self, Error> {
+        let Some(position) = position else { return Ok(Self::Looking) };
+        let events = Events::open(client, wanted, position, true).await?;
+        Ok(events.map_or(Self::Looking, |events| Self::Told(Box::new(events))))
+    }
+
+    /// Waits until something may be different.
+    pub(crate) async fn next(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Told(events) => events.next().await.map(drop),
+            Self::Looking => {
+                sleep(LOOK_INTERVAL).await;
+                Ok(())
+            }
+        }
+    }
+}
