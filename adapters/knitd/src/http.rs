@@ -9,6 +9,7 @@ mod as_of;
 mod body;
 mod data;
 mod download;
+mod drawing;
 mod events;
 mod fresh;
 mod front;

@@ -12,7 +12,7 @@ use super::front::Api;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Asked, Named};
-use super::{as_of, past, runs};
+use super::{as_of, drawing, past, runs};
 
 /// Layers of Runs on each side when nothing is said, as `knit data lineage` has it.
 const DEPTH_DEFAULT: u32 = 3;
@@ -34,6 +34,7 @@ const NODES_MAX: usize = 10_000_000;
         ("limit" = Option<u64>, Query, description = "Data and Runs in this answer; it says then what to ask `after` for the rest"),
         ("after" = Option<String>, Query, description = "What an answer said is `next`; the other parameters must be the same"),
         ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
+        ("format" = Option<String>, Query, description = "json, or drawn as dot, mermaid, svg, openlineage, prov or ro-crate; json if absent"),
     ),
     responses((status = 200, body = api::LineageGraph), Problem))]
 pub(super) async fn around(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
@@ -53,6 +54,7 @@ pub(super) async fn around(State(api): State<Api>, named: Named, Asked(query): A
         ("limit" = Option<u64>, Query, description = "Data and Runs in this answer; it says then what to ask `after` for the rest"),
         ("after" = Option<String>, Query, description = "What an answer said is `next`; the other parameters must be the same"),
         ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
+        ("format" = Option<String>, Query, description = "json, or drawn as dot, mermaid, svg, openlineage, prov or ro-crate; json if absent"),
     ),
     responses((status = 200, body = api::LineageGraph), Problem))]
 pub(super) async fn around_run(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
@@ -72,6 +74,13 @@ async fn answer(api: Api, of: Entity, start: Start, query: &Query) -> Result<Res
     let behind = after.map_or(0, |after| after.behind);
     let show = Show { behind, is_dated: at != At::Now || show.nodes_max.is_some(), ..show };
     past::existed(&api, of, at).await?;
+    if let Some(drawing) = drawing::wanted(query)? {
+        let question = move |store: &Store, at| {
+            let graph = store.shown_graph(start, &walk, &show, at);
+            graph.ok_or_else(|| Problem::not_found("such thing", &start.to_string()))
+        };
+        return drawing::drawn(&api, drawing, at, question).await;
+    }
     let question = move |store: &Store, at| {
         store.shown_json(start, &walk, &show, at).ok_or_else(|| Problem::not_found("such thing", &start.to_string()))
     };
