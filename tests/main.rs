@@ -7,9 +7,11 @@ mod main_job;
 
 mod endings;
 mod finding;
+mod past;
 mod planning;
 mod retrying;
 mod stopping;
+mod watching;
 
 mod wire;
 

@@ -8,6 +8,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::as_of::AsOf;
 use crate::error::{Ask, Error, Refusal};
 use crate::profile::Server;
 
@@ -78,6 +79,27 @@ impl Client {
     /// Asks for whatever is at `segments`, whole.
     pub(crate) async fn get_bytes(&self, ask: &Ask, segments: &[&str], query: Query) -> Result<Bytes, Error> {
         self.get_bytes_at(ask, segments, query).await.map(|(body, _)| body)
+    }
+
+    /// Asks for whatever is at `segments`, whole, as of some time.
+    pub(crate) async fn get_bytes_as_of(
+        &self,
+        ask: &Ask,
+        segments: &[&str],
+        mut query: Query,
+        as_of: &AsOf,
+    ) -> Result<Bytes, Error> {
+        query.extend(as_of.query());
+        let mut url = self.url(segments)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let response = self.send(ask, self.http.get(url)).await?;
+        // A server without a log takes no notice of the question's time, and would seem to have answered it.
+        if as_of.is_past() && !response.headers().contains_key(api::POSITION_HEADER) {
+            return Err(Error::NoPast);
+        }
+        whole_body(ask, response).await
     }
 
     /// Asks for whatever is at `url`, to be read bit by bit.

@@ -4,6 +4,7 @@ mod find;
 mod lineage;
 mod pull;
 mod push;
+mod show;
 mod tag;
 mod wait;
 
@@ -12,10 +13,11 @@ use clap::Subcommand;
 use crate::error::Error;
 use crate::session::{Session, block_on};
 
-/// Push, find, tag and pull Data, and see where they come from
+/// Push, find, await, tag and pull Data, and see where they come from
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Find(find::Arguments),
+    Show(show::Arguments),
     Pull(pull::Arguments),
     Push(push::Arguments),
     Tag(tag::Arguments),
@@ -27,6 +29,7 @@ impl Command {
     pub(crate) fn words(&self) -> &'static str {
         match self {
             Self::Find(_) => "data find",
+            Self::Show(_) => "data show",
             Self::Pull(_) => "data pull",
             Self::Push(_) => "data push",
             Self::Tag(_) => "data tag",
@@ -38,6 +41,7 @@ impl Command {
     pub(crate) fn run(self, session: &Session) -> Result<(), Error> {
         match self {
             Self::Find(arguments) => block_on(find::run(arguments, session)),
+            Self::Show(arguments) => block_on(show::run(arguments, session)),
             Self::Pull(arguments) => block_on(pull::run(arguments, session)),
             Self::Push(arguments) => block_on(push::run(arguments, session)),
             Self::Tag(arguments) => block_on(tag::run(arguments, session)),

@@ -99,6 +99,9 @@ pub(crate) enum Error {
         /// Some of those that fit, the newest first.
         ids: Vec<String>,
     },
+    /// An original server keeps no past.
+    #[error("this server cannot answer about another time than now")]
+    NoPast,
     /// What was to be pushed is not there.
     #[error("none of the sources exists")]
     NothingToPush,

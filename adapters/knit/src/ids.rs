@@ -1,5 +1,6 @@
 //! Ids as people type them: the first digits do, as long as they tell one thing from all others of its kind.
 
+use crate::as_of::AsOf;
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
 
@@ -49,10 +50,15 @@ impl Kind {
 /// The whole id of which `typed` is the beginning. What fits nothing, or cannot be completed because the server is an
 /// original one, stays as it is: whoever asks for it is told that it is not there.
 pub(crate) async fn whole(client: &Client, kind: Kind, typed: String) -> Result<String, Error> {
+    whole_as_of(client, kind, typed, &AsOf::default()).await
+}
+
+/// The same among those that were there at some time.
+pub(crate) async fn whole_as_of(client: &Client, kind: Kind, typed: String, as_of: &AsOf) -> Result<String, Error> {
     if !is_beginning(&typed) {
         return Ok(typed);
     }
-    let mut fitting = beginning(client, kind, &typed).await?;
+    let mut fitting = beginning(client, kind, &typed, as_of).await?;
     match fitting.len() {
         0 => Ok(typed),
         1 => Ok(fitting.remove(0)),
@@ -65,17 +71,28 @@ pub(crate) async fn whole(client: &Client, kind: Kind, typed: String) -> Result<
 
 /// The same of several.
 pub(crate) async fn all_whole(client: &Client, kind: Kind, typed: Vec<String>) -> Result<Vec<String>, Error> {
+    all_whole_as_of(client, kind, typed, &AsOf::default()).await
+}
+
+/// The same of several at some time.
+pub(crate) async fn all_whole_as_of(
+    client: &Client,
+    kind: Kind,
+    typed: Vec<String>,
+    as_of: &AsOf,
+) -> Result<Vec<String>, Error> {
     let mut ids = Vec::with_capacity(typed.len());
     for typed in typed {
-        ids.push(whole(client, kind, typed).await?);
+        ids.push(whole_as_of(client, kind, typed, as_of).await?);
     }
     Ok(ids)
 }
 
 /// Ids that begin so, the newest first; none where the server cannot tell.
-pub(crate) async fn beginning(client: &Client, kind: Kind, typed: &str) -> Result<Vec<String>, Error> {
+pub(crate) async fn beginning(client: &Client, kind: Kind, typed: &str, as_of: &AsOf) -> Result<Vec<String>, Error> {
     let ask = Ask::question("find", kind.any());
-    let query: Query = vec![("of", kind.word().to_owned()), ("prefix", typed.to_owned())];
+    let mut query: Query = vec![("of", kind.word().to_owned()), ("prefix", typed.to_owned())];
+    query.extend(as_of.query());
     match client.get(&ask, &["ids"], query).await {
         Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 404 | 405) => Ok(Vec::new()),
         answer => answer,

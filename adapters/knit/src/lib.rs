@@ -12,6 +12,7 @@
 
 mod cli;
 
+mod as_of;
 mod data;
 mod events;
 mod ids;

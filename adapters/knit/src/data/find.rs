@@ -5,6 +5,7 @@ use clap::Args;
 use knit_schemas::api::{DataDetail, Tag};
 use knit_schemas::duration::GoDuration;
 
+use crate::as_of::AsOf;
 use crate::choice::Choice;
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
@@ -14,7 +15,7 @@ use crate::since::{self, range_query};
 
 /// Find Data
 ///
-/// Oldest first; Data that are not made yet come last. To see one Data, use `--tag knit#id:KNIT_ID`.
+/// Oldest first; Data that are not made yet come last. To see one Data, use `knit data show KNIT_ID`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Data must have this tag, system tags included; may be repeated, then all of them
@@ -29,6 +30,8 @@ pub(crate) struct Arguments {
     /// At most so long after `--since`, such as 1h30m
     #[arg(long, value_name = "DURATION", value_parser = GoDuration::parse)]
     duration: Option<GoDuration>,
+    #[command(flatten)]
+    as_of: AsOf,
     #[command(flatten)]
     shape: Shape,
 }
@@ -60,7 +63,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let mut query: Query = arguments.tag.iter().map(|tag| ("tag", tag.to_string())).collect();
     query.extend(range_query(arguments.since, arguments.duration)?);
     let ask = Ask::question("find", Subject::AnyData);
-    let body = session.client()?.get_bytes(&ask, &["data"], query).await?;
+    let body = session.client()?.get_bytes_as_of(&ask, &["data"], query, &arguments.as_of).await?;
     // The wire has no such filter; the answer is looked through here, as the original does.
     let keep = |data: &DataDetail| arguments.transient.admits(is_transient(data));
     arguments.shape.print(&body, ask, keep)

@@ -4,6 +4,7 @@ use clap::Args;
 use knit_schemas::api::{PlanDetail, Tag};
 use knit_schemas::image;
 
+use crate::as_of::AsOf;
 use crate::choice::Choice;
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
@@ -25,6 +26,8 @@ pub(crate) struct Arguments {
     /// Some one output, or the log, must give this tag; may be repeated, then all of them
     #[arg(long, short, value_name = "KEY:VALUE", value_parser = Tag::parse)]
     out_tag: Vec<Tag>,
+    #[command(flatten)]
+    as_of: AsOf,
     #[command(flatten)]
     shape: Shape,
 }
@@ -70,7 +73,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     }
     arguments.shape.check::<PlanDetail>()?;
     let ask = Ask::question("find", Subject::AnyPlan);
-    let body = session.client()?.get_bytes(&ask, &["plans"], query(&arguments)).await?;
+    let body = session.client()?.get_bytes_as_of(&ask, &["plans"], query(&arguments), &arguments.as_of).await?;
     arguments.shape.print(&body, ask, |_: &PlanDetail| true)
 }
 

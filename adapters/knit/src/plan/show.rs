@@ -3,7 +3,8 @@
 use clap::Args;
 use knit_schemas::api::{DataDetail, InputMatches, PlanDetail, PlanMatches, Producer, Tag};
 
-use crate::client::{Client, Query};
+use crate::as_of::AsOf;
+use crate::client::{self, Client, Query};
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
 use crate::output;
@@ -17,6 +18,8 @@ use crate::slip::is_slip_of;
 /// told by `knit run show`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    as_of: AsOf,
     /// Id of the Plan
     #[arg(value_name = "PLAN_ID")]
     plan_id: String,
@@ -24,11 +27,13 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let client = session.client()?;
-    let plan_id = ids::whole(&client, Kind::Plan, arguments.plan_id).await?;
+    let plan_id = ids::whole_as_of(&client, Kind::Plan, arguments.plan_id, &arguments.as_of).await?;
     let ask = Ask::question("show", Subject::Plan(plan_id.clone()));
-    let plan: PlanDetail = client.get(&ask, &["plans", &plan_id], Query::new()).await?;
+    let body = client.get_bytes_as_of(&ask, &["plans", &plan_id], Query::new(), &arguments.as_of).await?;
+    let plan: PlanDetail = client::understand(&ask, &body)?;
     output::json(&plan)?;
-    if !plan.inputs.is_empty() {
+    // Why it makes no Runs is known of now.
+    if !plan.inputs.is_empty() && !arguments.as_of.is_past() {
         let matches = matches(&client, &plan_id).await?;
         notes(&plan, matches.as_ref()).iter().for_each(output::say);
         for input in matches.iter().flat_map(|matches| &matches.inputs) {

@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use knit_schemas::api::RunDetail;
 use knit_schemas::duration::GoDuration;
 
+use crate::as_of::AsOf;
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
@@ -42,6 +43,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = GoDuration::parse)]
     duration: Option<GoDuration>,
     #[command(flatten)]
+    as_of: AsOf,
+    #[command(flatten)]
     shape: Shape,
 }
 
@@ -70,12 +73,12 @@ impl Listed for RunDetail {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { planid, in_knitid, out_knitid, status, since, duration, shape } = arguments;
+    let Arguments { planid, in_knitid, out_knitid, status, since, duration, as_of, shape } = arguments;
     shape.check::<RunDetail>()?;
     let client = session.client()?;
-    let planid = ids::all_whole(&client, Kind::Plan, planid).await?;
-    let in_knitid = ids::all_whole(&client, Kind::Data, in_knitid).await?;
-    let out_knitid = ids::all_whole(&client, Kind::Data, out_knitid).await?;
+    let planid = ids::all_whole_as_of(&client, Kind::Plan, planid, &as_of).await?;
+    let in_knitid = ids::all_whole_as_of(&client, Kind::Data, in_knitid, &as_of).await?;
+    let out_knitid = ids::all_whole_as_of(&client, Kind::Data, out_knitid, &as_of).await?;
     let mut query = Query::new();
     for (name, values) in
         [("plan", planid), ("knitIdInput", in_knitid), ("knitIdOutput", out_knitid), ("status", status)]
@@ -86,6 +89,6 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     }
     query.extend(range_query(since, duration)?);
     let ask = Ask::question("find", Subject::AnyRun);
-    let body = client.get_bytes(&ask, &["runs"], query).await?;
+    let body = client.get_bytes_as_of(&ask, &["runs"], query, &as_of).await?;
     shape.print(&body, ask, |_: &RunDetail| true)
 }

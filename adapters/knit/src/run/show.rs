@@ -4,7 +4,8 @@ use clap::Args;
 use knit_schemas::api::{Attempt, RunDetail};
 
 use super::{log, notes};
-use crate::client::{Client, Query};
+use crate::as_of::AsOf;
+use crate::client::{self, Client, Query};
 use crate::error::{Ask, Error, Refusal, Subject};
 use crate::ids::{self, Kind};
 use crate::output;
@@ -24,6 +25,8 @@ pub(crate) struct Arguments {
     /// Speak of this attempt of the Run, counted from 1; earlier ones keep only the end of their log
     #[arg(long, value_name = "N", value_parser = attempt_number)]
     attempt: Option<u32>,
+    #[command(flatten)]
+    as_of: AsOf,
     /// Id of the Run
     #[arg(value_name = "RUN_ID")]
     run_id: String,
@@ -37,22 +40,33 @@ fn attempt_number(text: &str) -> Result<u32, String> {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let as_of = &arguments.as_of;
+    if as_of.is_past() && (arguments.log || arguments.attempt.is_some()) {
+        return Err(Error::Usage(
+            "`--as-of` is for the record of a Run: logs and attempts stay as they are".to_owned(),
+        ));
+    }
     let client = session.client()?;
-    let run_id = &ids::whole(&client, Kind::Run, arguments.run_id).await?;
+    let run_id = &ids::whole_as_of(&client, Kind::Run, arguments.run_id, as_of).await?;
     if arguments.follow && !arguments.log {
         output::say("warning: `--follow` has no effect without `--log`");
     }
     match (arguments.attempt, arguments.log) {
-        (None, false) => show(&client, run_id).await,
+        (None, false) => show(&client, run_id, as_of).await,
         (Some(attempt), false) => show_attempt(&client, run_id, attempt).await,
         (attempt, true) => log::print(&client, run_id, attempt, arguments.follow).await,
     }
 }
 
-async fn show(client: &Client, run_id: &str) -> Result<(), Error> {
+async fn show(client: &Client, run_id: &str, as_of: &AsOf) -> Result<(), Error> {
     let ask = Ask::question("show", Subject::Run(run_id.to_owned()));
-    let run: RunDetail = client.get(&ask, &["runs", run_id], Query::new()).await?;
+    let body = client.get_bytes_as_of(&ask, &["runs", run_id], Query::new(), as_of).await?;
+    let run: RunDetail = client::understand(&ask, &body)?;
     output::json(&run)?;
+    if as_of.is_past() {
+        // What is said beside it is about now.
+        return Ok(());
+    }
     notes::about(client, &run).await.iter().for_each(output::say);
     Ok(())
 }

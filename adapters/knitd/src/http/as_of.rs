@@ -105,7 +105,7 @@ async fn settled(api: &Api, time: Timestamp) -> Result<Position, Problem> {
 }
 
 /// The machine's time, as the log takes it.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

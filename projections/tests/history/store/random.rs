@@ -3,11 +3,16 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use knit_domain::id::RunId;
 use knit_domain::matching::Requirement;
 use knit_domain::plan::{AnnotationChange, PlanChange};
+use knit_domain::run::Status;
+use knit_domain::tag::Tag;
 use knit_histories::reckoning::{Questions, naive_walk, walks};
 use knit_projections::projection::Projection as _;
-use knit_projections::store::{At, DataFilter, ListJson, PlanFilter, RunFilter, Store};
+use knit_projections::store::{
+    At, Continuation, DataFilter, LineageJson, ListJson, PlanFilter, RunFilter, Show, Start, Store, Walk,
+};
 use knit_schemas::api;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -81,6 +86,34 @@ proptest! {
     }
 
     #[test]
+    fn the_lineage_of_a_run_is_its_data_and_the_walks_from_them(world in worlds(), at in any::<prop::sample::Index>()) {
+        let store = world.store();
+        for at in [At::Now, At::Position(at.index(world.log.len()) as u64)] {
+            for (id, walk) in world.runs.keys().flat_map(|id| walks().map(|walk| (*id, walk))) {
+                let graph = store.lineage_graph(id, &walk, at);
+                prop_assert_eq!(graph.as_ref().map(met), naive_walk_from_run(&store, id, walk, at));
+            }
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_lineage_is_what_fits_of_the_whole(world in worlds(), at in any::<prop::sample::Index>()) {
+        let store = world.store();
+        let at = At::Position(at.index(world.log.len()) as u64);
+        let starts = world.data.keys().map(|id| Start::Data(*id)).chain(world.runs.keys().map(|id| Start::Run(*id)));
+        let plans: Vec<PlanId> = world.plans.keys().copied().step_by(2).collect();
+        for (start, show) in starts.flat_map(|start| shows(&plans).map(|show| (start, show))) {
+            let Some(whole) = store.shown_graph(start, &Walk::default(), &Show::default(), at) else { continue };
+            let expected = api::LineageGraph { as_of: show.is_dated.then_some(at.position(store.position())), ..fitting_part(whole, &show) };
+            let shown = store.shown_graph(start, &Walk::default(), &show, at).unwrap();
+            prop_assert_eq!(&shown, &expected);
+            let written = lineage_written(&store, store.shown_json(start, &Walk::default(), &show, at).unwrap());
+            prop_assert_eq!(written, json(&shown));
+            prop_assert_eq!(in_parts(&store, start, &show, at), expected);
+        }
+    }
+
+    #[test]
     fn what_is_found_is_written_as_if_it_had_been_built(world in worlds(), at in any::<prop::sample::Index>()) {
         let store = world.store();
         for at in [At::Now, At::Position(at.index(world.log.len()) as u64)] {
@@ -137,6 +170,114 @@ pub(super) fn all_built(store: &Store, at: At) -> [String; 3] {
     let runs = store.find_runs(&RunFilter::default(), at).into_iter().filter_map(|id| store.run(id, at));
     let plans = store.find_plans(&PlanFilter::default(), at).into_iter().filter_map(|id| store.plan(id, at));
     [json(&data.collect::<Vec<_>>()), json(&runs.collect::<Vec<_>>()), json(&plans.collect::<Vec<_>>())]
+}
+
+/// Ids of the Data and Runs of a lineage.
+type Met = (HashSet<String>, HashSet<String>);
+
+fn met(graph: &api::LineageGraph) -> Met {
+    let data = graph.data.iter().map(|data| data.knit_id.clone());
+    (data.collect(), graph.runs.iter().map(|run| run.run_id.clone()).collect())
+}
+
+/// What a walk from a Run meets: the Run and its Data, and what walks from these meet.
+fn naive_walk_from_run(store: &Store, id: RunId, walk: Walk, at: At) -> Option<Met> {
+    let run = store.run(id, at)?;
+    let ids = |all: Vec<api::RunMountpoint>| all.into_iter().map(|at| at.knit_id).filter(|id| !id.is_empty());
+    let there = |id: &String| store.data(id.parse().unwrap(), at).is_some();
+    let inputs: Vec<String> = ids(run.inputs).filter(there).collect();
+    let log = run.log.map(|log| log.knit_id).filter(|id| !id.is_empty());
+    let outputs: Vec<String> = ids(run.outputs).chain(log).filter(there).collect();
+    let (mut data, mut runs) = (HashSet::new(), HashSet::from([run.run_id]));
+    data.extend(inputs.iter().chain(&outputs).cloned());
+    let both = walk.upstream == walk.downstream;
+    for (starts, upstream) in [(inputs, true), (outputs, false)] {
+        let wanted = both || (if upstream { walk.upstream } else { walk.downstream });
+        for start in starts.iter().filter(|_| wanted) {
+            let walk = Walk { upstream, downstream: !upstream, ..walk };
+            let (more_data, more_runs) = naive_walk(store, start.parse().unwrap(), walk, at);
+            data.extend(more_data);
+            runs.extend(more_runs);
+        }
+    }
+    Some((data, runs))
+}
+
+/// Several things to show of a lineage.
+fn shows(plans: &[PlanId]) -> [Show; 4] {
+    let tags = vec![Tag::parse(WORDS[0]).unwrap()];
+    [
+        Show { tags: tags.clone(), ..Show::default() },
+        Show { plans: Some(plans.to_vec()), is_dated: true, ..Show::default() },
+        Show { statuses: Some(vec![Status::Done, Status::Waiting]), ..Show::default() },
+        Show { tags, statuses: Some(Vec::new()), ..Show::default() },
+    ]
+}
+
+/// What fits of the whole lineage; the start does.
+fn fitting_part(mut graph: api::LineageGraph, show: &Show) -> api::LineageGraph {
+    let wanted: Vec<String> = show.tags.iter().map(ToString::to_string).collect();
+    let has = |data: &api::LineageData, tag: &String| data.tags.iter().any(|had| had.to_string() == *tag);
+    let start = graph.start.clone();
+    graph.data.retain(|data| data.knit_id == start || wanted.iter().all(|tag| has(data, tag)));
+    let is_one = |all: Option<Vec<String>>, text: &String| all.is_none_or(|all| all.contains(text));
+    let texts = |ids: &Vec<PlanId>| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let words = |all: &Vec<Status>| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    graph.runs.retain(|run| {
+        run.run_id == start
+            || (is_one(show.plans.as_ref().map(texts), &run.plan_id)
+                && is_one(show.statuses.as_ref().map(words), &run.status))
+    });
+    let (data, runs) = met(&graph);
+    graph.cut.retain(|id| data.contains(id));
+    let plans: HashSet<String> = graph.runs.iter().map(|run| run.plan_id.clone()).collect();
+    assert_eq!(runs.len(), graph.runs.len());
+    graph.plans.retain(|plan| plans.contains(&plan.plan_id));
+    let order = |plan: &api::PlanSummary| graph.runs.iter().position(|run| run.plan_id == plan.plan_id);
+    graph.plans.sort_by_key(order);
+    graph
+}
+
+/// The same, asked for in small parts and put together.
+fn in_parts(store: &Store, start: Start, show: &Show, at: At) -> api::LineageGraph {
+    let mut whole: Option<api::LineageGraph> = None;
+    let mut behind = 0;
+    loop {
+        let show = Show { nodes_max: Some(3), behind, ..show.clone() };
+        let part = store.shown_graph(start, &Walk::default(), &show, at).unwrap();
+        assert!(part.data.len() + part.runs.len() <= 3);
+        let next = part.next.clone();
+        let whole = match &mut whole {
+            None => whole.insert(part),
+            Some(whole) => {
+                whole.data.extend(part.data);
+                whole.runs.extend(part.runs);
+                whole.cut.extend(part.cut);
+                whole
+                    .plans
+                    .extend(part.plans.into_iter().filter(|plan| !whole.plans.contains(plan)).collect::<Vec<_>>());
+                whole
+            }
+        };
+        match next {
+            Some(token) => behind = token.parse::<Continuation>().unwrap().behind,
+            None => {
+                whole.next = None;
+                // Parts name what they cut with the Data there; the order over all is that of the Data.
+                return whole.clone();
+            }
+        }
+    }
+}
+
+fn lineage_written(store: &Store, mut lineage: LineageJson) -> String {
+    let (mut whole, mut more) = (Vec::new(), true);
+    while more {
+        let mut piece = Vec::new();
+        more = lineage.write(store, &mut piece, 100);
+        whole.append(&mut piece);
+    }
+    String::from_utf8(whole).unwrap()
 }
 
 fn json(built: &impl serde::Serialize) -> String {

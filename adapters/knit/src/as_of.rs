@@ -1,0 +1,65 @@
+//! `--as-of`: the time that a question is about.
+
+use chrono::SecondsFormat;
+use clap::Args;
+use knit_schemas::duration::GoDuration;
+
+use crate::client::Query;
+use crate::since;
+
+/// How long ago is written with this behind it.
+const AGO: &str = "ago";
+
+/// The time that a question is about; the present if nothing is said.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct AsOf {
+    /// Answer as of then: a position of the log, a time such as 2025-03-03T10:15, or `2h ago` or `3d ago`
+    #[arg(long = "as-of", value_name = "TIME", value_parser = parse)]
+    as_of: Option<String>,
+}
+
+impl AsOf {
+    /// Whether another time than the present is asked about.
+    pub(crate) fn is_past(&self) -> bool {
+        self.as_of.is_some()
+    }
+
+    /// What is added to a question.
+    pub(crate) fn query(&self) -> Query {
+        self.as_of.iter().map(|as_of| ("as-of", as_of.clone())).collect()
+    }
+}
+
+/// As the wire has it: times without an offset are local ones, which the server does not know.
+fn parse(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_position = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_position || is_ago(text) {
+        return Ok(text.to_owned());
+    }
+    let time = since::parse(text).map_err(|error| format!("{error}, or a position of the log, or like `2h ago`"))?;
+    Ok(time.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+}
+
+fn is_ago(text: &str) -> bool {
+    let Some(span) = text.strip_suffix(AGO).map(str::trim) else { return false };
+    let is_days = |days: &str| !days.is_empty() && days.bytes().all(|byte| byte.is_ascii_digit());
+    span.strip_suffix('d').is_some_and(is_days) || GoDuration::parse(span).is_ok_and(|span| span.ns >= 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_a_time_or_so_long_ago() {
+        for same in ["0", "1234", "2h ago", "3d ago", "1h30m ago", "2025-03-03T10:15:30Z"] {
+            assert_eq!(parse(same).as_deref(), Ok(same));
+        }
+        assert_eq!(parse("2025-03-03T10:15+09:00").as_deref(), Ok("2025-03-03T10:15:00+09:00"));
+        assert!(parse("2025-03-03").unwrap().starts_with("2025-03-03T00:00:00"), "a local date is its midnight");
+        for bad in ["", "yesterday", "2h", "-1", "-2h ago", "ago", "d ago"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The past as people ask about it: what was there at some time, and what became of what is gone.
+
+use knit_tests::plans::PlanFile;
+use knit_tests::workshop::{Workshop, id_of, output_of};
+use serde_json::{Value, json};
+
+/// The position up to which the log has come.
+fn position(shop: &Workshop) -> u64 {
+    let answer = shop.server.http().get("/api/data");
+    answer.header("x-knit-position").expect("every answer says its position").parse().expect("a number")
+}
+
+fn ids(found: &Value, name: &str) -> Vec<String> {
+    found.as_array().expect("a list").iter().map(|one| id_of(one, name)).collect()
+}
+
+#[test]
+fn d7_what_was_found_is_found_again_as_of_its_position_and_of_its_time() {
+    let shop = Workshop::open();
+    let before = position(&shop);
+    let first = shop.push(&[("it", "x")], &["a:b"]);
+    let between = position(&shop).to_string();
+    let then = shop.knit(&["data", "show", &first]).json();
+    let tags = then["tags"].as_array().expect("a list").iter().filter_map(Value::as_str);
+    let time = tags.filter_map(|tag| tag.strip_prefix("knit#timestamp:")).next().expect("it is made").to_owned();
+    let _ = shop.knit(&["data", "tag", "--add", "c:d", &first]);
+    let second = shop.push(&[("it", "y")], &["a:b"]);
+
+    for as_of in [&between, &time] {
+        assert_eq!(ids(&shop.knit(&["data", "find", "-t", "a:b", "--as-of", as_of]).json(), "knitId"), [&*first]);
+        assert_eq!(shop.knit(&["data", "show", "--as-of", as_of, &first]).json(), then);
+        let refused = shop.refused(4, &["data", "show", "--as-of", as_of, &second]);
+        let _ = refused.tells("was made only at");
+    }
+    assert_eq!(shop.knit(&["data", "find", "--as-of", &before.to_string()]).json(), Value::Array(Vec::new()));
+    assert_eq!(ids(&shop.knit(&["data", "find", "-t", "a:b"]).json(), "knitId").len(), 2);
+    let long_ago = shop.knit(&["data", "find", "--as-of", "3d ago"]).json();
+    assert_eq!(long_ago, Value::Array(Vec::new()));
+}
+
+#[test]
+fn d7_what_is_gone_says_when_and_by_whom_it_went_and_its_past_is_there() {
+    let shop = Workshop::open();
+    let plan = shop.apply(&PlanFile::shell("echo x > /out/x; exit 3").input("/in", &["a:b"]).output("/out", &["c:d"]));
+    let source = shop.push(&[("it", "x")], &["a:b"]);
+    let failed = shop.only_run_reaches(&plan, "failed");
+    let (run, made) = (id_of(&failed, "runId"), output_of(&failed, "/out"));
+    let then = position(&shop).to_string();
+    let lineage = shop.knit(&["data", "lineage", "-o", "json", &source]).json();
+    let _ = shop.knit(&["run", "rm", &run]);
+
+    let _ = shop.refused(4, &["data", "show", &made]).tells("when its Run was deleted").tells("by anonymous");
+    let _ = shop.refused(4, &["data", "lineage", &made]).tells("went");
+    assert_eq!(id_of(&shop.knit(&["data", "show", "--as-of", &then, &made]).json(), "knitId"), made);
+    assert_eq!(shop.knit(&["run", "show", "--as-of", &then, &run]).json(), failed);
+    let found = shop.knit(&["run", "find", "-p", &plan, "--as-of", &then]).json();
+    assert_eq!(found, Value::Array(vec![failed]));
+    let mut past = shop.knit(&["data", "lineage", "-o", "json", "--as-of", &then, &source]).json();
+    assert_eq!(past["asOf"].to_string(), then);
+    past.as_object_mut().expect("a graph").remove("asOf");
+    assert_eq!(past, lineage);
+}
+
+#[test]
+fn d7_what_is_not_settled_yet_is_refused() {
+    let shop = Workshop::open();
+    let http = shop.server.http();
+    let beyond = position(&shop) + 1_000;
+    for target in ["/api/data", "/api/plans", "/api/runs", "/api/ids?of=data"] {
+        let ask = |as_of: &str| {
+            let and = if target.contains('?') { '&' } else { '?' };
+            http.get(&format!("{target}{and}as-of={as_of}"))
+        };
+        for not_yet in [beyond.to_string(), "2100-01-01T00:00:00Z".to_owned(), "soon".to_owned()] {
+            let answer = ask(&not_yet);
+            assert_eq!(answer.status, 400, "{target} as of {not_yet}: {}", answer.text());
+        }
+        let answer = ask("1");
+        assert_eq!((answer.status, answer.header("x-knit-position")), (200, Some("1")), "{target}");
+    }
+    let _ = shop.refused(1, &["data", "find", "--as-of", "soon"]).tells("is not a time");
+}
+
+#[test]
+fn a_lineage_in_parts_is_the_lineage() {
+    let shop = Workshop::open();
+    let plan = shop.apply(&PlanFile::shell("echo x > /out/x").input("/in", &["a:b"]).output("/out", &["c:d"]));
+    let source = shop.push(&[("it", "x")], &["a:b"]);
+    let run = id_of(&shop.only_run_reaches(&plan, "done"), "runId");
+    let http = shop.server.http();
+    for start in [format!("data/{source}"), format!("runs/{run}")] {
+        let whole = http.get(&format!("/api/{start}/lineage?depth=all")).json();
+        let (mut data, mut runs, mut after) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let part = http.get(&format!("/api/{start}/lineage?depth=all&limit=1{after}")).json();
+            let list = |name: &str| part[name].as_array().cloned().unwrap_or_default();
+            data.extend(list("data"));
+            runs.extend(list("runs"));
+            assert!(part["asOf"].is_u64(), "a part says what it is a part of: {part:#}");
+            let Some(next) = part["next"].as_str() else { break };
+            after = format!("&after={next}");
+            // What changes meanwhile is not in the rest.
+            let change =
+                json!({"add": [{"key": "n", "value": data.len().to_string()}], "remove": [], "remove_key": []});
+            assert_eq!(http.send_json("PUT", &format!("/api/data/{source}"), &change).status, 200);
+        }
+        assert_eq!((&whole["data"], &whole["runs"]), (&Value::Array(data), &Value::Array(runs)), "from {start}");
+    }
+    let only = http.get(&format!("/api/data/{source}/lineage?tag=c:d&plan={plan}")).json();
+    assert_eq!((only["data"].as_array().map(Vec::len), only["runs"].as_array().map(Vec::len)), (Some(2), Some(1)));
+}
