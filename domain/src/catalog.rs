@@ -111,7 +111,11 @@ impl Catalog {
         &self.admitted
     }
 
-    fn admissible(&self, draft: &PlanDraft) -> Result<PlanDefinition, RegistrationRefused> {
+    /// What a draft would define, if its Plan may be registered.
+    ///
+    /// # Errors
+    /// [`RegistrationRefused`], the first rule that is broken in the order of its variants.
+    pub fn admissible(&self, draft: &PlanDraft) -> Result<PlanDefinition, RegistrationRefused> {
         let definition = validate(draft)?;
         if let Some(twin) = self.admitted.iter().find(|plan| plan.definition == definition) {
             return Err(RegistrationRefused::Equivalent { existing: twin.plan_id });

@@ -14,6 +14,7 @@ mod data;
 mod due;
 mod explain;
 mod fold;
+mod forecast;
 mod numbers;
 mod plans;
 mod product;
@@ -23,6 +24,7 @@ mod tags;
 
 pub use due::{Combination, Cursor, Due};
 pub use explain::{Held, InputMatches, Nearest, PlanMatches};
+pub use forecast::Forecast;
 
 use knit_domain::event::{Position, Recorded};
 use knit_domain::id::{KnitId, PlanId};

@@ -7,8 +7,11 @@
 //! the types is the order on the wire.
 
 mod data;
+mod difference;
 mod error;
 mod event;
+mod explain;
+mod forecast;
 mod lineage;
 mod matches;
 mod pair;
@@ -19,10 +22,15 @@ mod tag;
 use serde::{Deserialize, Deserializer};
 
 pub use data::{DataDetail, DataDownstream, DataUpstream, Nomination, TagChange};
+pub use difference::{Aspect, AspectName, Difference, DifferingPair, PairKind};
 pub use error::ErrorMessage;
 pub use event::{EVENT_STREAM, EVENTS_SILENCE_SECONDS_MAX, EventStream, LAST_EVENT_ID_HEADER, LogEvent};
+pub use explain::{
+    ExplainedInput, ExplainedStep, Failure, MatchedTag, Moment, RunExplanation, Trigger, TriggerKind, Waiting,
+};
+pub use forecast::{DayOfRuns, PastRuns, PlanForecast, PlanOrForecast};
 pub use lineage::{LineageData, LineageEdge, LineageGraph, LineageRun};
-pub use matches::{InputMatches, PlanMatches, Producer};
+pub use matches::{DataVerdict, InputMatches, PlanMatches, Producer};
 pub use pair::{MalformedPair, Pair};
 pub use plan::{
     AnnotationChange, LogPoint, Mountpoint, OnNode, PlanDetail, PlanDownstream, PlanInput, PlanLog, PlanOutput,

@@ -10,6 +10,8 @@ mod body;
 mod data;
 mod download;
 mod drawing;
+mod explain;
+mod forecast;
 mod events;
 mod fresh;
 mod front;
@@ -19,6 +21,7 @@ mod ids;
 mod lineage;
 mod linger;
 mod logs;
+mod matches;
 mod openapi;
 mod past;
 mod plans;
@@ -48,9 +51,10 @@ fn routes(api: Api) -> Router {
         .route("/api/data/{id}", only("OPTIONS, GET, PUT", get(download::send).put(data::change_tags)))
         .route("/api/data/{id}/detail", only("OPTIONS, GET", get(data::show)))
         .route("/api/data/{id}/lineage", only("OPTIONS, GET", get(lineage::around)))
+        .route("/api/data/{id}/diff", only("OPTIONS, GET", get(explain::data_diff)))
         .route("/api/plans", only("OPTIONS, GET, POST", get(plans::find).post(plans::register)))
         .route("/api/plans/{id}", only("OPTIONS, GET", get(plans::show)))
-        .route("/api/plans/{id}/matches", only("OPTIONS, GET", get(plans::matches)))
+        .route("/api/plans/{id}/matches", only("OPTIONS, GET", get(matches::show)))
         .route("/api/plans/{id}/active", only("OPTIONS, PUT, DELETE", put(plans::activate).delete(plans::deactivate)))
         .route("/api/plans/{id}/resources", only("OPTIONS, PUT", put(plans::change_resources)))
         .route("/api/plans/{id}/annotations", only("OPTIONS, PUT", put(plans::change_annotations)))
@@ -63,6 +67,8 @@ fn routes(api: Api) -> Router {
         .route("/api/runs/{id}/abort", only("OPTIONS, PUT", put(runs::abort)))
         .route("/api/runs/{id}/tearoff", only("OPTIONS, PUT", put(runs::tear_off)))
         .route("/api/runs/{id}/retry", only("OPTIONS, PUT", put(runs::retry)))
+        .route("/api/runs/{id}/explain", only("OPTIONS, GET", get(explain::run)))
+        .route("/api/runs/{id}/diff", only("OPTIONS, GET", get(explain::run_diff)))
         .route("/api/runs/{id}/log", only("OPTIONS, GET", get(logs::log)))
         .route("/api/runs/{id}/lineage", only("OPTIONS, GET", get(lineage::around_run)))
         .route("/api/runs/{id}/attempts", only("OPTIONS, GET", get(runs::attempts)))

@@ -80,7 +80,7 @@ impl Matcher {
         })
     }
 
-    fn explain_input(&self, input: &Input) -> InputMatches {
+    pub(super) fn explain_input(&self, input: &Input) -> InputMatches {
         InputMatches {
             path: input.path.clone(),
             tags: input.asks.iter().cloned().collect(),

@@ -152,7 +152,7 @@ impl Matcher {
     }
 
     /// The usable Data that fit `input`, in the order in which they became usable.
-    fn data_for(&self, input: &Input) -> Vec<DataNo> {
+    pub(super) fn data_for(&self, input: &Input) -> Vec<DataNo> {
         let fits = |data: &DataNo| input.admits(self.data.of(*data));
         let rarest = input.tags.iter().map(|tag| self.tags.data(*tag)).min_by_key(|data| data.len());
         match (input.id_pin, rarest) {

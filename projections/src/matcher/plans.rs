@@ -158,12 +158,23 @@ impl Plan {
 
 impl Input {
     fn new(plan: PlanNo, path: &str, asks: &TagSet, tags: &mut Tags) -> Self {
+        let numbers = tags.numbers(Requirement::of(asks).tags());
+        Self::with_tags(plan, path, asks, numbers, |tag| tags.inputs(tag).len())
+    }
+
+    /// An input that asks for `asks`, of which `numbers` are the user tags; `asked_by` says how many inputs ask for one.
+    pub(super) fn with_tags(
+        plan: PlanNo,
+        path: &str,
+        asks: &TagSet,
+        numbers: Box<[TagNo]>,
+        asked_by: impl Fn(TagNo) -> usize,
+    ) -> Self {
         let requirement = Requirement::of(asks);
         let id_pin = requirement.id_pin().and_then(|pin| pin.parse().ok());
         let instant_pin = requirement.instant_pin();
-        let numbers = tags.numbers(requirement.tags());
         // The tag that the fewest inputs ask for: a Data is then compared with as few inputs as can be.
-        let rarest = numbers.iter().copied().min_by_key(|tag| tags.inputs(*tag).len());
+        let rarest = numbers.iter().copied().min_by_key(|tag| asked_by(*tag));
         let anchor = match (satisfiable(&requirement, id_pin), id_pin, rarest, instant_pin) {
             (true, Some(pin), _, _) => Anchor::Id(pin),
             (true, None, Some(tag), _) => Anchor::Tag(tag),

@@ -12,7 +12,7 @@ use knit_domain::tag::{KEY_ID, KEY_TIMESTAMP, Tag};
 use knit_domain::time::Timestamp;
 
 use super::attempts::cause_word;
-use super::column::{DataRow, Row, RunRow, StepRow, TagRow};
+use super::column::{DataRow, RunRow, StepRow, TagRow};
 use super::runs::Edge;
 use super::steps::{Decided, Step, StepKind};
 use super::{At, Limit, Store};

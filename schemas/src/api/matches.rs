@@ -45,6 +45,30 @@ pub struct InputMatches {
     /// When none fits: the Plans with such an output or log, and how their Runs do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub producers: Vec<Producer>,
+    /// How the Data that was asked about does for this input; absent when none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<DataVerdict>,
+}
+
+/// Whether one Data fits an input, and if not, why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DataVerdict {
+    /// The Data.
+    pub knit_id: String,
+    /// Whether it fits.
+    pub fits: bool,
+    /// What the input asks for and the Data has not, pins included.
+    pub lacks: Vec<Tag>,
+    /// Status of the Run that makes it, when it is not `done`: the Data cannot be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unusable: Option<String>,
+    /// The Run that makes it.
+    pub made_by: String,
+    /// Runs of the Plan that take the Data on this input, removed ones included; some of them.
+    pub runs: Vec<String>,
+    /// How many these are.
+    pub runs_count: u64,
 }
 
 /// A Plan of which an output or log would fit an input.

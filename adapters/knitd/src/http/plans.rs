@@ -11,11 +11,9 @@ use knit_domain::event::plan as stored;
 use knit_domain::event::plan::NodeMode;
 use knit_domain::id::PlanId;
 use knit_domain::plan::{AnnotationChange, PlanChange, PlanDraft, ResourceChange};
-use knit_domain::run::Status;
 use knit_domain::tag::{Tag, TagSet};
-use knit_projections::matcher;
 use knit_projections::projection::Projection as _;
-use knit_projections::store::{At, ListJson, PlanFilter, RunFilter, Store};
+use knit_projections::store::{At, ListJson, PlanFilter};
 use knit_schemas::api;
 use knit_schemas::image::ImageReference;
 
@@ -24,13 +22,10 @@ use super::front::Api;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Asked, Named};
-use super::{as_of, past, reply, request};
+use super::{as_of, forecast, past, reply, request};
 
 /// Reason of every 400 about a Plan.
 const BAD_REQUEST: &str = "bad request";
-/// Plans named as producers of what an input lacks: a person looks into a few, and counting the Runs of each
-/// reads over all Runs.
-const PRODUCERS_MAX: usize = 5;
 
 /// `GET /api/plans`: every Plan that meets the query, ordered by id.
 #[utoipa::path(get, path = "/api/plans", operation_id = "findPlans",
@@ -62,26 +57,26 @@ pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Ask
     detail_at(&api, id, at)
 }
 
-/// `GET /api/plans/{id}/matches`: what the Plan finds for its inputs, and why it makes no Runs (ours).
-#[utoipa::path(get, path = "/api/plans/{id}/matches", operation_id = "showMatches", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanMatches), Problem))]
-pub(super) async fn matches(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
-    let id: PlanId = named.id("Plan")?;
-    let found = api.app.views().matcher.read().explain(id);
-    // Built-in Plans have no inputs, and the matcher does not know them.
-    let none = move || matcher::PlanMatches { plan_id: id, inputs: Vec::new(), runs: 0, pending: 0, held: None };
-    let told = api.ask(move |store| {
-        let plan = store.plan(id, At::Now)?;
-        Some(told(found.unwrap_or_else(none), &plan, store))
-    });
-    let told = told.await?.ok_or_else(|| Problem::not_found("Plan", &id.to_string()))?;
-    Ok(reply::json(&told))
-}
-
-/// `POST /api/plans`.
-#[utoipa::path(post, path = "/api/plans", operation_id = "registerPlan", request_body = api::PlanSpec, responses((status = 200, body = api::PlanDetail), Problem))]
-pub(super) async fn register(State(api): State<Api>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+/// `POST /api/plans`. Ours: with `dry-run` nothing is registered, and the answer says what would be started.
+#[utoipa::path(post, path = "/api/plans", operation_id = "registerPlan",
+    params(
+        ("dry-run" = Option<bool>, Query, description = "If it is there, whatever its value: register nothing and say what would be started"),
+        ("days" = Option<u64>, Query, description = "With `dry-run`: say also how many Runs there would have been on each of the last so many days"),
+        ("max-runs" = Option<u64>, Query, description = "Refuse a Plan that would get more Runs than so many"),
+    ),
+    request_body = api::PlanSpec, responses((status = 200, body = api::PlanOrForecast), Problem))]
+pub(super) async fn register(
+    State(api): State<Api>,
+    Asked(query): Asked,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let spec: api::PlanSpec = body::json(&headers, body, Accepts::Json, BAD_REQUEST).await?;
     let draft = draft_of(spec)?;
+    forecast::check_runs(&api, &draft, &query).await?;
+    if query.has("dry-run") {
+        return forecast::answer(&api, &draft, &query).await;
+    }
     let (id, _) = api.app.register_plan(&request::cause(), &draft).await?;
     detail(&api, id)
 }
@@ -193,55 +188,6 @@ fn name_and_tag(image: &str) -> Option<(String, Option<String>)> {
 
 fn nameless(image: &str) -> String {
     format!("`{image}` names no image: write NAME, NAME: or NAME:TAG")
-}
-
-/// What the matcher found, as the wire says it.
-fn told(found: matcher::PlanMatches, plan: &api::PlanDetail, store: &Store) -> api::PlanMatches {
-    let inputs = found.inputs.into_iter().map(|input| {
-        let producers = if input.candidates == 0 { producers(plan, &input.path, store) } else { Vec::new() };
-        let (nearest, missing) = input.nearest.map(|near| (near.knit_id, near.missing)).unwrap_or_default();
-        api::InputMatches {
-            tags: wire_tags(input.tags),
-            candidates: input.candidates as u64,
-            nearest: nearest.map(|id| id.to_string()),
-            missing: wire_tags(missing),
-            producible: !producers.is_empty(),
-            producers,
-            path: input.path,
-        }
-    });
-    api::PlanMatches {
-        plan_id: found.plan_id.to_string(),
-        inputs: inputs.collect(),
-        pending: found.pending.into(),
-        removed: runs_of(&plan.plan_id, vec![Status::Invalidated], store),
-        held: found.held.map(|held| held.to_string()),
-    }
-}
-
-/// The Plans of which an output or log would fit the input of `plan` at `path`.
-fn producers(plan: &api::PlanDetail, path: &str, store: &Store) -> Vec<api::Producer> {
-    let upstreams = plan.inputs.iter().filter(|input| input.path == path).flat_map(|input| &input.upstreams);
-    let plans: BTreeSet<&str> = upstreams.map(|upstream| upstream.plan.plan_id.as_str()).collect();
-    let pending = || Status::ALL.into_iter().filter(|status| !status.is_finished() && *status != Status::Invalidated);
-    let producer = |plan_id: &str| api::Producer {
-        plan_id: plan_id.to_owned(),
-        pending: runs_of(plan_id, pending().collect(), store),
-        failed: runs_of(plan_id, vec![Status::Failed], store),
-        removed: runs_of(plan_id, vec![Status::Invalidated], store),
-    };
-    plans.into_iter().take(PRODUCERS_MAX).map(producer).collect()
-}
-
-/// How many Runs a Plan has that are in one of `statuses`.
-fn runs_of(plan_id: &str, statuses: Vec<Status>, store: &Store) -> u64 {
-    let plans = Some(plan_id.parse().into_iter().collect());
-    let filter = RunFilter { plans, statuses: Some(statuses), ..RunFilter::default() };
-    store.find_runs(&filter, At::Now).len() as u64
-}
-
-fn wire_tags(tags: Vec<Tag>) -> Vec<api::Tag> {
-    tags.into_iter().map(|tag| api::Tag::new(tag.key, tag.value)).collect()
 }
 
 /// What a user wrote, without judging it.

@@ -1,0 +1,136 @@
+//! What a Plan would start, asked before it is registered (ours).
+
+use axum::response::Response;
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use knit_domain::event::Position;
+use knit_domain::event::plan::PlanDefinition;
+use knit_domain::plan::PlanDraft;
+use knit_domain::time::Timestamp;
+use knit_projections::matcher::Forecast;
+use knit_projections::projection::Projection as _;
+use knit_projections::store::{At, LOOKED_AT_MAX, PastRuns};
+use knit_schemas::api;
+
+use super::front::Api;
+use super::problem::Problem;
+use super::query::Query;
+use super::{as_of, matches, reply};
+use crate::streams;
+
+/// Runs that are told one by one: as many as a person reads.
+const RUNS_TOLD_MAX: usize = 20;
+/// Days that can be asked about: ten years, each of which takes some twenty looks at the log.
+const DAYS_MAX: u64 = 3_653;
+
+/// Answers what registering `draft` would do, without doing it.
+///
+/// # Errors
+/// Whatever refuses the registration itself; 400 when the number of days is none.
+pub(super) async fn answer(api: &Api, draft: &PlanDraft, query: &Query) -> Result<Response, Problem> {
+    let days = days(query)?;
+    let definition = admissible(api, draft).await?;
+    let (as_of, found) = forecast(api, &definition).await?;
+    let past = match days {
+        Some(days) => Some(past(api, definition, days, as_of).await?),
+        None => None,
+    };
+    let inputs = found.inputs.into_iter().map(|input| matches::input_matches(input, Vec::new())).collect();
+    let edge = |input: knit_domain::event::run::Assignment| api::LineageEdge {
+        path: input.path,
+        knit_id: input.knit_id.to_string(),
+    };
+    let first = found.first.into_iter().map(|run| run.into_iter().map(edge).collect()).collect();
+    let told = api::PlanForecast { as_of, runs: found.runs, at_once: found.at_once, inputs, first, past };
+    Ok(reply::at(as_of, reply::json(&told)))
+}
+
+/// Refuses a Plan that would start more Runs at once than `max-runs` says, if it says.
+///
+/// # Errors
+/// 409 when it would; 400 when that is no number; whatever refuses the registration itself.
+pub(super) async fn check_runs(api: &Api, draft: &PlanDraft, query: &Query) -> Result<(), Problem> {
+    let Some(text) = query.scalar("max-runs") else { return Ok(()) };
+    let number = || Problem::bad_request("`max-runs` should be a number").because(format!("got `{text}`"));
+    let runs_max: u64 = text.parse().map_err(|_| number())?;
+    let definition = admissible(api, draft).await?;
+    let (_, found) = forecast(api, &definition).await?;
+    if found.runs <= runs_max {
+        return Ok(());
+    }
+    let product: Vec<String> =
+        found.inputs.iter().map(|input| format!("{} for {}", input.candidates, input.path)).collect();
+    Err(Problem::too_many_runs(found.runs, runs_max, &product.join(", ")))
+}
+
+/// What `draft` defines, if it may be registered.
+async fn admissible(api: &Api, draft: &PlanDraft) -> Result<PlanDefinition, Problem> {
+    let catalog = streams::catalog(api.app.log()).await.map_err(Problem::of_log)?;
+    Ok(catalog.state.admissible(draft)?)
+}
+
+async fn forecast(api: &Api, definition: &PlanDefinition) -> Result<(Position, Forecast), Problem> {
+    // A question waits for what others have done before it (D13), and this is one although it is posted.
+    api.app.fresh().await.map_err(|error| Problem::unavailable(error.to_string()))?;
+    let (app, definition) = (api.app.clone(), definition.clone());
+    let asked = tokio::task::spawn_blocking(move || {
+        let matcher = app.views().matcher.read();
+        (matcher.position(), matcher.forecast(&definition, RUNS_TOLD_MAX))
+    });
+    asked.await.map_err(|_| Problem::bug())
+}
+
+fn days(query: &Query) -> Result<Option<u64>, Problem> {
+    let Some(text) = query.scalar("days") else { return Ok(None) };
+    match text.parse() {
+        Ok(days @ 1..=DAYS_MAX) => Ok(Some(days)),
+        Ok(_) | Err(_) => Err(Problem::bad_request(format!("`days` should be a number from 1 to {DAYS_MAX}"))
+            .because(format!("got `{text}`"))),
+    }
+}
+
+async fn past(api: &Api, definition: PlanDefinition, days: u64, as_of: Position) -> Result<api::PastRuns, Problem> {
+    let now = DateTime::from_timestamp_millis(as_of::now().0).unwrap_or_default();
+    let days = last_days(now, days);
+    let mut boundaries = Vec::with_capacity(days.len());
+    for day in &days {
+        // What is recorded at midnight is of the day that begins.
+        boundaries.push(api.app.log().position_at(Timestamp(midnight_ms(*day) - 1)).await.map_err(Problem::of_log)?);
+    }
+    let at = At::Position(as_of);
+    let asked = api.ask(move |store| store.past_runs(&definition, &boundaries, at, LOOKED_AT_MAX));
+    let PastRuns { counts, exact } = asked.await?;
+    let mut counts = counts.into_iter();
+    let before = counts.next().unwrap_or_default();
+    let days = days.iter().zip(counts).map(|(day, runs)| api::DayOfRuns { day: day.to_string(), runs }).collect();
+    Ok(api::PastRuns { before, days, exact })
+}
+
+/// The last `count` days of UTC, today included.
+fn last_days(now: DateTime<Utc>, count: u64) -> Vec<NaiveDate> {
+    let today = now.date_naive();
+    (0..count).rev().filter_map(|ago| today.checked_sub_days(Days::new(ago))).collect()
+}
+
+fn midnight_ms(day: NaiveDate) -> i64 {
+    day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_days_end_with_today() {
+        let now: DateTime<Utc> = "2025-03-01T10:00:00Z".parse().unwrap();
+        let days: Vec<String> = last_days(now, 3).iter().map(ToString::to_string).collect();
+        assert_eq!(days, ["2025-02-27", "2025-02-28", "2025-03-01"]);
+        assert_eq!(midnight_ms(last_days(now, 1)[0]), 1_740_787_200_000);
+    }
+
+    #[test]
+    fn only_a_number_of_days_is_taken() {
+        let days = |text: &str| days(&Query::parse(Some(text)));
+        assert_eq!((days(""), days("days=7")), (Ok(None), Ok(Some(7))));
+        assert!(["days=0", "days=-1", "days=x", "days=3654"].iter().all(|bad| days(bad).is_err()));
+    }
+}

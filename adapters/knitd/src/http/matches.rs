@@ -1,0 +1,129 @@
+//! What a Plan finds for its inputs, and how one Data does for them (ours).
+
+use std::collections::BTreeSet;
+
+use axum::extract::State;
+use axum::response::Response;
+use knit_domain::event::Entity;
+use knit_domain::id::{KnitId, PlanId};
+use knit_domain::run::Status;
+use knit_domain::tag::Tag;
+use knit_projections::matcher;
+use knit_projections::store::{At, RunFilter, Store, Verdict};
+use knit_schemas::api;
+
+use super::front::Api;
+use super::problem::Problem;
+use super::request::{Asked, Named};
+use super::{past, reply};
+
+/// Plans named as producers of what an input lacks: a person looks into a few, and counting the Runs of each
+/// reads over all Runs.
+const PRODUCERS_MAX: usize = 5;
+/// Runs that are named as taking a Data; a person looks into a few.
+const RUNS_MAX: usize = 5;
+
+/// `GET /api/plans/{id}/matches`: what the Plan finds for its inputs, and why it makes no Runs; and if a Data is
+/// named, how that does for each of them.
+#[utoipa::path(get, path = "/api/plans/{id}/matches", operation_id = "showMatches",
+    params(
+        ("id" = String, Path, description = "Id of a Plan"),
+        ("data" = Option<String>, Query, description = "Id of a Data: say of each input whether this fits, and if not, why"),
+    ),
+    responses((status = 200, body = api::PlanMatches), Problem))]
+pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
+    let id: PlanId = named.id("Plan")?;
+    let about = query.scalar("data").map(|text| text.parse().map_err(|_| Problem::not_found("Data", text)));
+    let about: Option<KnitId> = about.transpose()?;
+    if let Some(data) = about {
+        past::existed(&api, Entity::Data(data), At::Now).await?;
+    }
+    let found = api.app.views().matcher.read().explain(id);
+    // Built-in Plans have no inputs, and the matcher does not know them.
+    let none = move || matcher::PlanMatches { plan_id: id, inputs: Vec::new(), runs: 0, pending: 0, held: None };
+    let told = api.ask(move |store| {
+        let plan = store.plan(id, At::Now)?;
+        let verdicts = about.and_then(|data| store.verdicts(id, data, At::Now)).unwrap_or_default();
+        Some(told(found.unwrap_or_else(none), verdicts, about, &plan, store))
+    });
+    let told = told.await?.ok_or_else(|| Problem::not_found("Plan", &id.to_string()))?;
+    Ok(reply::json(&told))
+}
+
+/// What the matcher found, as the wire says it.
+fn told(
+    found: matcher::PlanMatches,
+    verdicts: Vec<Verdict>,
+    about: Option<KnitId>,
+    plan: &api::PlanDetail,
+    store: &Store,
+) -> api::PlanMatches {
+    let mut verdicts = verdicts.into_iter();
+    let inputs = found.inputs.into_iter().map(|input| {
+        let producers = if input.candidates == 0 { producers(plan, &input.path, store) } else { Vec::new() };
+        let verdict = verdicts.find(|verdict| verdict.path == input.path).zip(about);
+        api::InputMatches {
+            verdict: verdict.map(|(verdict, data)| told_verdict(verdict, data)),
+            ..input_matches(input, producers)
+        }
+    });
+    api::PlanMatches {
+        plan_id: found.plan_id.to_string(),
+        inputs: inputs.collect(),
+        pending: found.pending.into(),
+        removed: runs_of(&plan.plan_id, vec![Status::Invalidated], store),
+        held: found.held.map(|held| held.to_string()),
+    }
+}
+
+/// The Plans of which an output or log would fit the input of `plan` at `path`.
+fn producers(plan: &api::PlanDetail, path: &str, store: &Store) -> Vec<api::Producer> {
+    let upstreams = plan.inputs.iter().filter(|input| input.path == path).flat_map(|input| &input.upstreams);
+    let plans: BTreeSet<&str> = upstreams.map(|upstream| upstream.plan.plan_id.as_str()).collect();
+    let pending = || Status::ALL.into_iter().filter(|status| !status.is_finished() && *status != Status::Invalidated);
+    let producer = |plan_id: &str| api::Producer {
+        plan_id: plan_id.to_owned(),
+        pending: runs_of(plan_id, pending().collect(), store),
+        failed: runs_of(plan_id, vec![Status::Failed], store),
+        removed: runs_of(plan_id, vec![Status::Invalidated], store),
+    };
+    plans.into_iter().take(PRODUCERS_MAX).map(producer).collect()
+}
+
+/// How many Runs a Plan has that are in one of `statuses`.
+fn runs_of(plan_id: &str, statuses: Vec<Status>, store: &Store) -> u64 {
+    let plans = Some(plan_id.parse().into_iter().collect());
+    let filter = RunFilter { plans, statuses: Some(statuses), ..RunFilter::default() };
+    store.find_runs(&filter, At::Now).len() as u64
+}
+
+pub(super) fn wire_tags(tags: Vec<Tag>) -> Vec<api::Tag> {
+    tags.into_iter().map(|tag| api::Tag::new(tag.key, tag.value)).collect()
+}
+
+/// What one input finds, without a verdict.
+pub(super) fn input_matches(input: matcher::InputMatches, producers: Vec<api::Producer>) -> api::InputMatches {
+    let (nearest, missing) = input.nearest.map(|near| (near.knit_id, near.missing)).unwrap_or_default();
+    api::InputMatches {
+        path: input.path,
+        tags: wire_tags(input.tags),
+        candidates: input.candidates as u64,
+        nearest: nearest.map(|id| id.to_string()),
+        missing: wire_tags(missing),
+        producible: !producers.is_empty(),
+        producers,
+        verdict: None,
+    }
+}
+
+fn told_verdict(verdict: Verdict, data: KnitId) -> api::DataVerdict {
+    api::DataVerdict {
+        knit_id: data.to_string(),
+        fits: verdict.fits,
+        lacks: wire_tags(verdict.lacks),
+        unusable: verdict.unusable.map(|status| status.to_string()),
+        made_by: verdict.made_by.to_string(),
+        runs_count: verdict.runs.len() as u64,
+        runs: verdict.runs.iter().take(RUNS_MAX).map(ToString::to_string).collect(),
+    }
+}
