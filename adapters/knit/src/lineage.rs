@@ -1,5 +1,7 @@
 //! Lineage graphs: fetching them node by node where a server cannot do better, and drawing them for people.
 //! The other drawings are [`knit_schemas::lineage`]'s.
 
-pub(crate) mod tree;
-pub(crate) mod walk;
+pub(crate) mod print;
+pub(crate) mod trace;
+mod tree;
+mod walk;

@@ -1,6 +1,7 @@
 //! `knit run …`.
 
 mod find;
+mod lineage;
 mod log;
 mod notes;
 mod retry;
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Stop(stop::Arguments),
     Rm(rm::Arguments),
     Retry(retry::Arguments),
+    Lineage(lineage::Arguments),
     Wait(wait::Arguments),
 }
 
@@ -33,6 +35,7 @@ impl Command {
             Self::Stop(_) => "run stop",
             Self::Rm(_) => "run rm",
             Self::Retry(_) => "run retry",
+            Self::Lineage(_) => "run lineage",
             Self::Wait(_) => "run wait",
         }
     }
@@ -44,6 +47,7 @@ impl Command {
             Self::Stop(arguments) => block_on(stop::run(arguments, session)),
             Self::Rm(arguments) => block_on(rm::run(arguments, session)),
             Self::Retry(arguments) => block_on(retry::run(arguments, session)),
+            Self::Lineage(arguments) => block_on(lineage::run(arguments, session)),
             Self::Wait(arguments) => block_on(wait::run(arguments, session)),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Two trees grow from the start: *made by* towards origins and *used by* towards consumers. A Run
 //! that comes up again is not drawn twice; a Data where the depth ended the walk is marked. What is
-//! wider than the terminal goes on below, inside its branch.
+//! wider than the terminal goes on below, inside its branch. Of many that hang in one place and are alike, the first
+//! few are drawn and the rest is counted.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
@@ -20,15 +21,30 @@ pub(crate) struct Style {
     pub(crate) is_coloured: bool,
     /// Columns to keep to; `None` for lines as long as they come.
     pub(crate) width: Option<usize>,
+    /// Whether the rest of many that are alike is only counted.
+    pub(crate) is_folded: bool,
 }
+
+/// Of so many that are alike each is drawn; of more, so many and the number of the rest.
+const ALIKE_MAX: usize = 4;
 
 /// Draws both trees.
 pub(crate) fn draw(index: &Index<'_>, style: Style, out: &mut impl Write) -> io::Result<()> {
     let mut tree = Tree::new(index, style);
-    let Some(start) = index.data(index.graph.start.as_str()) else { return Ok(()) };
-    write!(out, "{}", folded("", "  ", &tree.data(start), style.width))?;
-    for (direction, title) in [(Direction::Up, "made by"), (Direction::Down, "used by")] {
-        let branches = tree.beyond_data(start, direction);
+    let start = index.graph.start.as_str();
+    let (words, branches) = if let Some(data) = index.data(start) {
+        let beyond = |direction| tree.beyond_data(data, direction);
+        (tree.data(data), [("made by", beyond(Direction::Up)), ("used by", beyond(Direction::Down))])
+    } else if let Some(run) = index.graph.runs.iter().find(|run| run.run_id.as_str() == start) {
+        let all =
+            |points: Vec<_>| points.into_iter().map(|(path, data)| Branch { path, node: Node::Data(data) }).collect();
+        tree.drawn.insert(start);
+        (tree.run(run), [("made from", all(index.taken(run))), ("made", all(index.made(run)))])
+    } else {
+        return Ok(());
+    };
+    write!(out, "{}", folded("", "  ", &words, style.width))?;
+    for ((title, branches), direction) in branches.into_iter().zip([Direction::Up, Direction::Down]) {
         if !branches.is_empty() {
             writeln!(out, "{title}")?;
             tree.grow(branches, direction, out)?;
@@ -57,19 +73,25 @@ enum Node<'a> {
     Data(&'a Data<'a>),
     /// Shown beside the way, not followed.
     Sibling(&'a Data<'a>),
+    /// So many more that are like the one before; if they are Runs, of this Plan.
+    More(usize, Option<&'a str>),
 }
+
+/// What nodes in one place must have in common to be alike.
+type Likeness<'a> = (&'static str, Option<(&'a str, &'a str)>);
 
 struct Tree<'a> {
     index: &'a Index<'a>,
     paint: Paint,
     width: Option<usize>,
+    is_folded: bool,
     producers: HashMap<&'a str, Branch<'a>>,
     consumers: HashMap<&'a str, Vec<Branch<'a>>>,
     drawn: HashSet<&'a str>,
 }
 
 impl<'a> Tree<'a> {
-    fn new(index: &'a Index<'a>, Style { is_coloured, width }: Style) -> Self {
+    fn new(index: &'a Index<'a>, Style { is_coloured, width, is_folded }: Style) -> Self {
         let mut producers = HashMap::new();
         let mut consumers: HashMap<&str, Vec<Branch<'_>>> = HashMap::new();
         for run in &index.graph.runs {
@@ -80,19 +102,20 @@ impl<'a> Tree<'a> {
                 consumers.entry(data.knit_id.as_str()).or_default().push(Branch { path, node: Node::Run(run, data) });
             }
         }
-        Self { index, paint: Paint { is_coloured }, width, producers, consumers, drawn: HashSet::new() }
+        Self { index, paint: Paint { is_coloured }, width, is_folded, producers, consumers, drawn: HashSet::new() }
     }
 
     /// Draws `branches` and all that grows from them. A stack instead of recursion: lineage may be
     /// deeper than a thread's.
     fn grow(&mut self, branches: Vec<Branch<'a>>, direction: Direction, out: &mut impl Write) -> io::Result<()> {
         let mut pending = Vec::new();
-        push_all(&mut pending, branches, "");
+        push_all(&mut pending, self.fold(branches), "");
         while let Some((branch, indent, is_last)) = pending.pop() {
             let (fork, below) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
             let (mut words, is_new) = match branch.node {
                 Node::Run(run, _) => (self.run(run), self.drawn.insert(run.run_id.as_str())),
                 Node::Data(data) | Node::Sibling(data) => (self.data(data), true),
+                Node::More(number, plan) => (vec![self.paint.faint(&more(number, plan))], true),
             };
             let beyond = self.beyond(branch.node, direction);
             // Where nothing hangs below, there is nothing to see above either.
@@ -102,16 +125,43 @@ impl<'a> Tree<'a> {
             let bar = if beyond.is_empty() { "   " } else { "│  " };
             let first = format!("{indent}{fork}{}", self.place(&branch));
             write!(out, "{}", folded(&first, &format!("{indent}{below}{bar}"), &words, self.width))?;
-            push_all(&mut pending, beyond, &format!("{indent}{below}"));
+            push_all(&mut pending, self.fold(beyond), &format!("{indent}{below}"));
         }
         Ok(())
+    }
+
+    /// Counts instead of drawing where too many are alike.
+    fn fold(&self, branches: Vec<Branch<'a>>) -> Vec<Branch<'a>> {
+        let mut alike: HashMap<Likeness<'a>, usize> = HashMap::new();
+        branches.iter().for_each(|branch| *alike.entry(likeness(branch)).or_default() += 1);
+        // One more line for the number would be no shorter than the one that it stands for.
+        if !self.is_folded || alike.values().all(|number| *number <= ALIKE_MAX + 1) {
+            return branches;
+        }
+        let mut kept = Vec::new();
+        let mut met: HashMap<Likeness<'a>, usize> = HashMap::new();
+        for branch in branches {
+            let (like, nth) = (likeness(&branch), met.entry(likeness(&branch)).or_default());
+            *nth += 1;
+            let all = alike[&like];
+            if *nth <= ALIKE_MAX || all <= ALIKE_MAX + 1 {
+                kept.push(branch);
+            } else if *nth == all {
+                let plan = match branch.node {
+                    Node::Run(run, _) => Some(self.index.what_runs(run)),
+                    Node::Data(_) | Node::Sibling(_) | Node::More(..) => None,
+                };
+                kept.push(Branch { path: "…", node: Node::More(all - ALIKE_MAX, plan) });
+            }
+        }
+        kept
     }
 
     fn beyond(&self, node: Node<'a>, direction: Direction) -> Vec<Branch<'a>> {
         match node {
             Node::Run(run, from) => self.beyond_run(run, from, direction),
             Node::Data(data) => self.beyond_data(data, direction),
-            Node::Sibling(_) => Vec::new(),
+            Node::Sibling(_) | Node::More(..) => Vec::new(),
         }
     }
 
@@ -139,7 +189,7 @@ impl<'a> Tree<'a> {
         let path = self.paint.faint(branch.path);
         match branch.node {
             Node::Sibling(_) => format!("{} {path} ", self.paint.faint("beside")),
-            Node::Run(..) | Node::Data(_) => format!("{path} "),
+            Node::Run(..) | Node::Data(_) | Node::More(..) => format!("{path} "),
         }
     }
 
@@ -163,6 +213,23 @@ impl<'a> Tree<'a> {
         words.push(self.index.what_runs(run).to_owned());
         words.extend(shortened(&self.index.command(run)).map(|command| self.paint.faint(&command)));
         words
+    }
+}
+
+/// Runs of one Plan that ended alike, and Data that hang here in one way.
+fn likeness<'a>(branch: &Branch<'a>) -> Likeness<'a> {
+    match branch.node {
+        Node::Run(run, _) => ("run", Some((run.plan_id.as_str(), run.status.as_str()))),
+        Node::Data(_) => ("data", None),
+        Node::Sibling(_) => ("sibling", None),
+        Node::More(..) => ("more", None),
+    }
+}
+
+fn more(number: usize, plan: Option<&str>) -> String {
+    match plan {
+        Some(plan) => format!("and {number} more Runs like this of {plan} (--unfold draws them)"),
+        None => format!("and {number} more Data (--unfold draws them)"),
     }
 }
 
@@ -282,7 +349,7 @@ mod tests {
 
     fn drawn(graph: &LineageGraph, is_coloured: bool, width: Option<usize>) -> String {
         let mut text = Vec::new();
-        draw(&Index::new(&Graph::from(graph)), Style { is_coloured, width }, &mut text).unwrap();
+        draw(&Index::new(&Graph::from(graph)), Style { is_coloured, width, is_folded: true }, &mut text).unwrap();
         String::from_utf8(text).unwrap()
     }
 
@@ -329,6 +396,36 @@ used by
         assert_eq!(drawn(&graph, false, Some(24)), plain);
         let coloured = drawn(&graph, true, Some(24));
         assert_eq!(coloured.lines().count(), plain.lines().count(), "colours take no columns: {coloured}");
+    }
+
+    #[test]
+    fn many_that_are_alike_are_counted() {
+        let mut graph = graph();
+        let another = graph.runs[1].clone();
+        graph.runs.extend((0..7).map(|n| LineageRun {
+            run_id: format!("more-{n}"),
+            outputs: Vec::new(),
+            ..another.clone()
+        }));
+        let text = drawn(&graph, false, None);
+        assert!(text.ends_with("└─ … and 5 more Runs like this of (unknown Plan) (--unfold draws them)\n"), "{text}");
+        assert_eq!(text.matches("more-").count(), 2, "four in all: {text}");
+        graph.runs.truncate(graph.runs.len() - 4);
+        assert!(!drawn(&graph, false, None).contains('…'), "a line for one would say less than the one");
+    }
+
+    #[test]
+    fn a_run_is_between_what_it_took_and_what_it_made() {
+        let expected = "\
+Run ab  done  (unknown Plan)
+made from
+└─ /p Data a
+made
+└─ /p Data b
+   └─ /p Run bd  done  (unknown Plan)
+      └─ /p Data d
+";
+        assert_eq!(drawn(&LineageGraph { start: "ab".to_owned(), ..graph() }, false, None), expected);
     }
 
     #[test]

@@ -20,18 +20,20 @@ pub(crate) struct Extent {
 
 /// Fetches the graph around `start`.
 pub(crate) async fn fetch(client: &Client, start: &str, extent: Extent) -> Result<LineageGraph, Error> {
-    let mut walk =
-        Walk { client, data: Vec::new(), runs: Vec::new(), places: HashMap::new(), known_runs: HashSet::new() };
+    let mut walk = Walk::new(client);
     walk.add_data(start).await?;
-    let mut ends = Vec::new();
-    for (wanted, direction) in [(extent.upstream, Direction::Up), (extent.downstream, Direction::Down)] {
-        if wanted {
-            let frontier = walk.follow(start, direction, extent.depth).await?;
-            ends.push((direction, frontier));
-        }
-    }
-    let cut = walk.cut(&ends);
-    Ok(LineageGraph::from_details(start.to_owned(), &walk.data, &walk.runs, cut))
+    let start = start.to_owned();
+    let ends = [(Direction::Up, vec![start.clone()]), (Direction::Down, vec![start.clone()])];
+    walk.finish(start, extent, ends).await
+}
+
+/// Fetches the graph around the Run `start`, which is in it with all that it takes and makes.
+pub(crate) async fn fetch_around_run(client: &Client, start: &str, extent: Extent) -> Result<LineageGraph, Error> {
+    let mut walk = Walk::new(client);
+    let inputs = walk.add_run(start, Direction::Up).await?;
+    let made = walk.data.iter().filter(|data| data.upstream.run.run_id == start);
+    let outputs = made.map(|data| data.knit_id.clone()).collect();
+    walk.finish(start.to_owned(), extent, [(Direction::Up, inputs), (Direction::Down, outputs)]).await
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +51,39 @@ struct Walk<'a> {
     known_runs: HashSet<String>,
 }
 
-impl Walk<'_> {
-    /// Goes on, layer by layer, and returns where it stopped.
-    async fn follow(&mut self, start: &str, direction: Direction, depth: Option<u32>) -> Result<Vec<String>, Error> {
-        let mut frontier = vec![start.to_owned()];
+impl<'a> Walk<'a> {
+    fn new(client: &'a Client) -> Self {
+        Self { client, data: Vec::new(), runs: Vec::new(), places: HashMap::new(), known_runs: HashSet::new() }
+    }
+
+    /// Goes on from the Data at both ends, as far as is wanted.
+    async fn finish(
+        mut self,
+        start: String,
+        extent: Extent,
+        ends: [(Direction, Vec<String>); 2],
+    ) -> Result<LineageGraph, Error> {
+        let mut stops = Vec::new();
+        for (direction, from) in ends {
+            let is_wanted = match direction {
+                Direction::Up => extent.upstream,
+                Direction::Down => extent.downstream,
+            };
+            if is_wanted {
+                stops.push((direction, self.follow(from, direction, extent.depth).await?));
+            }
+        }
+        let cut = self.cut(&stops);
+        Ok(LineageGraph::from_details(start, &self.data, &self.runs, cut))
+    }
+
+    /// Goes on from `frontier`, layer by layer, and returns where it stopped.
+    async fn follow(
+        &mut self,
+        mut frontier: Vec<String>,
+        direction: Direction,
+        depth: Option<u32>,
+    ) -> Result<Vec<String>, Error> {
         let mut layer = 0;
         while !frontier.is_empty() && depth.is_none_or(|depth| layer < depth) {
             let mut next = Vec::new();
