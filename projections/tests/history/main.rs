@@ -11,6 +11,8 @@ mod due_random;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod explaining;
+#[cfg(test)]
 mod nomination;
 #[cfg(test)]
 mod random;
