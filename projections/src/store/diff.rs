@@ -66,7 +66,7 @@ impl Store {
                 break;
             }
             let aspects = self.aspects(pair.both, limit);
-            for next in self.behind(&pair) {
+            for next in self.behind_pair(&pair) {
                 if seen.len() >= PAIRS_MAX {
                     cut = true;
                 } else if seen.insert(next.both) {
@@ -91,7 +91,7 @@ impl Store {
     }
 
     /// The pairs that a pair was made by, or made from.
-    fn behind(&self, pair: &Pair) -> Vec<Pair> {
+    fn behind_pair(&self, pair: &Pair) -> Vec<Pair> {
         match pair.both {
             Both::Data(left, right) => {
                 let both = Both::Runs(self.data.records[left].run, self.data.records[right].run);
