@@ -122,7 +122,7 @@ fn dataset(index: &Index<'_>, data: &Data<'_>, path: Option<&str>) -> Value {
     words.extend(path.map(|path| ("path", json!(path))));
     words.extend(data.made_at().map(|at| ("madeAt", json!(at))));
     words.extend(data.transient().map(|why| ("transient", json!(why))));
-    words.extend(index.is_cut(data).then(|| ("cut", json!(true))));
+    words.extend(index.is_cut(data).then_some(("cut", json!(true))));
     if !words.is_empty() {
         facets["knitfab_data"] = own("#data", words);
     }

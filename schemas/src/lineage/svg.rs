@@ -14,8 +14,8 @@ use layout::{Layout, Node, Place};
 
 /// Pixels of a line of text.
 const LINE_PX: usize = 15;
-/// Pixels of a box from left to right: an id of 36 characters fits.
-const WIDTH_PX: usize = 290;
+/// Pixels of a box from left to right: a bold id of 36 characters fits.
+const WIDTH_PX: usize = 330;
 /// Pixels between the edge of a box and what is in it.
 const INSET_PX: usize = 6;
 /// Characters that fit into a box; longer texts are cut and are whole in what the pointer shows.
