@@ -7,6 +7,7 @@ mod main_job;
 
 mod endings;
 mod finding;
+mod lineage;
 mod past;
 mod planning;
 mod retrying;
