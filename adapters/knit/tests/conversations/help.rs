@@ -15,6 +15,7 @@ fn the_complete_help() {
         "data push",
         "data tag",
         "data lineage",
+        "data wait",
         "plan",
         "plan show",
         "plan find",
@@ -30,6 +31,8 @@ fn the_complete_help() {
         "run stop",
         "run rm",
         "run retry",
+        "run wait",
+        "events",
         "version",
     ] {
         let mut words: Vec<&str> = words.split_whitespace().collect();
