@@ -81,6 +81,7 @@ fn status(error: &Error) -> ExitStatus {
         | Error::Ambiguous { .. }
         | Error::NothingToPush
         | Error::NoPast
+        | Error::Unable { .. }
         | Error::UnwritableTag { .. }
         | Error::Pack { .. }
         | Error::Untagged { .. }
@@ -172,6 +173,7 @@ fn hints(error: &Error) -> Vec<String> {
             run_ids.iter().map(|id| format!("`knit run show {id}` says what became of it")).collect()
         }
         Error::NotInTime { .. } => hint("ask again, or wait longer: `--timeout`"),
+        Error::Unable { .. } => hint("`knitd` is a server that can"),
         Error::NoPast => hint("leave out `--as-of`; `knitd` is a server that keeps the past"),
         Error::NothingToPush => hint("nothing was uploaded; look at how the sources are written"),
         Error::UnwritableTag { .. } => hint("nothing was uploaded or changed; write the tag without them"),

@@ -153,11 +153,27 @@ impl Client {
         segments: &[&str],
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<T, Error> {
+        self.change_with(ask, method, segments, Query::new(), body).await
+    }
+
+    /// The same with a query; the body is left out only where there is none.
+    pub(crate) async fn change_with<T: DeserializeOwned>(
+        &self,
+        ask: &Ask,
+        method: Method,
+        segments: &[&str],
+        query: Query,
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<T, Error> {
         let request = match body.map(serde_json::to_vec) {
             None => self.bodiless(method, segments)?,
             Some(json) => {
                 let json = json.map_err(|source| Error::Unintelligible { ask: ask.clone(), source })?;
-                let request = self.http.request(method, self.url(segments)?);
+                let mut url = self.url(segments)?;
+                if !query.is_empty() {
+                    url.query_pairs_mut().extend_pairs(query);
+                }
+                let request = self.http.request(method, url);
                 request.header(reqwest::header::CONTENT_TYPE, api::JSON).body(json)
             }
         };

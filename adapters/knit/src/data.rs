@@ -1,7 +1,9 @@
 //! `knit data …`.
 
+mod diff;
 mod find;
 mod lineage;
+mod path;
 mod pull;
 mod push;
 mod show;
@@ -22,6 +24,8 @@ pub(crate) enum Command {
     Push(push::Arguments),
     Tag(tag::Arguments),
     Lineage(lineage::Arguments),
+    Path(path::Arguments),
+    Diff(diff::Arguments),
     Wait(wait::Arguments),
 }
 
@@ -34,6 +38,8 @@ impl Command {
             Self::Push(_) => "data push",
             Self::Tag(_) => "data tag",
             Self::Lineage(_) => "data lineage",
+            Self::Path(_) => "data path",
+            Self::Diff(_) => "data diff",
             Self::Wait(_) => "data wait",
         }
     }
@@ -46,6 +52,8 @@ impl Command {
             Self::Push(arguments) => block_on(push::run(arguments, session)),
             Self::Tag(arguments) => block_on(tag::run(arguments, session)),
             Self::Lineage(arguments) => block_on(lineage::run(arguments, session)),
+            Self::Path(arguments) => block_on(path::run(arguments, session)),
+            Self::Diff(arguments) => block_on(diff::run(arguments, session)),
             Self::Wait(arguments) => block_on(wait::run(arguments, session)),
         }
     }

@@ -102,6 +102,12 @@ pub(crate) enum Error {
     /// An original server keeps no past.
     #[error("this server cannot answer about another time than now")]
     NoPast,
+    /// The server does not know the route.
+    #[error("this server cannot {ask}: it is an original one, or an older one")]
+    Unable {
+        /// What was asked.
+        ask: Ask,
+    },
     /// What was to be pushed is not there.
     #[error("none of the sources exists")]
     NothingToPush,
@@ -190,6 +196,14 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// The same, but where the route is unknown, that the server cannot do it.
+    pub(crate) fn if_unable(self) -> Self {
+        match self {
+            Self::Refused(refusal) if refusal.is_unknown_route() => Self::Unable { ask: refusal.ask },
+            other => other,
+        }
+    }
+
     /// For [`Result::map_err`] of file operations.
     pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

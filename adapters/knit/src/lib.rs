@@ -27,6 +27,7 @@ mod advice;
 mod archive;
 mod choice;
 mod client;
+mod difference;
 mod deadline;
 mod environment;
 mod error;
@@ -39,6 +40,7 @@ mod profile;
 mod session;
 mod since;
 mod slip;
+mod telling;
 
 pub mod doors;
 

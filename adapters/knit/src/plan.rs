@@ -9,6 +9,7 @@ mod resource;
 mod serviceaccount;
 mod show;
 pub(crate) mod template;
+mod why_not;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ use crate::session::{Session, block_on};
 pub(crate) enum Command {
     Show(show::Arguments),
     Find(find::Arguments),
+    WhyNot(why_not::Arguments),
     Apply(apply::Arguments),
     Template(template::Arguments),
     Active(active::Arguments),
@@ -37,6 +39,7 @@ impl Command {
         match self {
             Self::Show(_) => "plan show",
             Self::Find(_) => "plan find",
+            Self::WhyNot(_) => "plan why-not",
             Self::Apply(_) => "plan apply",
             Self::Template(_) => "plan template",
             Self::Active(_) => "plan active",
@@ -50,6 +53,7 @@ impl Command {
         match self {
             Self::Show(arguments) => block_on(show::run(arguments, session)),
             Self::Find(arguments) => block_on(find::run(arguments, session)),
+            Self::WhyNot(arguments) => block_on(why_not::run(arguments, session)),
             Self::Apply(arguments) => block_on(apply::run(arguments, session)),
             Self::Template(arguments) => template::run(&arguments, session),
             Self::Active(arguments) => block_on(active::run(arguments, session)),

@@ -1,5 +1,7 @@
 //! `knit run …`.
 
+mod diff;
+mod explain;
 mod find;
 mod lineage;
 mod log;
@@ -15,7 +17,7 @@ use clap::Subcommand;
 use crate::error::Error;
 use crate::session::{Session, block_on};
 
-/// Find, show, stop, retry and remove Runs
+/// Find, show, await, stop, retry and remove Runs
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Show(show::Arguments),
@@ -24,6 +26,8 @@ pub(crate) enum Command {
     Rm(rm::Arguments),
     Retry(retry::Arguments),
     Lineage(lineage::Arguments),
+    Explain(explain::Arguments),
+    Diff(diff::Arguments),
     Wait(wait::Arguments),
 }
 
@@ -36,6 +40,8 @@ impl Command {
             Self::Rm(_) => "run rm",
             Self::Retry(_) => "run retry",
             Self::Lineage(_) => "run lineage",
+            Self::Explain(_) => "run explain",
+            Self::Diff(_) => "run diff",
             Self::Wait(_) => "run wait",
         }
     }
@@ -48,6 +54,8 @@ impl Command {
             Self::Rm(arguments) => block_on(rm::run(arguments, session)),
             Self::Retry(arguments) => block_on(retry::run(arguments, session)),
             Self::Lineage(arguments) => block_on(lineage::run(arguments, session)),
+            Self::Explain(arguments) => block_on(explain::run(arguments, session)),
+            Self::Diff(arguments) => block_on(diff::run(arguments, session)),
             Self::Wait(arguments) => block_on(wait::run(arguments, session)),
         }
     }

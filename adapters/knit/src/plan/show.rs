@@ -53,7 +53,7 @@ async fn matches(client: &Client, plan_id: &str) -> Result<Option<PlanMatches>, 
     }
 }
 
-fn notes(plan: &PlanDetail, matches: Option<&PlanMatches>) -> Vec<String> {
+pub(super) fn notes(plan: &PlanDetail, matches: Option<&PlanMatches>) -> Vec<String> {
     let mut notes = Vec::new();
     if !plan.active {
         notes.push("note: the Plan is inactive, so its Runs do not start".to_owned());

@@ -1,0 +1,36 @@
+//! `knit data diff`.
+
+use clap::Args;
+
+use crate::as_of::AsOf;
+use crate::difference::ask_and_tell;
+use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
+use crate::session::Session;
+use crate::telling::Telling;
+
+/// Say in what the histories of two Data differ
+///
+/// Both histories are followed upstream in step. Told are the ancestors at the same place that are not the same, those
+/// nearest to the two first, and in what they differ: tags, Plan, image, arguments, resources, exit.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    as_of: AsOf,
+    #[command(flatten)]
+    telling: Telling,
+    /// Id of the one Data
+    #[arg(value_name = "KNIT_ID")]
+    left: String,
+    /// Id of the other
+    #[arg(value_name = "KNIT_ID")]
+    right: String,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let client = session.client()?;
+    let left = ids::whole_as_of(&client, Kind::Data, arguments.left, &arguments.as_of).await?;
+    let right = ids::whole_as_of(&client, Kind::Data, arguments.right, &arguments.as_of).await?;
+    let ask = Ask::question("compare", Subject::Data(left.clone()));
+    ask_and_tell(&client, &ask, "data", (&left, right), &arguments.as_of, arguments.telling).await
+}

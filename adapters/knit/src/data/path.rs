@@ -1,0 +1,37 @@
+//! `knit data path`.
+
+use clap::Args;
+
+use crate::as_of::AsOf;
+use crate::client;
+use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
+use crate::lineage::print::Printing;
+use crate::session::Session;
+
+/// Show a shortest way from a Data to one that it was made of, or that was made of it
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    printing: Printing,
+    #[command(flatten)]
+    as_of: AsOf,
+    /// Id of the Data to begin at
+    #[arg(value_name = "KNIT_ID")]
+    from: String,
+    /// Id of the Data to come to
+    #[arg(value_name = "KNIT_ID")]
+    to: String,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let Arguments { printing, as_of, from, to } = arguments;
+    let client = session.client()?;
+    let from = ids::whole_as_of(&client, Kind::Data, from, &as_of).await?;
+    let to = ids::whole_as_of(&client, Kind::Data, to, &as_of).await?;
+    let ask = Ask::question("trace", Subject::Data(from.clone()));
+    let query = vec![("to", to)];
+    let answer = client.get_bytes_as_of(&ask, &["data", &from, "path"], query, &as_of).await;
+    let answer = answer.map_err(Error::if_unable)?;
+    printing.print(&client::understand(&ask, &answer)?, session)
+}

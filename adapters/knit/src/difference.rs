@@ -1,0 +1,109 @@
+//! In what two results differ: asked and told for `knit data diff` and `knit run diff` alike.
+
+use knit_schemas::api::{Aspect, AspectName, Difference, DifferingPair, PairKind};
+
+use crate::as_of::AsOf;
+use crate::client::Client;
+use crate::error::{Ask, Error};
+use crate::telling::Telling;
+
+/// Differing pairs that are told to people: the nearest are what they look for.
+const TOLD_MAX: usize = 10;
+
+/// Asks for the difference of two things, each of which `route` names the kind, and tells it.
+pub(crate) async fn ask_and_tell(
+    client: &Client,
+    ask: &Ask,
+    route: &'static str,
+    (left, right): (&str, String),
+    as_of: &AsOf,
+    telling: Telling,
+) -> Result<(), Error> {
+    let query = [("with", right)].into_iter().chain(as_of.query()).collect();
+    let difference: Result<Difference, Error> = client.get(ask, &[route, left, "diff"], query).await;
+    telling.tell(&difference.map_err(Error::if_unable)?, lines)
+}
+
+fn lines(difference: &Difference) -> Vec<String> {
+    let (left, right) = (&difference.left, &difference.right);
+    if difference.differing.is_empty() {
+        return vec![if left == right {
+            "they are one and the same".to_owned()
+        } else {
+            "they differ in nothing but their ids".to_owned()
+        }];
+    }
+    let mut lines = vec![format!("< {left}"), format!("> {right}")];
+    lines.extend(difference.differing.iter().take(TOLD_MAX).flat_map(|one| pair(one, left)));
+    let rest = difference.differing.len().saturating_sub(TOLD_MAX);
+    if rest > 0 {
+        lines.push(format!("and {rest} more behind these; `-o json` prints all"));
+    } else if difference.cut {
+        lines.push(
+            "and perhaps more behind these: the histories are too unlike to be compared to their ends".to_owned(),
+        );
+    }
+    lines
+}
+
+fn pair(pair: &DifferingPair, result: &str) -> Vec<String> {
+    let kind = match pair.kind {
+        PairKind::Data => "Data",
+        PairKind::Run => "Runs",
+    };
+    let place = match pair.distance {
+        0 if pair.left == result => "the two themselves".to_owned(),
+        0 => "the Runs that made them".to_owned(),
+        1 => format!("{kind}, 1 Run upstream by {}", pair.route.join(" then ")),
+        distance => format!("{kind}, {distance} Runs upstream by {}", pair.route.join(" then ")),
+    };
+    let mut lines = vec![place, format!("  < {}", pair.left), format!("  > {}", pair.right)];
+    lines.extend(pair.aspects.iter().flat_map(aspect));
+    lines
+}
+
+fn aspect(aspect: &Aspect) -> Vec<String> {
+    let name = name(aspect.name);
+    let side = |mark: &str, words: &[String]| match words {
+        [] => format!("    {name} {mark} nothing"),
+        words => format!("    {name} {mark} {}", words.join(" ")),
+    };
+    match aspect.name {
+        // Their ids stand above already.
+        AspectName::Upload => vec![format!("    {name}")],
+        AspectName::Output
+        | AspectName::Tags
+        | AspectName::Plan
+        | AspectName::Image
+        | AspectName::ImageDigest
+        | AspectName::Entrypoint
+        | AspectName::Args
+        | AspectName::Inputs
+        | AspectName::Outputs
+        | AspectName::OnNode
+        | AspectName::Resources
+        | AspectName::ServiceAccount
+        | AspectName::Status
+        | AspectName::Exit => vec![side("<", &aspect.left), side(">", &aspect.right)],
+    }
+}
+
+const fn name(name: AspectName) -> &'static str {
+    match name {
+        AspectName::Upload => "each was uploaded or imported by itself",
+        AspectName::Output => "output",
+        AspectName::Tags => "tags",
+        AspectName::Plan => "Plan",
+        AspectName::Image => "image",
+        AspectName::ImageDigest => "digest of the image",
+        AspectName::Entrypoint => "entrypoint",
+        AspectName::Args => "args",
+        AspectName::Inputs => "inputs",
+        AspectName::Outputs => "outputs",
+        AspectName::OnNode => "on_node",
+        AspectName::Resources => "resources",
+        AspectName::ServiceAccount => "service account",
+        AspectName::Status => "status",
+        AspectName::Exit => "exit",
+    }
+}

@@ -1,0 +1,138 @@
+//! `knit run explain`.
+
+use clap::Args;
+use knit_schemas::api::{
+    ExplainedInput, ExplainedStep, Failure, MatchedTag, PlanSummary, RunDetail, RunExplanation, Tag, Trigger,
+    TriggerKind,
+};
+
+use super::notes;
+use crate::as_of::AsOf;
+use crate::client::{Client, Query};
+use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
+use crate::output;
+use crate::session::Session;
+use crate::telling::{Telling, moment, span, time};
+
+/// Say why a Run is there, what it waited for and why it failed
+///
+/// What set it off is the last event of all that it needed: its Plan was registered, one of its Data was made, or
+/// one of its Data got the tags that it lacked. For every input it is said since when its Data has what the input
+/// asks for, and for every step how long the Run waited for it, and on what.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    as_of: AsOf,
+    #[command(flatten)]
+    telling: Telling,
+    /// Id of the Run
+    #[arg(value_name = "RUN_ID")]
+    run_id: String,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let client = session.client()?;
+    let run_id = ids::whole_as_of(&client, Kind::Run, arguments.run_id, &arguments.as_of).await?;
+    let ask = Ask::question("explain", Subject::Run(run_id.clone()));
+    let explained: Result<RunExplanation, Error> =
+        client.get(&ask, &["runs", &run_id, "explain"], arguments.as_of.query()).await;
+    let explanation = explained.map_err(Error::if_unable)?;
+    arguments.telling.tell(&explanation, lines)?;
+    if arguments.telling.is_text() && !arguments.as_of.is_past() {
+        hints(&client, &run_id).await?.iter().for_each(output::say);
+    }
+    Ok(())
+}
+
+/// What to do about it, as `knit run show` says it.
+async fn hints(client: &Client, run_id: &str) -> Result<Vec<String>, Error> {
+    let ask = Ask::question("show", Subject::Run(run_id.to_owned()));
+    let run: RunDetail = client.get(&ask, &["runs", run_id], Query::new()).await?;
+    let notes = notes::about(client, &run).await;
+    Ok(notes.into_iter().filter(|note| note.starts_with("hint:")).collect())
+}
+
+fn lines(told: &RunExplanation) -> Vec<String> {
+    let mut lines = vec![format!("Run {} is {}", told.run_id, told.status), format!("  of {}", plan(&told.plan))];
+    match &told.trigger {
+        Some(trigger) => lines.extend(set_off(trigger)),
+        None => lines.push("nothing in the log set it off: its history was imported".to_owned()),
+    }
+    if !told.inputs.is_empty() {
+        lines.push("it takes".to_owned());
+        lines.extend(told.inputs.iter().flat_map(input));
+    }
+    let attempts = told.steps.last().map_or(0, |step| step.attempt);
+    lines.push("what happened".to_owned());
+    lines.extend(told.steps.iter().map(|one| step(one, attempts)));
+    if let Some(waiting) = &told.waits_for {
+        lines.push(format!("it waits for {}, since {}", waiting.what, time(waiting.since)));
+    }
+    lines.extend(told.failure.iter().map(failure));
+    lines
+}
+
+fn plan(plan: &PlanSummary) -> String {
+    let image = plan.image.as_ref().or(plan.name.as_ref());
+    let words = image.into_iter().chain(&plan.entrypoint).chain(&plan.args);
+    let words: String = words.map(|word| format!(" {word}")).collect();
+    format!("Plan {}{words}", plan.plan_id)
+}
+
+fn set_off(trigger: &Trigger) -> Vec<String> {
+    let knit_id = trigger.knit_id.as_deref().unwrap_or_default();
+    let paths = trigger.paths.join(" and ");
+    let what = match trigger.what {
+        TriggerKind::PlanRegistered => "its Plan was registered when all its Data were there".to_owned(),
+        TriggerKind::DataAvailable => format!("Data {knit_id} for {paths} was made"),
+        TriggerKind::TagsChanged => format!("Data {knit_id} for {paths} got {}", quoted(&trigger.tags)),
+        TriggerKind::Uploaded => "somebody uploaded a Data".to_owned(),
+        TriggerKind::Imported => "somebody imported a Data".to_owned(),
+    };
+    let mut lines = vec![format!("set off: {what}, {}", moment(&trigger.moment))];
+    if let Some(rest) = trigger.rest_since {
+        let waited_ms = u64::try_from(trigger.moment.at.unix_ms() - rest.unix_ms()).unwrap_or_default();
+        lines.push(format!("  all else that it needs was there {} earlier, at {}", span(waited_ms), time(rest)));
+    }
+    lines
+}
+
+fn input(input: &ExplainedInput) -> Vec<String> {
+    let since = input.available.as_ref().map(|made| format!(", which was done {}", moment(made))).unwrap_or_default();
+    let mut lines = vec![format!("  {}  Data {}, made by Run {}{since}", input.path, input.knit_id, input.made_by)];
+    lines.extend(input.tags.iter().map(|MatchedTag { tag, since }| match since {
+        Some(since) => format!("    `{tag}` since {}", moment(since)),
+        None => format!("    `{tag}`"),
+    }));
+    lines
+}
+
+fn step(step: &ExplainedStep, attempts: u32) -> String {
+    let attempt = if attempts > 1 { format!("attempt {} ", step.attempt) } else { String::new() };
+    let what = step.status.as_ref().unwrap_or(&step.moment.event);
+    let held = if step.held_ms > 0 {
+        format!(" ({} of it because its Plan was switched off)", span(step.held_ms))
+    } else {
+        String::new()
+    };
+    let waited = match step.waited_for.as_str() {
+        "nothing" => String::new(),
+        what => format!(", after {} for {what}{held}", span(step.waited_ms)),
+    };
+    format!("  {attempt}{what}: {}{waited}", moment(&step.moment))
+}
+
+fn failure(failure: &Failure) -> String {
+    let reason = match (&failure.exit, failure.cause.as_deref()) {
+        (Some(exit), _) => notes::reason(exit),
+        (None, Some(cause)) => cause.to_owned(),
+        (None, None) => "nobody knows why".to_owned(),
+    };
+    let decided = failure.decided.as_ref().map(|decided| format!(", decided {}", moment(decided))).unwrap_or_default();
+    format!("it failed: {reason}{decided}")
+}
+
+fn quoted(tags: &[Tag]) -> String {
+    tags.iter().map(|tag| format!("`{tag}`")).collect::<Vec<_>>().join(" and ")
+}
