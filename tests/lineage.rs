@@ -65,3 +65,15 @@ fn a_run_is_shown_between_its_inputs_and_its_outputs() {
     assert_eq!(graph["start"], *run);
     assert_eq!(shop.knit(&["run", "lineage", "--ids-only=runs", "-d", &run]).stdout, format!("{run}\n"));
 }
+
+#[test]
+fn a_path_leads_from_one_data_to_the_other_and_back() {
+    let (shop, data, run, made) = two_steps();
+    for (from, to, title) in [(&data, &made, "used by"), (&made, &data, "made by")] {
+        let tree = shop.knit(&["data", "path", "-o", "tree", from, to]).stdout;
+        assert!(tree.starts_with(&format!("Data {from}")) && tree.contains(title), "{tree}");
+        assert!(tree.contains(&run) && tree.contains(to.as_str()), "{tree}");
+    }
+    let other = shop.push(&[("it", "y")], &["e:f"]);
+    let _ = shop.refused(4, &["data", "path", &other, &made]).tells("was made of the other");
+}

@@ -51,6 +51,7 @@ fn routes(api: Api) -> Router {
         .route("/api/data/{id}", only("OPTIONS, GET, PUT", get(download::send).put(data::change_tags)))
         .route("/api/data/{id}/detail", only("OPTIONS, GET", get(data::show)))
         .route("/api/data/{id}/lineage", only("OPTIONS, GET", get(lineage::around)))
+        .route("/api/data/{id}/path", only("OPTIONS, GET", get(lineage::path)))
         .route("/api/data/{id}/diff", only("OPTIONS, GET", get(explain::data_diff)))
         .route("/api/plans", only("OPTIONS, GET, POST", get(plans::find).post(plans::register)))
         .route("/api/plans/{id}", only("OPTIONS, GET", get(plans::show)))

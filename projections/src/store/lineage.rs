@@ -5,6 +5,7 @@
 //! is every Run that uses it, and the walk goes on from the outputs. The siblings met on the way are
 //! shown and not followed. One step of depth is one Run.
 
+mod path;
 mod show;
 
 use std::fmt;

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 use knit_domain::event::Entity;
 use knit_domain::id::{KnitId, RunId};
+use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, Continuation, LineageJson, Show, Start, Store, Walk};
 use knit_schemas::api;
 
@@ -12,7 +13,7 @@ use super::front::Api;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Asked, Named};
-use super::{as_of, drawing, past, runs};
+use super::{as_of, drawing, past, reply, runs};
 
 /// Layers of Runs on each side when nothing is said, as `knit data lineage` has it.
 const DEPTH_DEFAULT: u32 = 3;
@@ -60,6 +61,39 @@ pub(super) async fn around(State(api): State<Api>, named: Named, Asked(query): A
 pub(super) async fn around_run(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let id: RunId = named.id("Run")?;
     answer(api, Entity::Run(id), id.into(), &query).await
+}
+
+/// `GET /api/data/{id}/path?to=ID`: how one Data and another hang together.
+#[utoipa::path(get, path = "/api/data/{id}/path", operation_id = "showPath",
+    params(
+        ("id" = String, Path, description = "Id of a Data"),
+        ("to" = String, Query, description = "Id of another Data, an origin of the first or made of it"),
+        ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
+        ("format" = Option<String>, Query, description = "json, or drawn as dot, mermaid, svg, openlineage, prov or ro-crate; json if absent"),
+    ),
+    responses((status = 200, body = api::LineageGraph), Problem))]
+pub(super) async fn path(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
+    let from: KnitId = named.id("Data")?;
+    let to = query.scalar("to").ok_or_else(|| Problem::bad_request("`to` should be the id of another Data"))?;
+    let to: KnitId = to.parse().map_err(|_| Problem::not_found("Data", to))?;
+    let at = as_of::at(&api, &query).await?;
+    past::existed(&api, Entity::Data(from), at).await?;
+    past::existed(&api, Entity::Data(to), at).await?;
+    let question = move |store: &Store, at| {
+        let none = || {
+            let neither = format!("neither of Data `{from}` and Data `{to}` was made of the other");
+            Problem::absent("`knit data lineage -n all` shows what each was made of").because(neither)
+        };
+        store.path(from, to, at).ok_or_else(none)
+    };
+    if let Some(drawing) = drawing::wanted(&query)? {
+        return drawing::drawn(&api, drawing, at, question).await;
+    }
+    let asked = api.ask(move |store| {
+        let position = at.position(store.position());
+        question(store, At::Position(position)).map(|graph| reply::at(position, reply::json(&graph)))
+    });
+    asked.await?
 }
 
 async fn answer(api: Api, of: Entity, start: Start, query: &Query) -> Result<Response, Problem> {

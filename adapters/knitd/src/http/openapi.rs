@@ -21,6 +21,7 @@ use knit_schemas::api;
         upload::receive,
         download::send,
         lineage::around,
+        lineage::path,
         lineage::around_run,
         plans::find,
         plans::register,

@@ -241,3 +241,23 @@ fn pieces_of(store: &Store, start: KnitId, walk: &Walk, at: At) -> Option<String
     }
     Some(String::from_utf8(whole).unwrap())
 }
+
+#[test]
+fn a_path_is_a_shortest_way_whichever_was_made_of_the_other() {
+    let Line { mut world, data: [d1, d2, d3], runs: [r1, r2] } = line();
+    let stranger = world.upload(&["n:4"]);
+    let store = world.store();
+    let ids = |from, to| {
+        let graph = store.path(from, to, At::Now)?;
+        let data: Vec<String> = graph.data.into_iter().map(|data| data.knit_id).collect();
+        let runs: Vec<String> = graph.runs.into_iter().map(|run| run.run_id).collect();
+        Some((data, runs))
+    };
+    let texts = |data: [KnitId; 3], runs: [RunId; 2]| {
+        Some((data.map(|id| id.to_string()).to_vec(), runs.map(|id| id.to_string()).to_vec()))
+    };
+    assert_eq!(ids(d1, d3), texts([d1, d2, d3], [r1, r2]));
+    assert_eq!(ids(d3, d1), texts([d3, d2, d1], [r2, r1]));
+    assert_eq!(ids(d2, d2), Some((vec![d2.to_string()], Vec::new())));
+    assert_eq!(ids(d1, stranger), None);
+}
