@@ -19,9 +19,12 @@ fn d7_what_was_found_is_found_again_as_of_its_position_and_of_its_time() {
     let shop = Workshop::open();
     let before = position(&shop);
     let first = shop.push(&[("it", "x")], &["a:b"]);
-    let between = position(&shop).to_string();
     let then = shop.knit(&["data", "show", &first]).json();
-    let tags = then["tags"].as_array().expect("a list").iter().filter_map(Value::as_str);
+    // A Data gets its tags after it is made, so the time at which another is made is one at which it has them.
+    let clock = shop.push(&[("it", "z")], &["is:clock"]);
+    let between = position(&shop).to_string();
+    let clock = shop.knit(&["data", "show", &clock]).json();
+    let tags = clock["tags"].as_array().expect("a list").iter().filter_map(Value::as_str);
     let time = tags.filter_map(|tag| tag.strip_prefix("knit#timestamp:")).next().expect("it is made").to_owned();
     let _ = shop.knit(&["data", "tag", "--add", "c:d", &first]);
     let second = shop.push(&[("it", "y")], &["a:b"]);
