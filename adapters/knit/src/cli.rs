@@ -44,6 +44,9 @@ pub(crate) struct Globals {
     /// Ask this server instead of the profile's [default: the variable KNIT_SERVER]
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) server: Option<String>,
+    /// Say nothing but errors on standard error
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,6 +100,7 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitStatus {
         Ok(cli) => cli,
         Err(refused) => return explain(&refused),
     };
+    output::be_quiet(cli.globals.quiet);
     let log = Log::new(format!("{} {}", environment.program, cli.command.words()));
     let session = Session { globals: cli.globals, environment, log };
     match cli.command.run(&session) {

@@ -36,6 +36,9 @@ pub(crate) fn run(words: Vec<OsString>, session: &Session) -> Result<ExitStatus,
     child.env("KNIT_PROFILE", profile);
     child.env("KNIT_PROFILE_STORE", profile::store_path(&globals, &session.environment));
     child.env("KNIT_ENV", env);
+    if globals.quiet {
+        child.env("KNIT_QUIET", "1");
+    }
     if let Some(server) = &globals.server {
         child.env("KNIT_SERVER", server);
     }
@@ -66,6 +69,7 @@ fn take_globals(words: impl Iterator<Item = OsString>, globals: &mut crate::cli:
             "--profile-store" => globals.profile_store = value().map(PathBuf::from),
             "--env" => globals.env = value().map(PathBuf::from),
             "--server" => globals.server = value(),
+            "--quiet" => globals.quiet = true,
             _ => kept.push(word),
         }
     }

@@ -1,6 +1,7 @@
 //! What a person or a program sees: JSON on standard output, log lines and notes on standard error.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,6 +14,18 @@ const BUFFER_BYTES: usize = 64 * 1024;
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 /// The original's indentation, which scripts may have come to compare with.
 pub(crate) const INDENT: &[u8] = b"    ";
+
+/// Whether nothing but errors is said. Notes come from everywhere, and nobody should have to carry this there.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Says from now on nothing but errors, if that is wanted.
+pub(crate) fn be_quiet(is_wanted: bool) {
+    IS_QUIET.store(is_wanted, Ordering::Relaxed);
+}
+
+fn is_quiet() -> bool {
+    IS_QUIET.load(Ordering::Relaxed)
+}
 
 /// Standard output, buffered.
 pub(crate) fn stdout() -> BufWriter<Stdout> {
@@ -53,14 +66,19 @@ impl Log {
 
     /// One line. That standard error is closed is nobody's concern.
     pub(crate) fn line(&self, message: impl std::fmt::Display) {
+        if is_quiet() {
+            return;
+        }
         let now = chrono::Local::now().format("%Y/%m/%d %H:%M:%S");
         let _ = writeln!(io::stderr(), "[{}] {now} {message}", self.prefix);
     }
 }
 
-/// Says something beside the result: a note, a hint, an error.
+/// Says something beside the result: a note, a warning, a hint.
 pub(crate) fn say(text: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "{text}");
+    if !is_quiet() {
+        let _ = writeln!(io::stderr(), "{text}");
+    }
 }
 
 /// Says a text of several lines that ends itself; nothing if it is empty.
@@ -85,7 +103,7 @@ impl Progress {
 
     /// The title comes last, where it is cut to what the line has room for.
     fn draw(title: String, template: &str) -> Self {
-        if !io::stderr().is_terminal() {
+        if is_quiet() || !io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())

@@ -55,10 +55,12 @@ pub fn main() -> ExitCode {
 }
 
 fn write_log_lines(args: &Args) {
+    // As no-color.org has it: set to something, whatever it is.
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let lines = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&args.log_filter))
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(std::io::stderr().is_terminal() && !no_color);
     match args.log_format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().init(),

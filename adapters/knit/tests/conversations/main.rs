@@ -18,3 +18,4 @@ mod profile;
 mod run;
 mod server;
 mod transfer;
+mod watching;

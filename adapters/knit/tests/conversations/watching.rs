@@ -1,0 +1,53 @@
+//! Watching servers that cannot tell what happens, and saying less.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+
+use crate::kit::Place;
+use crate::server::{Reply, Server};
+
+/// What an original server says of a path it does not know.
+fn unknown() -> Reply {
+    Reply::error(404, "Not Found")
+}
+
+#[test]
+fn a_run_of_an_original_server_is_looked_at_until_it_has_ended() {
+    let looks = AtomicUsize::new(0);
+    let server = Server::start(move |request| match request.target.as_str() {
+        "/api/runs/r1" => {
+            let status = if looks.fetch_add(1, Ordering::Relaxed) == 0 { "running" } else { "done" };
+            Reply::json(&json!({
+                "runId": "r1", "status": status, "updatedAt": "2025-03-03T09:15:02+00:00",
+                "plan": {"planId": "p1", "image": "i:1"}, "inputs": [], "outputs": [], "log": null,
+            }))
+        }
+        _ => unknown(),
+    });
+    let answer = Place::with(&server).knit(&["run", "wait", "r1"]).succeeded();
+    assert_eq!(answer.stderr, "[knit run wait] [TIME] Run `r1` is done\n");
+    assert_eq!(server.lines(), ["GET /api/runs/r1", "GET /api/runs/r1"]);
+}
+
+#[test]
+fn an_original_server_cannot_tell_what_happens() {
+    let server = Server::start(|_| unknown());
+    let answer = Place::with(&server).knit(&["events", "--follow"]);
+    assert_eq!((answer.code, answer.stdout.as_str()), (4, ""));
+    assert!(answer.stderr.contains("this server does not tell what happens"), "{answer}");
+}
+
+#[test]
+fn quiet_leaves_only_errors() {
+    let server = Server::start(|request| match request.method.as_str() {
+        "PUT" => Reply::nothing(200),
+        _ => unknown(),
+    });
+    let place = Place::with(&server);
+    for words in [&["run", "retry", "r1", "--quiet"][..], &["-q", "run", "stop", "r1"]] {
+        assert_eq!(place.knit(words).succeeded().stderr, "");
+    }
+    let refused = place.knit(&["--quiet", "run", "show", "r1"]);
+    assert!(refused.code == 4 && refused.stderr.starts_with("error: "), "{refused}");
+}
