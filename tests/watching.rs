@@ -43,7 +43,10 @@ fn what_has_happened_is_told_in_order_and_from_any_position_on() {
     assert_eq!(names(&tagged), ["DataTagsChanged"]);
     let tagged = &tagged[0];
     assert_eq!((&tagged["stream"]["type"], &tagged["stream"]["id"]), (&"data".into(), &data.clone().into()));
-    assert_eq!((&tagged["actor"], &tagged["payload"]["added"]), (&"anonymous".into(), &serde_json::json!([["a", "b"]])));
+    assert_eq!(
+        (&tagged["actor"], &tagged["payload"]["added"]),
+        (&"anonymous".into(), &serde_json::json!([["a", "b"]]))
+    );
     assert!(tagged["recordedAt"].is_string() && tagged["eventId"].is_string());
 }
 

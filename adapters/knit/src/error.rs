@@ -198,10 +198,12 @@ pub(crate) enum Error {
 impl Error {
     /// The same, but where the route is unknown, that the server cannot do it.
     pub(crate) fn if_unable(self) -> Self {
-        match self {
-            Self::Refused(refusal) if refusal.is_unknown_route() => Self::Unable { ask: refusal.ask },
-            other => other,
+        if let Self::Refused(refusal) = &self
+            && refusal.is_unknown_route()
+        {
+            return Self::Unable { ask: refusal.ask.clone() };
         }
+        self
     }
 
     /// For [`Result::map_err`] of file operations.
