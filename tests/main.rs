@@ -6,6 +6,7 @@
 mod main_job;
 
 mod endings;
+mod explanations;
 mod finding;
 mod lineage;
 mod past;

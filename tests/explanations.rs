@@ -1,0 +1,134 @@
+//! Explanations: why a Run is there and why not, what a Plan would start, and in what two results differ.
+
+use knit_tests::plans::PlanFile;
+use knit_tests::workshop::{Workshop, id_of, output_of};
+use serde_json::json;
+
+#[test]
+fn a_run_says_what_set_it_off_what_it_waited_for_and_why_it_failed() {
+    let shop = Workshop::open();
+    let failing = PlanFile::shell("false").input("/in/a", &["is:a", "is:checked"]).input("/in/b", &["is:b"]);
+    let plan = shop.apply(&failing);
+    let a = shop.push(&[("it", "1")], &["is:a"]);
+    let _b = shop.push(&[("it", "2")], &["is:b"]);
+    let _ = shop.knit(&["data", "tag", "--add", "is:checked", &a]);
+    let run = id_of(&shop.only_run_reaches(&plan, "failed"), "runId");
+
+    let told = shop.knit(&["run", "explain", &run]).json();
+    assert_eq!((&told["trigger"]["what"], &told["trigger"]["knitId"]), (&json!("tags-changed"), &json!(a)));
+    assert_eq!(told["trigger"]["paths"], json!(["/in/a"]));
+    assert_eq!(told["trigger"]["tags"], json!(["is:checked"]));
+    assert_eq!(told["trigger"]["moment"]["actor"], json!("anonymous"));
+    assert_eq!(told["failure"]["cause"], json!("worker-failed"));
+    assert_eq!(told["steps"][0]["moment"]["event"], json!("RunProjected"));
+
+    let text = shop.knit(&["run", "explain", "-o", "text", &run]);
+    for fact in ["set off: Data", "got `is:checked`", "all else that it needs was there", "it failed: its command"] {
+        assert!(text.stdout.contains(fact), "{fact} in {}", text.stdout);
+    }
+    // As of the moment before its end it has not failed yet.
+    let end = told["steps"].as_array().and_then(|steps| steps.last()).unwrap()["moment"]["position"].as_u64().unwrap();
+    let earlier = shop.knit(&["run", "explain", "--as-of", &(end - 1).to_string(), &run]).json();
+    assert_eq!(earlier["status"], json!("aborting"));
+    let _ = shop.refused(4, &["run", "explain", "00000000-0000-0000-0000-000000000000"]);
+}
+
+#[test]
+fn a_plan_says_of_each_input_which_tag_is_missing_and_of_one_data_what_it_lacks() {
+    let shop = Workshop::open();
+    let plan = shop.apply(&PlanFile::shell("true").input("/in/a", &["is:a"]).input("/in/b", &["is:b", "is:checked"]));
+    let a = shop.push(&[("it", "1")], &["is:a"]);
+    let b = shop.push(&[("it", "2")], &["is:b"]);
+    let told = shop.knit(&["plan", "why-not", &plan]).json();
+    assert_eq!((&told["inputs"][0]["candidates"], &told["inputs"][1]["candidates"]), (&json!(1), &json!(0)));
+    assert_eq!((&told["inputs"][1]["nearest"], &told["inputs"][1]["missing"]), (&json!(b), &json!(["is:checked"])));
+
+    let about = shop.knit(&["plan", "why-not", "--data", &b, "-o", "text", &plan]).stdout;
+    assert!(about.contains(&format!("Data {b} does not fit /in/b: it lacks `is:checked`")), "{about}");
+    assert!(about.contains(&format!("knit data tag --add 'is:checked' {b}")), "{about}");
+    let about = shop.knit(&["plan", "why-not", "--data", &a, &plan]).json();
+    assert_eq!(about["inputs"][0]["verdict"]["fits"], json!(true));
+    assert_eq!(about["inputs"][1]["verdict"]["lacks"], json!(["is:b", "is:checked"]));
+
+    let _ = shop.knit(&["data", "tag", "--add", "is:checked", &b]);
+    let run = id_of(&shop.only_run_reaches(&plan, "done"), "runId");
+    let about = shop.knit(&["plan", "why-not", "--data", &b, &plan]).json();
+    assert_eq!(about["inputs"][1]["verdict"]["runs"], json!([run]));
+    let about = shop.knit(&["plan", "why-not", "-o", "text", &plan]).stdout;
+    assert!(about.contains("nothing is missing"), "{about}");
+}
+
+#[test]
+fn what_a_plan_would_start_is_told_before_it_is_registered_and_then_happens() {
+    let shop = Workshop::open();
+    for number in ["1", "2", "3"] {
+        shop.push(&[("it", number)], &["is:a"]);
+    }
+    shop.push(&[("it", "x")], &["is:b"]);
+    let plan = PlanFile::shell("true").input("/in/a", &["is:a"]).input("/in/b", &["is:b"]);
+    let file = shop.written(&plan);
+    let told = shop.knit(&["plan", "apply", "--dry-run", "--days", "2", &file]).json();
+    assert_eq!((&told["runs"], told["first"].as_array().map(Vec::len)), (&json!(3), Some(3)));
+    let past = &told["past"];
+    let days: u64 = past["days"].as_array().unwrap().iter().map(|day| day["runs"].as_u64().unwrap()).sum();
+    assert_eq!((days, past["days"].as_array().map(Vec::len), &past["exact"]), (3, Some(2), &json!(true)));
+    let text = shop.knit(&["plan", "apply", "--dry-run", "-o", "text", &file]).stdout;
+    assert!(text.contains("nothing is registered; the Plan would get 3 Runs now"), "{text}");
+    assert_eq!(shop.knit(&["plan", "find", "--image", "host"]).json(), json!([]), "nothing was registered");
+
+    let _ =
+        shop.refused(5, &["plan", "apply", "--max-runs", "2", &file]).tells("would get 3 Runs").tells("3 for /in/a");
+    assert_eq!(shop.knit(&["plan", "find", "--image", "host"]).json(), json!([]), "nothing was registered");
+    let plan = id_of(&shop.knit(&["plan", "apply", "--max-runs", "3", &file]).json(), "planId");
+    knit_tests::wait::wait_until("its three Runs to be done", || {
+        let runs = shop.runs_of(&plan);
+        runs.len() == 3 && runs.iter().all(|run| run["status"] == "done")
+    });
+    let made = |run: &serde_json::Value| {
+        let mut inputs: Vec<(String, String)> =
+            run.as_array().unwrap().iter().map(|input| (id_of(input, "path"), id_of(input, "knitId"))).collect();
+        inputs.sort();
+        inputs
+    };
+    let mut foretold: Vec<_> = told["first"].as_array().unwrap().iter().map(made).collect();
+    let mut happened: Vec<_> = shop.runs_of(&plan).iter().map(|run| made(&run["inputs"])).collect();
+    foretold.sort();
+    happened.sort();
+    assert_eq!(foretold, happened);
+    // Now there is an equivalent one, and a forecast is refused as the registration would be.
+    let _ = shop.refused(5, &["plan", "apply", "--dry-run", &file]).tells(&plan);
+}
+
+#[test]
+fn two_results_differ_in_the_settings_that_were_not_the_same() {
+    let shop = Workshop::open();
+    shop.push(&[("it", "1")], &["is:data"]);
+    let train = PlanFile::shell("cp /in/settings/pace /out/pace");
+    let train =
+        train.input("/in/data", &["is:data"]).input("/in/settings", &["is:settings"]).output("/out", &["is:model"]);
+    let plan = shop.apply(&train);
+    let hasty = shop.push(&[("pace", "hasty")], &["is:settings", "pace:hasty"]);
+    let patient = shop.push(&[("pace", "patient")], &["is:settings", "pace:patient"]);
+    knit_tests::wait::wait_until("both Runs to be done", || {
+        let runs = shop.runs_of(&plan);
+        runs.len() == 2 && runs.iter().all(|run| run["status"] == "done")
+    });
+    let runs = shop.runs_of(&plan);
+    let of = |settings: &str| {
+        let takes = |run: &&serde_json::Value| {
+            run["inputs"].as_array().unwrap().iter().any(|input| input["knitId"] == settings)
+        };
+        runs.iter().find(takes).unwrap()
+    };
+    let (left, right) = (of(&hasty), of(&patient));
+    let told = shop.knit(&["data", "diff", &output_of(left, "/out"), &output_of(right, "/out")]).json();
+    let first = &told["differing"][0];
+    assert_eq!((&first["left"], &first["right"]), (&json!(hasty), &json!(patient)));
+    assert_eq!(first["aspects"][0], json!({"name": "tags", "left": ["pace:hasty"], "right": ["pace:patient"]}));
+    let text = shop.knit(&["run", "diff", "-o", "text", &id_of(left, "runId"), &id_of(right, "runId")]).stdout;
+    assert!(text.contains("Data, 1 Run upstream by /in/settings"), "{text}");
+    assert!(text.contains("tags < pace:hasty"), "{text}");
+    let same = shop.knit(&["data", "diff", "-o", "text", &hasty, &hasty]).stdout;
+    assert_eq!(same, "they are one and the same\n");
+    let _ = shop.refused(4, &["data", "diff", &hasty, "00000000-0000-0000-0000-000000000000"]);
+}
