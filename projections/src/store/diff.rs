@@ -247,8 +247,9 @@ fn whole(name: AspectName, left: Vec<String>, right: Vec<String>, found: &mut Ve
 
 /// Two sets, of which only what is not in both is told.
 fn each(name: AspectName, left: Vec<String>, right: Vec<String>, found: &mut Vec<Aspect>) {
-    let only = |some: &[String], others: &[String]| some.iter().filter(|one| !others.contains(one)).cloned().collect();
-    let (left, right): (Vec<String>, Vec<String>) = (only(&left, &right), only(&right, &left));
+    let both: Vec<String> = left.iter().filter(|one| right.contains(one)).cloned().collect();
+    let only = |some: Vec<String>| some.into_iter().filter(|one| !both.contains(one)).collect::<Vec<_>>();
+    let (left, right) = (only(left), only(right));
     if !(left.is_empty() && right.is_empty()) {
         found.push(Aspect { name, left, right });
     }
