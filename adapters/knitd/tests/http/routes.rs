@@ -8,11 +8,15 @@ use crate::client::{ask, exchange};
 use crate::kit::World;
 
 /// Every path of the API with the methods it has.
-const ROUTES: [(&str, &str); 22] = [
+const ROUTES: [(&str, &str); 29] = [
     ("/api/data", "OPTIONS, GET, POST"),
     ("/api/data/x", "OPTIONS, GET, PUT"),
+    ("/api/data/x/detail", "OPTIONS, GET"),
     ("/api/data/x/lineage", "OPTIONS, GET"),
+    ("/api/data/x/path", "OPTIONS, GET"),
+    ("/api/data/x/diff", "OPTIONS, GET"),
     ("/api/ids", "OPTIONS, GET"),
+    ("/api/events", "OPTIONS, GET"),
     ("/api/plans", "OPTIONS, GET, POST"),
     ("/api/plans/x", "OPTIONS, GET"),
     ("/api/plans/x/matches", "OPTIONS, GET"),
@@ -26,6 +30,9 @@ const ROUTES: [(&str, &str); 22] = [
     ("/api/runs/x/tearoff", "OPTIONS, PUT"),
     ("/api/runs/x/retry", "OPTIONS, PUT"),
     ("/api/runs/x/log", "OPTIONS, GET"),
+    ("/api/runs/x/lineage", "OPTIONS, GET"),
+    ("/api/runs/x/explain", "OPTIONS, GET"),
+    ("/api/runs/x/diff", "OPTIONS, GET"),
     ("/api/runs/x/attempts", "OPTIONS, GET"),
     ("/api/runs/x/attempts/1/log", "OPTIONS, GET"),
     ("/openapi.json", "OPTIONS, GET"),
