@@ -5,22 +5,25 @@ use knit_schemas::api::{Aspect, AspectName, Difference, DifferingPair, PairKind}
 use crate::as_of::AsOf;
 use crate::client::Client;
 use crate::error::{Ask, Error};
+use crate::ids::{self, Kind};
 use crate::telling::Telling;
 
 /// Differing pairs that are told to people: the nearest are what they look for.
 const TOLD_MAX: usize = 10;
 
-/// Asks for the difference of two things, each of which `route` names the kind, and tells it.
+/// Asks in what two things of one kind differ, of whose ids the first digits may do, and tells it.
 pub(crate) async fn ask_and_tell(
     client: &Client,
-    ask: &Ask,
-    route: &'static str,
-    (left, right): (&str, String),
+    kind: Kind,
+    (left, right): (String, String),
     as_of: &AsOf,
     telling: Telling,
 ) -> Result<(), Error> {
+    let left = ids::whole_as_of(client, kind, left, as_of).await?;
+    let right = ids::whole_as_of(client, kind, right, as_of).await?;
+    let ask = Ask::question("compare", kind.one(&left));
     let query = [("with", right)].into_iter().chain(as_of.query()).collect();
-    let difference: Result<Difference, Error> = client.get(ask, &[route, left, "diff"], query).await;
+    let difference: Result<Difference, Error> = client.get(&ask, &[kind.route(), &left, "diff"], query).await;
     telling.tell(&difference.map_err(Error::if_unable)?, lines)
 }
 

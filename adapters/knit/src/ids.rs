@@ -38,6 +38,24 @@ impl Kind {
         }
     }
 
+    /// Where the server has what is of this kind.
+    pub(crate) const fn route(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Plan => "plans",
+            Self::Run => "runs",
+        }
+    }
+
+    /// The one that has this id.
+    pub(crate) fn one(self, id: &str) -> Subject {
+        match self {
+            Self::Data => Subject::Data(id.to_owned()),
+            Self::Plan => Subject::Plan(id.to_owned()),
+            Self::Run => Subject::Run(id.to_owned()),
+        }
+    }
+
     const fn any(self) -> Subject {
         match self {
             Self::Data => Subject::AnyData,

@@ -4,8 +4,8 @@ use clap::Args;
 
 use crate::as_of::AsOf;
 use crate::difference::ask_and_tell;
-use crate::error::{Ask, Error, Subject};
-use crate::ids::{self, Kind};
+use crate::error::Error;
+use crate::ids::Kind;
 use crate::session::Session;
 use crate::telling::Telling;
 
@@ -28,9 +28,6 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let client = session.client()?;
-    let left = ids::whole_as_of(&client, Kind::Data, arguments.left, &arguments.as_of).await?;
-    let right = ids::whole_as_of(&client, Kind::Data, arguments.right, &arguments.as_of).await?;
-    let ask = Ask::question("compare", Subject::Data(left.clone()));
-    ask_and_tell(&client, &ask, "data", (&left, right), &arguments.as_of, arguments.telling).await
+    let Arguments { as_of, telling, left, right } = arguments;
+    ask_and_tell(&session.client()?, Kind::Data, (left, right), &as_of, telling).await
 }

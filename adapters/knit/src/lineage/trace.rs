@@ -8,7 +8,7 @@ use knit_schemas::lineage::graph::Graph;
 use super::walk::{self, Extent};
 use crate::as_of::AsOf;
 use crate::client::{self, Client, Query};
-use crate::error::{Ask, Error, Subject};
+use crate::error::{Ask, Error};
 use crate::ids::{self, Kind};
 
 /// What is traced, and what of it is shown.
@@ -102,12 +102,8 @@ impl Tracing {
         query.extend(self.tag.iter().map(|tag| ("tag", tag.to_string())));
         let lists = [("plan", plan), ("status", &self.status)];
         query.extend(lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (name, list.join(","))));
-        let (subject, place) = match kind {
-            Kind::Run => (Subject::Run(id.to_owned()), "runs"),
-            Kind::Data | Kind::Plan => (Subject::Data(id.to_owned()), "data"),
-        };
-        let ask = Ask::question("trace", subject);
-        match client.get_bytes_as_of(&ask, &[place, id, "lineage"], query, &self.as_of).await {
+        let ask = Ask::question("trace", kind.one(id));
+        match client.get_bytes_as_of(&ask, &[kind.route(), id, "lineage"], query, &self.as_of).await {
             Ok(answer) => Ok(Some((ask, answer))),
             Err(Error::Refused(refusal)) if refusal.is_unknown_route() => Ok(None),
             Err(error) => Err(error),

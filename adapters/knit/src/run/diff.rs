@@ -4,12 +4,12 @@ use clap::Args;
 
 use crate::as_of::AsOf;
 use crate::difference::ask_and_tell;
-use crate::error::{Ask, Error, Subject};
-use crate::ids::{self, Kind};
+use crate::error::Error;
+use crate::ids::Kind;
 use crate::session::Session;
 use crate::telling::Telling;
 
-/// Say in what the histories of two Run differ
+/// Say in what the histories of two Runs differ
 ///
 /// Both histories are followed upstream in step. Told are the ancestors at the same place that are not the same, those
 /// nearest to the two first, and in what they differ: tags, Plan, image, arguments, resources, exit.
@@ -28,9 +28,6 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let client = session.client()?;
-    let left = ids::whole_as_of(&client, Kind::Run, arguments.left, &arguments.as_of).await?;
-    let right = ids::whole_as_of(&client, Kind::Run, arguments.right, &arguments.as_of).await?;
-    let ask = Ask::question("compare", Subject::Run(left.clone()));
-    ask_and_tell(&client, &ask, "runs", (&left, right), &arguments.as_of, arguments.telling).await
+    let Arguments { as_of, telling, left, right } = arguments;
+    ask_and_tell(&session.client()?, Kind::Run, (left, right), &as_of, telling).await
 }
