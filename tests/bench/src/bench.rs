@@ -94,6 +94,8 @@ pub(crate) enum Content {
     Events,
     /// A catalog of so many tenths of 10⁵ Data.
     Catalog(u32),
+    /// The large graph of [`Sizes::nodes`] nodes.
+    Large,
 }
 
 /// What every family is given.
@@ -178,6 +180,7 @@ impl Bench {
         let graph = match content {
             Content::Events => Graph::of_events(self.sizes.events),
             Content::Catalog(tenths) => Graph::catalog(tenths),
+            Content::Large => Graph::large(self.sizes.nodes, &self.workflows),
         };
         let filled = Rc::new(self.fill(self.place(kind)?, graph)?);
         tell(&filled.story);

@@ -21,6 +21,13 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// Puts what came of another part of the family behind this.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.rows.extend(more.rows);
+        self.plots.extend(more.plots);
+        self.remarks.extend(more.remarks);
+    }
+
     pub(crate) fn failed(family: Family, why: &str) -> Self {
         let row = Row::tells(format!("all of `{}`", family.word()), "nothing").note(why);
         Self { rows: vec![Row { verdict: Verdict::Failed, ..row }], ..Self::default() }
