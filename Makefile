@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: demo test test-long lint build prerequisites bench soak fuzz fuzz-api
+.PHONY: demo test test-long lint build prerequisites bench soak fuzz fuzz-api validate
 
 # Builds both programs and does the main job with real files on the embedded default.
 demo: build
@@ -52,3 +52,8 @@ fuzz:
 # to get it.
 fuzz-api: build
 	sh tests/fuzz/api/run.sh "$${CARGO_TARGET_DIR:-target}/debug"
+
+# Holds the drawings of lineages against what the authors of OpenLineage, PROV, RO-Crate and DOT publish; needs their
+# validators, and says how to get them.
+validate: build
+	sh tests/validate/run.sh "$${CARGO_TARGET_DIR:-target}/debug"

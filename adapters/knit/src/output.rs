@@ -1,7 +1,10 @@
 //! What a person or a program sees: JSON on standard output, log lines and notes on standard error.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -30,6 +33,70 @@ fn is_quiet() -> bool {
 /// Standard output, buffered.
 pub(crate) fn stdout() -> BufWriter<Stdout> {
     BufWriter::with_capacity(BUFFER_BYTES, io::stdout())
+}
+
+/// Standard output for what may be tens of megabytes: a thread of its own writes what is there while the rest is made.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    filling: Vec<u8>,
+    full: SyncSender<Vec<u8>>,
+    empty: Receiver<Vec<u8>>,
+    writer: JoinHandle<io::Result<()>>,
+}
+
+/// Bytes handed over at once: few enough to stay in a processor's cache, many enough to be worth a call.
+const PIECE_BYTES: usize = 256 * 1024;
+/// Pieces that wait to be written; whoever makes more of them waits as well.
+const PIECES_WAITING: usize = 2;
+
+impl Stream {
+    /// Standard output, whose thread ends with [`Self::finish`].
+    pub(crate) fn begin() -> Self {
+        let (full, waiting) = mpsc::sync_channel::<Vec<u8>>(PIECES_WAITING);
+        let (written, empty) = mpsc::channel();
+        let writer = thread::spawn(move || {
+            // It stays unlocked between pieces, so that nothing else that prints waits for this thread's end.
+            let mut out = io::stdout();
+            for mut piece in waiting {
+                out.write_all(&piece)?;
+                piece.clear();
+                // Whoever made it may be done and gone.
+                let _ = written.send(piece);
+            }
+            out.flush()
+        });
+        Self { filling: Vec::with_capacity(PIECE_BYTES), full, empty, writer }
+    }
+
+    /// Waits until everything is written.
+    ///
+    /// # Errors
+    /// What writing anything of it said.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        let Self { filling, full, empty: _, writer } = self;
+        // If the thread has ended, joining it tells why.
+        let _ = full.send(filling);
+        drop(full);
+        writer.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes has panicked")))
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.filling.extend_from_slice(bytes);
+        if self.filling.len() >= PIECE_BYTES {
+            let next = self.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(2 * PIECE_BYTES));
+            let piece = mem::replace(&mut self.filling, next);
+            // Standard output is closed or full; which of them, `finish` says.
+            self.full.send(piece).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        }
+        Ok(bytes.len())
+    }
+
+    /// Nothing is held back for longer than a piece; [`Self::finish`] is what waits.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Columns of the terminal that standard output is; `None` if it is no terminal.

@@ -95,12 +95,12 @@ fn job_facets(index: &Index<'_>, run: &Run<'_>) -> Value {
     json!({
         "documentation": {
             "_producer": HOME,
-            "_schemaURL": format!("{FACETS}1-0-1/DocumentationJobFacet.json#/$defs/DocumentationJobFacet"),
+            "_schemaURL": format!("{FACETS}1-1-0/DocumentationJobFacet.json#/$defs/DocumentationJobFacet"),
             "description": index.what_runs(run),
         },
         "jobType": {
             "_producer": HOME,
-            "_schemaURL": format!("{FACETS}2-0-3/JobTypeJobFacet.json#/$defs/JobTypeJobFacet"),
+            "_schemaURL": format!("{FACETS}2-0-4/JobTypeJobFacet.json#/$defs/JobTypeJobFacet"),
             "processingType": "BATCH",
             "integration": "KNITFAB",
             "jobType": "PLAN",

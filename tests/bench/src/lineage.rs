@@ -42,11 +42,12 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Outcome> {
     let mut outcome = near(bench, large, &edges)?;
     let landmarks = large.graph.landmarks();
     let result = landmarks.result.context("a large graph has a pipeline")?;
-    outcome.add(whole(bench, large, &edges, Closure { of: "a pipeline", start: result })?.outcome());
+    let pipeline = whole(bench, large, &edges, Closure { of: "a pipeline", start: result })?;
+    outcome.add(pipeline.outcome());
     let end = landmarks.end.context("a large graph has a chain")?;
     outcome.add(whole(bench, large, &edges, Closure { of: "a chain", start: end })?.outcome());
     outcome.add(past::measure(bench, large)?);
-    outcome.add(outside::measure(bench, &edges)?);
+    outcome.add(outside::measure(bench, &edges, pipeline.answers.median())?);
     outcome.remarks.push(format!(
         "Lineage: the graph of {} nodes and {} edges was folded into the projection without a log, and copied into \
          two tables with an index for each direction, which the recursive query walks. A time in the server is that \

@@ -60,15 +60,17 @@ enum Ids {
 impl Printing {
     /// Prints the graph.
     pub(crate) fn print(&self, graph: &Graph<'_>, session: &Session) -> Result<(), Error> {
-        let mut out = output::stdout();
-        if self.count {
-            count(graph, &mut out)?;
+        let mut out = output::Stream::begin();
+        let printed = if self.count {
+            count(graph, &mut out).map_err(Error::from)
         } else if let Some(ids) = self.ids_only {
-            list(graph, ids, &mut out)?;
+            list(graph, ids, &mut out).map_err(Error::from)
         } else {
-            self.draw(graph, session, &mut out)?;
-        }
-        out.flush()?;
+            self.draw(graph, session, &mut out)
+        };
+        // Where writing failed, this tells why.
+        out.finish()?;
+        printed?;
         if graph.next.is_some() {
             output::say("note: this is not all of it");
         }
@@ -79,7 +81,7 @@ impl Printing {
         let is_terminal = io::stdout().is_terminal();
         let format = self.output.unwrap_or(if is_terminal { Format::Tree } else { Format::Dot });
         let drawing = match format {
-            Format::Json => return Ok(output::json(graph)?),
+            Format::Json => return Ok(out.write_all(output::pretty(graph)?.as_bytes())?),
             Format::Tree => {
                 let is_coloured = is_terminal && !session.environment.no_color;
                 let style = tree::Style { is_coloured, width: output::terminal_width(), is_folded: !self.unfold };

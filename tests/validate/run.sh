@@ -1,0 +1,128 @@
+#!/bin/sh
+# Holds the drawings of lineages against what the authors of their formats publish: OpenLineage, PROV-JSON and
+# RO-Crate by their validators, DOT by Graphviz.
+#
+#     sh tests/validate/run.sh target/debug
+#
+# The directory is the one with the two built programs. A server of its own makes a past of everything that a drawing
+# can show: uploads, Runs that succeed, fail and wait, logs, tags with every sort of character, walks that are cut. It
+# and everything it kept are gone at the end.
+set -eu
+
+# How long the server may take to start, and the Runs to end, in tenths of a second.
+START_MAX=200
+RUNS_MAX=600
+
+[ $# -eq 1 ] || { echo "usage: sh tests/validate/run.sh DIRECTORY_OF_KNIT_AND_KNITD" >&2; exit 2; }
+programs=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+python=${VALIDATORS:-python3}
+if ! "$python" -c 'import openlineage.client, prov, jsonschema, rocrate_validator, rocrate' >/dev/null 2>&1; then
+    cat >&2 <<END
+This needs validators that are written in Python. Install them where they disturb nothing, and try again:
+    python3 -m venv ~/validators && ~/validators/bin/pip install -r tests/validate/requirements.txt
+    VALIDATORS=~/validators/bin/python make validate
+END
+    exit 1
+fi
+for program in curl dot; do
+    command -v $program >/dev/null || { echo "install $program first (Debian: curl, graphviz)" >&2; exit 1; }
+done
+work=$(mktemp -d)
+server=
+
+clean_up() {
+    trap '' INT TERM
+    [ -z "$server" ] || { kill "$server" 2>/dev/null && wait "$server" || true; }
+    # What is sealed is read-only.
+    chmod -R u+w "$work" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Waits until a command succeeds, for at most so many tenths of a second.
+within() {
+    tenths=$1
+    shift
+    until "$@"; do
+        [ "$tenths" -gt 0 ] || return 1
+        tenths=$((tenths - 1))
+        sleep 0.1
+    done
+}
+
+address() { sed -n 's|.*listening on \(http://[0-9.:]*\).*|\1|p' "$work/knitd.log" | grep .; }
+
+the_runs_have_ended() {
+    [ "$(knit run find -s done -s failed --output name | wc -l)" -ge 4 ] && [ -z "$(knit run find -s running -s starting -s ready --output name)" ]
+}
+
+plan() {
+    cat <<END
+image: host:latest
+entrypoint: ["sh", "-c"]
+args: ['$1', "two words", "\"quoted\" <&> \\\\"]
+inputs: [{path: /in, tags: ["$2"]}]
+outputs: [{path: "/out/$3", tags: ["$3:made"]}]
+log: {tags: ["type:log"]}
+END
+}
+
+make_a_past() {
+    mkdir "$work/data"
+    echo content >"$work/data/file"
+    plan 'cp /in/file /out/step1/file' type:given step1 >"$work/1.yaml"
+    plan 'cp /in/file /out/step2/file' step1:made step2 >"$work/2.yaml"
+    plan 'echo "no, <never>" >&2; exit 3' step1:made step3 >"$work/3.yaml"
+    for number in 1 2 3; do
+        knit plan apply "$work/$number.yaml" || return 1
+    done
+    knit data push -t type:given -t "note:it's <b> & %20, 日本語" "$work/data" || return 1
+    within $RUNS_MAX the_runs_have_ended || return 1
+    # One whose Run will not start, and one that nothing has to do with.
+    knit plan active no "$(knit plan find --output name | head -n 1)"
+    knit data push -t type:lonely "$work/data"
+}
+
+# Draws everything that can be asked about, by both programs: file names say what and how.
+draw() {
+    for data in $(knit data find --output name); do
+        for format in openlineage prov ro-crate dot svg; do
+            knit data lineage -n all -o $format "$data" >"$work/drawn/data-$data-all.$format"
+            knit data lineage -n 1 -u -o $format "$data" >"$work/drawn/data-$data-cut.$format"
+            curl -fsS "$KNIT_SERVER/api/data/$data/lineage?format=$format" >"$work/drawn/data-$data-server.$format"
+        done
+    done
+    for run in $(knit run find --output name); do
+        for format in openlineage prov ro-crate dot svg; do
+            knit run lineage -n all -o $format "$run" >"$work/drawn/run-$run.$format"
+        done
+    done
+}
+
+accepted_by_graphviz() {
+    for file in "$work"/drawn/*.dot; do
+        dot -Tsvg -o /dev/null "$file" 2>"$work/complaint" && [ ! -s "$work/complaint" ] || {
+            echo "Graphviz does not accept $file:" >&2
+            cat "$work/complaint" >&2
+            return 1
+        }
+    done
+    echo "Graphviz accepts $(ls "$work"/drawn/*.dot | wc -l) drawings"
+}
+
+PATH=$programs:$PATH
+: >"$work/knitd.log"
+setsid knitd --state-dir "$work/state" --listen 127.0.0.1:0 --log info 2>"$work/knitd.log" &
+server=$!
+within $START_MAX address >/dev/null || { cat "$work/knitd.log" >&2; exit 1; }
+KNIT_SERVER=$(address)
+export PATH KNIT_SERVER
+make_a_past >"$work/past" 2>&1 || { cat "$work/past" "$work/knitd.log" >&2; exit 1; }
+mkdir "$work/drawn"
+draw 2>"$work/complaint" || { cat "$work/complaint" >&2; exit 1; }
+accepted_by_graphviz
+[ -z "${KEEP_DRAWINGS:-}" ] || cp -r "$work/drawn" "$KEEP_DRAWINGS"
+PYTHONDONTWRITEBYTECODE=1 "$python" "$here/validate.py" "$work/drawn"
