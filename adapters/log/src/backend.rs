@@ -8,7 +8,7 @@ use crate::appender::{Judge, Unwritten};
 use crate::batch::Questions;
 use crate::lease::Lease;
 use crate::postgres::Postgres;
-use crate::reader::{StoredEvent, Visit};
+use crate::reader::{Between, StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed};
 use crate::sqlite::Sqlite;
 use crate::tail::Head;
@@ -57,8 +57,8 @@ impl Backend {
         on!(self, database => database.chain_at(position).await)
     }
 
-    pub(crate) async fn stamp_at(&self, position: Position) -> Answer<Option<i64>> {
-        on!(self, database => database.stamp_at(position).await)
+    pub(crate) async fn halved(&self, times_ms: &[i64]) -> Answer<Vec<Between>> {
+        on!(self, database => database.halved(times_ms).await)
     }
 
     pub(crate) async fn holders(&self, scope: Scope) -> Answer<Vec<Holder>> {

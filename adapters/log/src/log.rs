@@ -19,7 +19,7 @@ use crate::database::{Database, Options};
 use crate::error::{AppendError, Fault, OpenError, ReadError};
 use crate::lease::Lease;
 use crate::postgres::Postgres;
-use crate::reader::{self, EventRow, ReadAhead, StoredEvent, patiently};
+use crate::reader::{self, Between, EventRow, ReadAhead, StoredEvent, patiently};
 use crate::recent::Recent;
 use crate::request::{Appended, Prepared, Request};
 use crate::snapshot::{Chunk, Snapshot, SnapshotMeta};
@@ -225,15 +225,17 @@ impl Log {
     /// # Errors
     /// When an event is missing, or the database does not answer.
     pub async fn position_at(&self, time: Timestamp) -> Result<Position, ReadError> {
-        let (mut before, mut behind) = (0, self.head().await?.position + 1);
-        // Stamps never go back along positions, so halves can be left out: twenty looks find one in a million.
-        while behind - before > 1 {
-            let middle = before + (behind - before) / 2;
-            let stamp = patiently("looking for a time", || self.inner.backend.stamp_at(middle)).await?;
-            let stamp = stamp.ok_or(ReadError::Missing { position: middle })?;
-            if stamp <= time.0 { before = middle } else { behind = middle }
-        }
-        Ok(before)
+        Ok(self.positions_at(&[time]).await?.first().copied().unwrap_or_default())
+    }
+
+    /// The same for each of `times`, in one question to the database.
+    ///
+    /// # Errors
+    /// As [`Self::position_at`].
+    pub async fn positions_at(&self, times: &[Timestamp]) -> Result<Vec<Position>, ReadError> {
+        let times_ms: Vec<i64> = times.iter().map(|time| time.0).collect();
+        let found = patiently("looking for times", || self.inner.backend.halved(&times_ms)).await?;
+        found.into_iter().map(Between::found).collect()
     }
 
     /// The bytes that were stored under their hash, if they were.

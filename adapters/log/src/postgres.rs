@@ -26,7 +26,7 @@ use self::connections::{Connections, Statement};
 use crate::columns::{entity, hash, holder, signed, unsigned};
 use crate::error::{Fault, OpenError};
 use crate::lease::Lease;
-use crate::reader::{EventRow, StoredEvent, Visit};
+use crate::reader::{Between, EventRow, StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed};
 use crate::tail::Head;
 
@@ -138,8 +138,10 @@ impl Postgres {
         self.one(sqlx::query(sql::CHAIN_AT).bind(signed(position))).await
     }
 
-    pub(crate) async fn stamp_at(&self, position: Position) -> Result<Option<i64>, sqlx::Error> {
-        self.one(sqlx::query(sql::STAMP_AT).bind(signed(position))).await
+    /// For each of these times, how far halving has come.
+    pub(crate) async fn halved(&self, times_ms: &[i64]) -> Result<Vec<Between>, sqlx::Error> {
+        let rows = self.connections.rows(sqlx::query(sql::HALVED).bind(times_ms)).await?;
+        rows.iter().map(|row| Between::of(row.try_get(0)?, row.try_get(1)?)).collect()
     }
 
     pub(crate) async fn holders(&self, scope: Scope) -> Result<Vec<Holder>, sqlx::Error> {

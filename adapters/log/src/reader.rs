@@ -1,6 +1,7 @@
 //! Reading the log: in order, without gaps, each event linked to the one before.
 
 mod ahead;
+mod between;
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::error::{Fault, ReadError, Trouble};
 use crate::recent::Recent;
 
 pub use ahead::ReadAhead;
+pub(crate) use between::Between;
 
 /// How long a read keeps trying while the database is away. Shorter than an append's patience:
 /// whoever reads can simply ask again.

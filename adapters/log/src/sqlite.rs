@@ -29,7 +29,7 @@ use self::pages::Page;
 use crate::columns::{entity, hash, holder, signed, unsigned};
 use crate::error::{Fault, OpenError};
 use crate::lease::Lease;
-use crate::reader::{EventRow, StoredEvent, Visit};
+use crate::reader::{Between, EventRow, StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed};
 use crate::tail::Head;
 
@@ -144,8 +144,12 @@ impl Sqlite {
         sqlx::query_scalar(sql::CHAIN_AT).bind(signed(position)).fetch_optional(&self.readers).await
     }
 
-    pub(crate) async fn stamp_at(&self, position: Position) -> Result<Option<i64>, sqlx::Error> {
-        sqlx::query_scalar(sql::STAMP_AT).bind(signed(position)).fetch_optional(&self.readers).await
+    /// For each of these times, how far halving has come.
+    pub(crate) async fn halved(&self, times_ms: &[i64]) -> Result<Vec<Between>, sqlx::Error> {
+        let times: Vec<String> = times_ms.iter().map(ToString::to_string).collect();
+        let query = sqlx::query_as(sql::HALVED).bind(format!("[{}]", times.join(",")));
+        let rows: Vec<(i64, i64)> = query.fetch_all(&self.readers).await?;
+        rows.into_iter().map(|(before, behind)| Between::of(before, behind)).collect()
     }
 
     pub(crate) async fn holders(&self, scope: Scope) -> Result<Vec<Holder>, sqlx::Error> {

@@ -19,7 +19,7 @@ use crate::streams;
 
 /// Runs that are told one by one: as many as a person reads.
 const RUNS_TOLD_MAX: usize = 20;
-/// Days that can be asked about: ten years, each of which takes some twenty looks at the log.
+/// Days that can be asked about: ten years, for each of which the log looks at some twenty events.
 const DAYS_MAX: u64 = 3_653;
 
 /// Answers what registering `draft` would do, without doing it.
@@ -91,11 +91,9 @@ fn days(query: &Query) -> Result<Option<u64>, Problem> {
 async fn past(api: &Api, definition: PlanDefinition, days: u64, as_of: Position) -> Result<api::PastRuns, Problem> {
     let now = DateTime::from_timestamp_millis(as_of::now().0).unwrap_or_default();
     let days = last_days(now, days);
-    let mut boundaries = Vec::with_capacity(days.len());
-    for day in &days {
-        // What is recorded at midnight is of the day that begins.
-        boundaries.push(api.app.log().position_at(Timestamp(midnight_ms(*day) - 1)).await.map_err(Problem::of_log)?);
-    }
+    // What is recorded at midnight is of the day that begins.
+    let ends: Vec<Timestamp> = days.iter().map(|day| Timestamp(midnight_ms(*day) - 1)).collect();
+    let boundaries = api.app.log().positions_at(&ends).await.map_err(Problem::of_log)?;
     let at = At::Position(as_of);
     let asked = api.ask(move |store| store.past_runs(&definition, &boundaries, at, LOOKED_AT_MAX));
     let PastRuns { counts, exact } = asked.await?;

@@ -176,4 +176,15 @@ async fn d7_a_time_has_the_last_position_that_was_recorded_by_then(place: Place)
         assert_eq!(log.position_at(Timestamp(time)).await.unwrap(), expected, "{time}");
     }
     assert_eq!(empty, 0);
+    let (times, expected) = ([900, 99, 100, 900].map(Timestamp), [6, 0, 2, 6]);
+    assert_eq!(
+        log.positions_at(&times).await.unwrap(),
+        expected,
+        "several at once, in the order in which they are asked"
+    );
+    assert!(log.positions_at(&[]).await.unwrap().is_empty());
+
+    place.tamper("DELETE FROM events WHERE position = 4").await;
+    let error = log.position_at(Timestamp(100)).await.unwrap_err();
+    assert!(matches!(error, ReadError::Missing { position: 4, .. }), "{error}");
 }
