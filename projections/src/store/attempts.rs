@@ -9,14 +9,14 @@ use knit_schemas::api;
 use super::column::{StepRow, TextRow};
 use super::render::instant;
 use super::steps::{Decided, KeptLog, Spawned, Step, StepKind};
-use super::{Limit, Store};
+use super::{At, Store};
 
 /// One attempt of a Run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptView {
     /// 1, 2, ….
     pub attempt: u32,
-    /// The status now; of an earlier attempt, the one it ended with.
+    /// The status at the time that is asked about; of an earlier attempt, the one it ended with.
     pub status: Status,
     /// When it began to wait.
     pub created_at: Timestamp,
@@ -85,14 +85,15 @@ pub(super) const fn cause_word(cause: Cause) -> &'static str {
 }
 
 impl Store {
-    /// The attempts of a Run, oldest first; `None` if there is no such Run.
+    /// The attempts of a Run, oldest first; `None` if there was no such Run then.
     #[must_use]
-    pub fn attempts(&self, id: RunId) -> Option<Vec<AttemptView>> {
-        let row = self.runs.row(id, Limit::NOW)?;
+    pub fn attempts(&self, id: RunId, at: At) -> Option<Vec<AttemptView>> {
+        let limit = at.limit();
+        let row = self.runs.row(id, limit)?;
         let record = &self.runs.records[row];
-        let mut life: Vec<(StepRow, Step)> = self.runs.steps.back_from(record.newest, Limit::NOW).collect();
+        let mut life: Vec<(StepRow, Step)> = self.runs.steps.back_from(record.newest, limit).collect();
         life.reverse();
-        let active = self.plans.record(record.plan).at(Limit::NOW).active;
+        let active = self.plans.record(record.plan).at(limit).active;
         let mut attempts: Vec<AttemptView> = Vec::new();
         for (at, step) in life {
             if step.kind.begins_attempt() {

@@ -41,9 +41,9 @@ fn attempt_number(text: &str) -> Result<u32, String> {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let as_of = &arguments.as_of;
-    if as_of.is_past() && (arguments.log || arguments.attempt.is_some()) {
+    if as_of.is_past() && arguments.log {
         return Err(Error::Usage(
-            "`--as-of` is for the record of a Run: logs and attempts stay as they are".to_owned(),
+            "`--as-of` is for the record of a Run: when each line of a log came is not kept".to_owned(),
         ));
     }
     let client = session.client()?;
@@ -53,7 +53,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     }
     match (arguments.attempt, arguments.log) {
         (None, false) => show(&client, run_id, as_of).await,
-        (Some(attempt), false) => show_attempt(&client, run_id, attempt).await,
+        (Some(attempt), false) => show_attempt(&client, run_id, attempt, as_of).await,
         (attempt, true) => log::print(&client, run_id, attempt, arguments.follow).await,
     }
 }
@@ -71,9 +71,10 @@ async fn show(client: &Client, run_id: &str, as_of: &AsOf) -> Result<(), Error> 
     Ok(())
 }
 
-async fn show_attempt(client: &Client, run_id: &str, number: u32) -> Result<(), Error> {
+async fn show_attempt(client: &Client, run_id: &str, number: u32, as_of: &AsOf) -> Result<(), Error> {
     let ask = Ask::question("show", Subject::AttemptsOf(run_id.to_owned()));
-    let attempts: Vec<Attempt> = client.get(&ask, &["runs", run_id, "attempts"], Query::new()).await?;
+    let body = client.get_bytes_as_of(&ask, &["runs", run_id, "attempts"], Query::new(), as_of).await?;
+    let attempts: Vec<Attempt> = client::understand(&ask, &body)?;
     let Some(attempt) = attempts.iter().find(|attempt| attempt.attempt == number) else {
         let reason = format!("it has {} attempts, but not number {number}", attempts.len());
         return Err(Refusal::missing(ask, reason));

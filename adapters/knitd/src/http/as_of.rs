@@ -43,6 +43,17 @@ pub(super) async fn at_position(api: &Api, position: Position) -> Result<At, Pro
     shown(api, reached(api, position).await?)
 }
 
+/// Nothing, unless `query` asks about the past of what has none; `why` says what it is like.
+///
+/// # Errors
+/// 400 when `as-of` is there: an answer about now would be taken for one about then.
+pub(super) fn only_now(query: &Query, why: &str) -> Result<(), Problem> {
+    match query.scalar("as-of") {
+        None => Ok(()),
+        Some(_) => Err(Problem::bad_request("ask without `as-of`: this is answered only as it is now").because(why)),
+    }
+}
+
 fn shown(api: &Api, position: Position) -> Result<At, Problem> {
     let shown = api.app.views().store.read().position();
     if position > shown {

@@ -33,8 +33,8 @@ use super::front::Api;
 use super::openapi::RawBytes;
 use super::problem::Problem;
 use super::query::Query;
-use super::reply;
 use super::request::Asked;
+use super::{as_of, reply};
 use filter::Filter;
 
 /// Streams at once. Each keeps a connection of the 512 that there are; with a quarter of them nobody who watches
@@ -86,6 +86,7 @@ pub(super) async fn watch(
     headers: HeaderMap,
     Asked(query): Asked,
 ) -> Result<Response, Problem> {
+    as_of::only_now(&query, "the stream is the past itself: `after` says behind which position it begins")?;
     let filter = Filter::of(&query)?;
     let wake = api.app.log().subscribe();
     let head = api.app.log().position();

@@ -15,8 +15,11 @@ use super::front::Api;
 use super::openapi::RawBytes;
 use super::problem::Problem;
 use super::request::{Asked, Named, NamedAttempt};
-use super::{reply, request};
+use super::{as_of, reply, request};
 use crate::streams;
+
+/// Why a log is not shown as it was.
+const GROWS_ONLY: &str = "a log grows and never changes, and when each line came is not kept";
 
 /// `GET /api/runs/{id}/log`, with `?follow`.
 #[utoipa::path(get, path = "/api/runs/{id}/log", operation_id = "showLog",
@@ -26,6 +29,7 @@ use crate::streams;
     ),
     responses((status = 200, body = inline(RawBytes), content_type = "application/octet-stream"), Problem))]
 pub(super) async fn log(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
+    as_of::only_now(&query, GROWS_ONLY)?;
     api.transfers.offered()?;
     let run = existing(&api, named.id("Run")?).await?;
     let log = run.log().ok_or_else(|| Problem::absent("the Plan of this Run keeps no log"))?;
@@ -52,7 +56,12 @@ pub(super) async fn log(State(api): State<Api>, named: Named, Asked(query): Aske
         ("attempt" = u32, Path, description = "1, 2, …"),
     ),
     responses((status = 200, body = inline(RawBytes), content_type = "application/octet-stream"), Problem))]
-pub(super) async fn of_attempt(State(api): State<Api>, named: NamedAttempt) -> Result<Response, Problem> {
+pub(super) async fn of_attempt(
+    State(api): State<Api>,
+    named: NamedAttempt,
+    Asked(query): Asked,
+) -> Result<Response, Problem> {
+    as_of::only_now(&query, GROWS_ONLY)?;
     api.transfers.offered()?;
     let run = existing(&api, named.run_id()?).await?;
     let attempt = named.attempt().filter(|attempt| *attempt <= run.attempt);

@@ -15,7 +15,7 @@ use knit_schemas::api;
 use super::front::Api;
 use super::problem::Problem;
 use super::request::{Asked, Named};
-use super::{past, reply};
+use super::{as_of, past, reply};
 
 /// Plans named as producers of what an input lacks: a person looks into a few, and counting the Runs of each
 /// reads over all Runs.
@@ -33,6 +33,7 @@ const RUNS_MAX: usize = 5;
     responses((status = 200, body = api::PlanMatches), Problem))]
 pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let id: PlanId = named.id("Plan")?;
+    as_of::only_now(&query, "what a Plan finds is kept as it is now, and not as it was")?;
     let about = query.scalar("data").map(|text| text.parse().map_err(|_| Problem::not_found("Data", text)));
     let about: Option<KnitId> = about.transpose()?;
     if let Some(data) = about {

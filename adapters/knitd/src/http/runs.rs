@@ -52,13 +52,20 @@ pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Ask
 }
 
 /// `GET /api/runs/{id}/attempts` (ours): how each attempt went, oldest first.
-#[utoipa::path(get, path = "/api/runs/{id}/attempts", operation_id = "findAttempts", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = Vec<api::Attempt>), Problem))]
-pub(super) async fn attempts(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+#[utoipa::path(get, path = "/api/runs/{id}/attempts", operation_id = "findAttempts",
+    params(
+        ("id" = String, Path, description = "Id of a Run"),
+        ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
+    ),
+    responses((status = 200, body = Vec<api::Attempt>), Problem))]
+pub(super) async fn attempts(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let id: RunId = named.id("Run")?;
+    let at = as_of::at(&api, &query).await?;
+    past::existed(&api, Entity::Run(id), at).await?;
     let store = api.app.views().store.read();
-    let attempts = store.attempts(id).ok_or_else(|| Problem::not_found("Run", &id.to_string()))?;
+    let attempts = store.attempts(id, at).ok_or_else(|| Problem::not_found("Run", &id.to_string()))?;
     let attempts: Vec<api::Attempt> = attempts.iter().map(AttemptView::render).collect();
-    Ok(reply::at(store.position(), reply::json(&attempts)))
+    Ok(reply::at(at.position(store.position()), reply::json(&attempts)))
 }
 
 /// `PUT /api/runs/{id}/abort`: stop it as failed.

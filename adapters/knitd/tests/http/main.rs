@@ -10,6 +10,7 @@ mod ids;
 mod kit;
 mod shelf;
 
+mod as_of;
 mod data;
 mod following;
 mod freshness;

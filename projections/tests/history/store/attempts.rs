@@ -3,6 +3,7 @@
 use knit_domain::event::run::FailureCause;
 use knit_domain::run::removal::{KeptLog, OutputUse};
 use knit_domain::run::{self, Cause, Status};
+use knit_projections::store::At;
 
 use super::{KnitId, RunId};
 use crate::world::World;
@@ -32,7 +33,7 @@ fn an_earlier_attempt_keeps_its_times_exit_cause_worker_and_log() {
     world.finish(run);
     world.retry_keeping(run, b"the end", 1_000);
     world.steps(run, 1);
-    let attempts = world.store().attempts(run).unwrap();
+    let attempts = world.store().attempts(run, At::Now).unwrap();
     let [first, second] = &attempts[..] else { panic!("two attempts, not {attempts:?}") };
     assert_eq!((first.attempt, first.status), (1, Status::Failed));
     assert_eq!(first.exit.as_ref().map(|exit| exit.code), Some(1));
@@ -57,8 +58,13 @@ fn attempts_are_rendered_in_words() {
     world.finish(run);
     world.retry_keeping(run, b"", 0);
     world.set_active(plan, false);
-    let attempts: Vec<_> =
-        world.store().attempts(run).unwrap().iter().map(knit_projections::store::AttemptView::render).collect();
+    let attempts: Vec<_> = world
+        .store()
+        .attempts(run, At::Now)
+        .unwrap()
+        .iter()
+        .map(knit_projections::store::AttemptView::render)
+        .collect();
     assert_eq!((attempts[0].status.as_str(), attempts[0].cause.as_deref()), ("failed", Some("user")));
     assert_eq!(attempts[0].exit.as_ref().unwrap().message, "aborted by user");
     assert_eq!(attempts[0].log.as_ref().unwrap().bytes, 0);
@@ -69,7 +75,7 @@ fn attempts_are_rendered_in_words() {
 fn an_upload_has_one_attempt_that_starts_when_it_is_made() {
     let mut world = World::new();
     let (run, _) = world.start_upload();
-    let attempts = world.store().attempts(run).unwrap();
+    let attempts = world.store().attempts(run, At::Now).unwrap();
     assert_eq!(attempts.len(), 1);
     assert_eq!((attempts[0].status, attempts[0].started_at), (Status::Running, Some(attempts[0].created_at)));
 }

@@ -329,7 +329,7 @@ fn fnd_21_what_does_not_exist_is_not_found() {
     assert_eq!(store.data(KnitId(none), At::Now), None);
     assert_eq!(store.run(RunId(none), At::Now), None);
     assert_eq!(store.plan(PlanId(none), At::Now), None);
-    assert_eq!(store.attempts(RunId(none)), None);
+    assert_eq!(store.attempts(RunId(none), At::Now), None);
     let inputs = Some(vec![KnitId(none)]);
     assert_eq!(runs(&store, &RunFilter { inputs, ..RunFilter::default() }), []);
 }

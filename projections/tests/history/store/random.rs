@@ -149,7 +149,7 @@ proptest! {
             prop_assert_eq!(shown.exit.map(|exit| (exit.code, exit.message)), record.exit.clone().map(|exit| (exit.code, exit.message)));
             prop_assert_eq!(shown.inputs.len(), record.inputs.len());
             prop_assert_eq!(store.outputs_of(*id), record.outputs.iter().map(|output| output.knit_id).collect::<Vec<_>>());
-            prop_assert_eq!(store.attempts(*id).unwrap().len(), record.attempt as usize);
+            prop_assert_eq!(store.attempts(*id, At::Now).unwrap().len(), record.attempt as usize);
         }
         for id in world.plans.keys() {
             prop_assert_eq!(fed(&store.plan(*id, At::Now).unwrap()), fed_by_definition(&world, *id));

@@ -90,7 +90,7 @@ fn ask_everything(store: &Store) {
         let plans = store.find_plans(&PlanFilter::default(), at);
         let details = data.iter().filter_map(|id| store.data(*id, at)).count();
         let graphs = data.iter().filter_map(|id| store.lineage_graph(*id, &Walk::default(), at)).count();
-        let told = runs.iter().filter_map(|id| store.run(*id, at).zip(store.attempts(*id))).count();
+        let told = runs.iter().filter_map(|id| store.run(*id, at).zip(store.attempts(*id, at))).count();
         let described = plans.iter().filter_map(|id| store.plan(*id, at)).count();
         assert!(details <= graphs && told <= runs.len() && described == plans.len());
     }

@@ -5,11 +5,15 @@ use knit_domain::id::{KnitId, PlanId, RunId};
 use knit_domain::run::Status;
 use knit_domain::tag::Tag;
 use knit_domain::time::Timestamp;
-use knit_projections::store::{At, DataFilter, PlanFilter, RunFilter, Store};
+use knit_projections::store::{At, AttemptView, DataFilter, IdKind, IdPrefix, PlanFilter, RunFilter, RunStory, Store};
 use knit_schemas::api;
+use uuid::Uuid;
 
 use super::walk::walks;
 use crate::states::States;
+
+/// Ids that are asked for at once: fewer than there are, so that the first ones matter.
+const IDS_MAX: usize = 5;
 
 /// Everything a store can be asked about these ids.
 #[derive(Debug, PartialEq)]
@@ -17,6 +21,9 @@ pub struct Answers {
     data: Vec<Option<api::DataDetail>>,
     runs: Vec<Option<api::RunDetail>>,
     plans: Vec<Option<api::PlanDetail>>,
+    attempts: Vec<Option<Vec<AttemptView>>>,
+    stories: Vec<Option<RunStory>>,
+    ids: Vec<Vec<Uuid>>,
     found_data: Vec<Vec<KnitId>>,
     found_runs: Vec<Vec<RunId>>,
     found_plans: Vec<Vec<PlanId>>,
@@ -59,11 +66,21 @@ impl Questions {
             data: self.data.iter().map(|id| store.data(*id, at)).collect(),
             runs: self.runs.iter().map(|id| store.run(*id, at)).collect(),
             plans: self.plans.iter().map(|id| store.plan(*id, at)).collect(),
+            attempts: self.runs.iter().map(|id| store.attempts(*id, at)).collect(),
+            stories: self.runs.iter().map(|id| store.explain_run(*id, at)).collect(),
+            ids: self.beginnings().map(|(kind, prefix)| store.ids_beginning(kind, prefix, at, IDS_MAX)).collect(),
             found_data: self.data_filters().iter().map(|filter| store.find_data(filter, at)).collect(),
             found_runs: self.run_filters().iter().map(|filter| store.find_runs(filter, at)).collect(),
             found_plans: self.plan_filters().iter().map(|filter| store.find_plans(filter, at)).collect(),
             lineage: self.data.iter().flat_map(|id| walks().map(|walk| store.lineage_graph(*id, &walk, at))).collect(),
         }
+    }
+
+    /// Beginnings of ids: none, and one digit, which some have.
+    fn beginnings(&self) -> impl Iterator<Item = (IdKind, IdPrefix)> {
+        let kinds = [IdKind::Data, IdKind::Plan, IdKind::Run].into_iter();
+        let prefix = |text| IdPrefix::parse(text).expect("hex digits begin ids");
+        kinds.flat_map(move |kind| ["", "0", "a"].map(|text| (kind, prefix(text))))
     }
 
     fn data_filters(&self) -> Vec<DataFilter> {
