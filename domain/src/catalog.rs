@@ -10,10 +10,10 @@ mod cycles;
 use cqrs_es::event_sink::EventSink;
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Decision, Versioned};
+use crate::decision::{Condition, Decision, Versioned};
 use crate::event::catalog::CatalogEvent;
 use crate::event::plan::PlanDefinition;
-use crate::event::{StreamId, StreamType};
+use crate::event::{Position, StreamId, StreamType};
 use crate::id::PlanId;
 use crate::plan::{InvalidPlan, PlanDraft, validate};
 
@@ -63,6 +63,40 @@ pub enum RegistrationRefused {
         /// The registered Plans on the way from its output back to its input; none if it feeds itself directly.
         through: Vec<PlanId>,
     },
+    /// It would get more Runs than whoever registers it wants.
+    #[error("the Plan would get {runs} Runs and at most {runs_max} are wanted: narrow the tags of its inputs")]
+    TooManyRuns {
+        /// How many it would get.
+        runs: u64,
+        /// How many are wanted.
+        runs_max: u64,
+        /// For every input, its path and how many Data it finds.
+        candidates: Vec<(String, u64)>,
+    },
+}
+
+/// What a Plan would find if it were registered right after some position of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prospect {
+    /// That position.
+    pub position: Position,
+    /// Runs that it would get: one for every combination of what its inputs find.
+    pub runs: u64,
+    /// For every input, its path and how many Data it finds.
+    pub candidates: Vec<(String, u64)>,
+}
+
+impl Prospect {
+    /// Whether the Plan would get at most `runs_max` Runs.
+    ///
+    /// # Errors
+    /// [`RegistrationRefused::TooManyRuns`] if it would get more.
+    pub fn check(&self, runs_max: u64) -> Result<(), RegistrationRefused> {
+        if self.runs <= runs_max {
+            return Ok(());
+        }
+        Err(RegistrationRefused::TooManyRuns { runs: self.runs, runs_max, candidates: self.candidates.clone() })
+    }
 }
 
 /// How many Plans of a cycle a refusal writes out; a longer way is cut in the middle.
@@ -93,6 +127,22 @@ pub fn register(catalog: &Versioned<Catalog>, command: RegisterPlan) -> Result<D
         0,
         [draft.registered(definition)],
     ))
+}
+
+/// Registers a Plan, provided that it gets at most `runs_max` Runs by what is in the log when it is registered.
+///
+/// # Errors
+/// [`RegistrationRefused`], the first rule that is broken in the order of its variants.
+pub fn register_within(
+    catalog: &Versioned<Catalog>,
+    command: RegisterPlan,
+    prospect: &Prospect,
+    runs_max: u64,
+) -> Result<Decision, RegistrationRefused> {
+    let decision = register(catalog, command)?;
+    prospect.check(runs_max)?;
+    // Any event behind it may be one that gives an input another Data.
+    Ok(decision.given(Condition::LogAt { position: prospect.position }))
 }
 
 impl Catalog {

@@ -8,7 +8,7 @@
 //! Reservations are not listed here: they follow from the events alone
 //! ([`crate::reservation::changes`]), and the log derives them.
 
-use crate::event::{Event, Sequence, StreamId};
+use crate::event::{Event, Position, Sequence, StreamId};
 use crate::reservation::{Holder, Scope};
 
 /// Events to append together, and what must hold for it. A decision to do nothing is empty.
@@ -62,6 +62,12 @@ pub enum Condition {
     ScopeEmpty {
         /// Which scope.
         scope: Scope,
+    },
+    /// Nothing was appended behind this position. Only for what rests on everything that was said before, and is
+    /// rare: whoever names it loses to every other append.
+    LogAt {
+        /// The position of the last event.
+        position: Position,
     },
 }
 

@@ -5,7 +5,7 @@
 //! what was done, so that whoever is answered reads what they wrote (D13).
 
 mod data;
-mod plans;
+pub(crate) mod plans;
 mod runs;
 mod transfers;
 

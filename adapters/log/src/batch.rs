@@ -133,6 +133,8 @@ impl Questions {
                     Condition::Free { scope, holder } => _ = places.entry((*scope, holder)).or_insert(false),
                     Condition::Taken { scope, holder } => _ = places.entry((*scope, holder)).or_insert(true),
                     Condition::ScopeEmpty { scope } => _ = scopes.insert(*scope),
+                    // The end is always asked for, and checked as the batch is written.
+                    Condition::LogAt { .. } => {}
                 }
             }
             for (stream, expected) in &request.writes {
@@ -182,6 +184,7 @@ pub(crate) fn judge<'a>(
 
 /// The database as the requests judged so far leave it.
 struct State {
+    position: Position,
     versions: HashMap<StreamId, Sequence>,
     taken: HashMap<Place, bool>,
     members: HashMap<Scope, BTreeSet<Holder>>,
@@ -196,6 +199,7 @@ impl State {
             members.entry(scope).or_default().insert(holder);
         }
         Self {
+            position: answers.end.position,
             versions: questions.streams.iter().cloned().zip(answers.versions).collect(),
             taken: questions.places.iter().cloned().zip(answers.taken).collect(),
             members,
@@ -245,6 +249,9 @@ impl State {
             Condition::ScopeEmpty { scope } => {
                 let holders: Vec<Holder> = self.members.get(scope).into_iter().flatten().cloned().collect();
                 (!holders.is_empty()).then_some(Conflict::ScopeNotEmpty { scope: *scope, holders })
+            }
+            Condition::LogAt { position } => {
+                (self.position != *position).then_some(Conflict::Log { expected: *position, actual: self.position })
             }
         }
     }
@@ -301,6 +308,7 @@ impl State {
             let position = changes.after.position + 1;
             let chain = chain::link(&changes.after.chain, position, recorded_at, &event.leaf);
             changes.after = End { position, chain, recorded_at };
+            self.position = position;
             changes.events.push(Placed { event, metadata: &request.metadata, position, recorded_at, chain });
             self.known.insert(event.id, Known { position, recorded_at });
             positions.push(position);

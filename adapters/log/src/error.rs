@@ -58,6 +58,14 @@ pub enum Conflict {
         /// By whom, sorted.
         holders: Vec<Holder>,
     },
+    /// Something was appended since.
+    #[error("the log has come to position {actual}, not {expected}")]
+    Log {
+        /// The position the decision was taken at.
+        expected: Position,
+        /// The position of the last event.
+        actual: Position,
+    },
 }
 
 /// Why a request can never be appended, whatever the state of the log.

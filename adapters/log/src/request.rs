@@ -197,7 +197,7 @@ fn check_streams(decision: &Decision) -> Result<(), Refusal> {
         match condition {
             Condition::StreamAt { stream, .. } => check_name(&stream.id)?,
             Condition::Free { holder, .. } | Condition::Taken { holder, .. } => check_name(&holder.to_string())?,
-            Condition::ScopeEmpty { .. } => {}
+            Condition::ScopeEmpty { .. } | Condition::LogAt { .. } => {}
         }
     }
     Ok(())

@@ -229,3 +229,24 @@ fn the_shortest_of_several_cycles_is_reported() {
     let last = draft(&["p1:out"], &["p2:out"]);
     assert_eq!(refusal(&[detour, last, shortcut], &draft(&["p2:out"], &["p0:out"])), cyclic(&[3]));
 }
+
+fn prospect(runs: u64) -> Prospect {
+    Prospect { position: 7, runs, candidates: vec![("/in".to_owned(), runs)] }
+}
+
+#[test]
+fn a_plan_that_would_get_more_runs_than_are_wanted_is_not_registered() {
+    let draft = draft(&["a:1"], &["b:1"]);
+    let refused = register_within(&Versioned::default(), order(1, &draft), &prospect(3), 2).unwrap_err();
+    let told = RegistrationRefused::TooManyRuns { runs: 3, runs_max: 2, candidates: vec![("/in".to_owned(), 3)] };
+    assert_eq!(refused, told);
+    assert!(refused.to_string().contains("would get 3 Runs and at most 2 are wanted"), "{refused}");
+}
+
+#[test]
+fn a_plan_within_what_is_wanted_is_registered_if_nothing_was_said_since_it_was_counted() {
+    let draft = draft(&["a:1"], &["b:1"]);
+    let decision = register_within(&Versioned::default(), order(1, &draft), &prospect(2), 2).unwrap();
+    let plain = register(&Versioned::default(), order(1, &draft)).unwrap();
+    assert_eq!(decision, plain.given(Condition::LogAt { position: 7 }));
+}

@@ -122,6 +122,7 @@ impl World {
             Condition::Free { scope, holder } => !self.holders(*scope).contains(holder),
             Condition::Taken { scope, holder } => self.holders(*scope).contains(holder),
             Condition::ScopeEmpty { scope } => self.holders(*scope).is_empty(),
+            Condition::LogAt { position } => self.log.len() as u64 == *position,
         }
     }
 

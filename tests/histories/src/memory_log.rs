@@ -7,7 +7,7 @@ use knit_domain::agent::Agent;
 use knit_domain::catalog::Catalog;
 use knit_domain::data::Data;
 use knit_domain::decision::{Condition, Decision, Versioned};
-use knit_domain::event::{Event, Sequence, StreamId};
+use knit_domain::event::{Event, Position, Sequence, StreamId};
 use knit_domain::id::{AgentName, KnitId, PlanId, RunId};
 use knit_domain::plan::Plan;
 use knit_domain::reservation::{Change, Holder, Scope, changes};
@@ -101,7 +101,13 @@ impl MemoryLog {
             Condition::Free { scope, holder } => !self.holders(*scope).contains(holder),
             Condition::Taken { scope, holder } => self.holders(*scope).contains(holder),
             Condition::ScopeEmpty { scope } => self.holders(*scope).is_empty(),
+            Condition::LogAt { position } => self.position() == *position,
         }
+    }
+
+    /// The position of the last event; 0 when there is none.
+    pub fn position(&self) -> Position {
+        self.entries.len() as Position
     }
 
     /// How many events a stream has.

@@ -6,8 +6,6 @@ use knit_domain::event::Position;
 use knit_domain::event::plan::PlanDefinition;
 use knit_domain::plan::PlanDraft;
 use knit_domain::time::Timestamp;
-use knit_projections::matcher::Forecast;
-use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, LOOKED_AT_MAX, PastRuns};
 use knit_schemas::api;
 
@@ -15,6 +13,7 @@ use super::front::Api;
 use super::problem::Problem;
 use super::query::Query;
 use super::{as_of, matches, reply};
+use crate::app::plans;
 use crate::streams;
 
 /// Runs that are told one by one: as many as a person reads.
@@ -25,11 +24,14 @@ const DAYS_MAX: u64 = 3_653;
 /// Answers what registering `draft` would do, without doing it.
 ///
 /// # Errors
-/// Whatever refuses the registration itself; 400 when the number of days is none.
+/// Whatever refuses the registration itself; 400 when a number is none.
 pub(super) async fn answer(api: &Api, draft: &PlanDraft, query: &Query) -> Result<Response, Problem> {
-    let days = days(query)?;
+    let (days, runs_max) = (days(query)?, runs_max(query)?);
     let definition = admissible(api, draft).await?;
-    let (as_of, found) = forecast(api, &definition).await?;
+    let (as_of, found) = api.app.forecast(definition.clone(), RUNS_TOLD_MAX).await.map_err(Problem::of_log)?;
+    if let Some(runs_max) = runs_max {
+        plans::prospect(as_of, &found).check(runs_max)?;
+    }
     let past = match days {
         Some(days) => Some(past(api, definition, days, as_of).await?),
         None => None,
@@ -44,39 +46,20 @@ pub(super) async fn answer(api: &Api, draft: &PlanDraft, query: &Query) -> Resul
     Ok(reply::at(as_of, reply::json(&told)))
 }
 
-/// Refuses a Plan that would start more Runs at once than `max-runs` says, if it says.
+/// How many Runs a Plan may get, if `query` says.
 ///
 /// # Errors
-/// 409 when it would; 400 when that is no number; whatever refuses the registration itself.
-pub(super) async fn check_runs(api: &Api, draft: &PlanDraft, query: &Query) -> Result<(), Problem> {
-    let Some(text) = query.scalar("max-runs") else { return Ok(()) };
+/// 400 when that is no number.
+pub(super) fn runs_max(query: &Query) -> Result<Option<u64>, Problem> {
+    let Some(text) = query.scalar("max-runs") else { return Ok(None) };
     let number = || Problem::bad_request("`max-runs` should be a number").because(format!("got `{text}`"));
-    let runs_max: u64 = text.parse().map_err(|_| number())?;
-    let definition = admissible(api, draft).await?;
-    let (_, found) = forecast(api, &definition).await?;
-    if found.runs <= runs_max {
-        return Ok(());
-    }
-    let product: Vec<String> =
-        found.inputs.iter().map(|input| format!("{} for {}", input.candidates, input.path)).collect();
-    Err(Problem::too_many_runs(found.runs, runs_max, &product.join(", ")))
+    text.parse().map(Some).map_err(|_| number())
 }
 
 /// What `draft` defines, if it may be registered.
 async fn admissible(api: &Api, draft: &PlanDraft) -> Result<PlanDefinition, Problem> {
     let catalog = streams::catalog(api.app.log()).await.map_err(Problem::of_log)?;
     Ok(catalog.state.admissible(draft)?)
-}
-
-async fn forecast(api: &Api, definition: &PlanDefinition) -> Result<(Position, Forecast), Problem> {
-    // A question waits for what others have done before it (D13), and this is one although it is posted.
-    api.app.fresh().await.map_err(|error| Problem::unavailable(error.to_string()))?;
-    let (app, definition) = (api.app.clone(), definition.clone());
-    let asked = tokio::task::spawn_blocking(move || {
-        let matcher = app.views().matcher.read();
-        (matcher.position(), matcher.forecast(&definition, RUNS_TOLD_MAX))
-    });
-    asked.await.map_err(|_| Problem::bug())
 }
 
 fn days(query: &Query) -> Result<Option<u64>, Problem> {

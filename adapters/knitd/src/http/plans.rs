@@ -62,7 +62,7 @@ pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Ask
     params(
         ("dry-run" = Option<bool>, Query, description = "If it is there, whatever its value: register nothing and say what would be started"),
         ("days" = Option<u64>, Query, description = "With `dry-run`: say also how many Runs there would have been on each of the last so many days"),
-        ("max-runs" = Option<u64>, Query, description = "Refuse a Plan that would get more Runs than so many"),
+        ("max-runs" = Option<u64>, Query, description = "Refuse a Plan that would get more Runs than so many, as the log is at the moment of the registration"),
     ),
     request_body = api::PlanSpec, responses((status = 200, body = api::PlanOrForecast), Problem))]
 pub(super) async fn register(
@@ -73,11 +73,10 @@ pub(super) async fn register(
 ) -> Result<Response, Problem> {
     let spec: api::PlanSpec = body::json(&headers, body, Accepts::Json, BAD_REQUEST).await?;
     let draft = draft_of(spec)?;
-    forecast::check_runs(&api, &draft, &query).await?;
     if query.has("dry-run") {
         return forecast::answer(&api, &draft, &query).await;
     }
-    let (id, _) = api.app.register_plan(&request::cause(), &draft).await?;
+    let (id, _) = api.app.register_plan(&request::cause(), &draft, forecast::runs_max(&query)?).await?;
     detail(&api, id)
 }
 

@@ -109,15 +109,6 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "data exists already").advising("nothing was overwritten; upload again")
     }
 
-    /// 409: registering the Plan would start more than whoever asks wants; `product` says why so many.
-    pub(super) fn too_many_runs(runs: u64, runs_max: u64, product: &str) -> Self {
-        Self::new(StatusCode::CONFLICT, "too many Runs")
-            .advising(format!(
-                "the Plan would get {runs} Runs and at most {runs_max} are wanted: narrow the tags of its inputs"
-            ))
-            .because(format!("Data that fit: {product}; every combination of them makes a Run"))
-    }
-
     /// 413: a JSON body over the limit.
     pub(super) fn too_large(bytes_max: usize) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "bad request")
@@ -284,6 +275,13 @@ impl From<RegistrationRefused> for Problem {
             }
             RegistrationRefused::Cyclic { .. } => {
                 Self::new(StatusCode::CONFLICT, "plan spec conflics with others").advising(refused.to_string())
+            }
+            RegistrationRefused::TooManyRuns { candidates, .. } => {
+                let product: Vec<String> =
+                    candidates.iter().map(|(path, count)| format!("{count} for {path}")).collect();
+                Self::new(StatusCode::CONFLICT, "too many Runs")
+                    .advising(refused.to_string())
+                    .because(format!("Data that fit: {}; every combination of them makes a Run", product.join(", ")))
             }
         }
     }

@@ -281,3 +281,52 @@ async fn an_input_that_another_plan_will_feed_names_it_and_how_its_runs_do() {
     let matches = world.get(&format!("/api/plans/{producer}/matches")).await.expect(200).json();
     assert_eq!(matches["removed"], 1, "it says why it makes no Run");
 }
+
+/// How many Data with `tag` there were right before the Plan was registered.
+async fn candidates_before(world: &World, plan: &str, tag: &str) -> usize {
+    let events = world.get(&format!("/api/events?entity=plan:{plan}&type=PlanRegistered")).await.expect(200);
+    let events = String::from_utf8(events.body).unwrap();
+    let position: u64 = events.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().parse().unwrap();
+    let found = world.get(&format!("/api/data?tag={tag}&as-of={}", position - 1)).await.expect(200).json();
+    found.as_array().unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_plan_gets_no_more_runs_than_are_wanted_whoever_is_faster() {
+    const WANTED: usize = 4;
+    let world = World::new().await;
+    let mut data = Vec::new();
+    for _ in 0..2 * WANTED {
+        data.push(world.push(&[]).await);
+    }
+    for round in 0..10 {
+        let tag = format!("round:{round}");
+        let (target, spec) = (format!("/api/plans?max-runs={WANTED}"), spec(&tag));
+        let tagging = data.iter().map(|id| {
+            let (target, change) = (format!("/api/data/{id}"), json!({"add": [tag.clone()]}));
+            let world = &world;
+            async move { world.send("PUT", &target, &change).await.expect(200) }
+        });
+        let (_, answer) = tokio::join!(futures::future::join_all(tagging), world.send("POST", &target, &spec));
+        match answer.status {
+            200 => {
+                let before = candidates_before(&world, answer.json()["planId"].as_str().unwrap(), &tag).await;
+                assert!(before <= WANTED, "{before} Data fitted when it was registered");
+            }
+            409 => assert!(answer.message().starts_with("too many Runs\n"), "{}", answer.message()),
+            other => panic!("{other}: {}", answer.message()),
+        }
+        let plans = world.get(&format!("/api/plans?in_tag={tag}")).await.expect(200).json();
+        assert_eq!(plans.as_array().unwrap().len(), usize::from(answer.status == 200), "refused is not registered");
+    }
+    // What is there is counted, and said.
+    let refused = world.send("POST", "/api/plans?max-runs=7", &spec("round:0")).await;
+    assert_eq!(refused.status, 409);
+    let mut other = spec("round:1");
+    other["args"] = json!(["false"]);
+    let refused = world.send("POST", "/api/plans?max-runs=7", &other).await.expect(409).message();
+    assert!(refused.contains("would get 8 Runs and at most 7 are wanted"), "{refused}");
+    assert!(refused.contains("8 for /in"), "{refused}");
+    world.send("POST", "/api/plans?max-runs=8", &other).await.expect(200);
+    world.send("POST", "/api/plans?max-runs=many", &other).await.expect(400);
+}

@@ -197,7 +197,7 @@ impl World {
     }
 
     pub(crate) async fn apply(&self, draft: &PlanDraft) -> PlanId {
-        self.app.register_plan(&user(), draft).await.unwrap().0
+        self.app.register_plan(&user(), draft, None).await.unwrap().0
     }
 
     /// One Run that waits: a Data with the tag `type:NAME`, and a Plan that takes it.

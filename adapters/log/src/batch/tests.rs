@@ -174,3 +174,15 @@ fn d3_everybody_holds_whose_expectations_are_taken_for_granted() {
     assert_eq!(changes.after.position, 15);
     assert_eq!((changes.taken, changes.released), (vec![], vec![]), "given back and taken again");
 }
+
+#[test]
+fn d5_whoever_names_the_end_of_the_log_loses_to_every_append_before() {
+    let at = |position| remarks("b", 0, 1).given(Condition::LogAt { position });
+    let batch = [at(9), remarks("a", 0, 2), at(10), at(12)].map(prepared);
+    let (verdicts, changes) = judged(&batch, nothing);
+
+    assert_eq!(conflicts(&verdicts[0]), [Conflict::Log { expected: 9, actual: 10 }]);
+    assert_eq!(conflicts(&verdicts[2]), [Conflict::Log { expected: 10, actual: 12 }]);
+    assert_eq!(positions(&verdicts[3]), [13]);
+    assert_eq!(changes.after.position, 13);
+}

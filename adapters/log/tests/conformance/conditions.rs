@@ -16,6 +16,7 @@ on_both_databases!(
     d5_a_scope_that_must_be_empty_names_who_is_in_it,
     d5_a_place_that_must_be_free_or_taken_is_checked,
     d5_a_request_that_fails_takes_no_place,
+    d5_what_rests_on_the_whole_log_loses_to_every_append_of_anybody,
     every_condition_that_fails_is_named,
 );
 
@@ -133,4 +134,25 @@ async fn every_condition_that_fails_is_named(place: Place) {
         Conflict::Stream { stream: journal("a"), expected: 1, actual: 0 },
     ];
     assert_eq!(conflicts, expected);
+}
+
+async fn d5_what_rests_on_the_whole_log_loses_to_every_append_of_anybody(place: Place) {
+    let log = place.open().await;
+    let beside = place.open_beside(&log).await;
+    let at = |stream: &str, position| {
+        request(Decision::write(journal(stream), 0, [remark("x")]).given(Condition::LogAt { position }))
+    };
+    log.append(at("first", 0)).await.unwrap();
+    beside.append(remarks(&journal("other"), 0, 2)).await.unwrap();
+
+    let outcome = log.append(at("second", 1)).await;
+
+    assert_eq!(conflicts(outcome), [Conflict::Log { expected: 1, actual: 3 }]);
+    log.append(at("second", 3)).await.unwrap();
+    let racers = (0..8).map(|index| {
+        let log = if index % 2 == 0 { &log } else { &beside };
+        log.append(at(&format!("racer-{index}"), 4))
+    });
+    let won = join_all(racers).await.into_iter().filter(Result::is_ok).count();
+    assert_eq!(won, 1, "the first of them is what the others did not know");
 }

@@ -246,6 +246,9 @@ fn as_told(model: &MemoryLog, decision: &Decision, conflict: memory_log::Conflic
         memory_log::Conflict::Unmet(Condition::ScopeEmpty { scope }) => {
             Conflict::ScopeNotEmpty { scope, holders: model.holders(scope) }
         }
+        memory_log::Conflict::Unmet(Condition::LogAt { position }) => {
+            Conflict::Log { expected: position, actual: model.position() }
+        }
     }
 }
 
