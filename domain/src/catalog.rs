@@ -64,7 +64,10 @@ pub enum RegistrationRefused {
         through: Vec<PlanId>,
     },
     /// It would get more Runs than whoever registers it wants.
-    #[error("the Plan would get {runs} Runs and at most {runs_max} are wanted: narrow the tags of its inputs")]
+    #[error(
+        "the Plan would get {runs} Run{} and at most {runs_max} are wanted: narrow the tags of its inputs",
+        if *runs == 1 { "" } else { "s" }
+    )]
     TooManyRuns {
         /// How many it would get.
         runs: u64,
