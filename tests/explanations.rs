@@ -132,3 +132,50 @@ fn two_results_differ_in_the_settings_that_were_not_the_same() {
     assert_eq!(same, "they are one and the same\n");
     let _ = shop.refused(4, &["data", "diff", &hasty, "00000000-0000-0000-0000-000000000000"]);
 }
+
+/// The names of the aspects in which two differ themselves, and what is told of one of them.
+fn aspect(told: &serde_json::Value, name: &str) -> (Vec<String>, serde_json::Value) {
+    let aspects = told["differing"][0]["aspects"].as_array().expect("they differ in something");
+    let one = aspects.iter().find(|aspect| aspect["name"] == name).expect("they differ in it").clone();
+    (aspects.iter().map(|aspect| id_of(aspect, "name")).collect(), json!([one["left"], one["right"]]))
+}
+
+#[test]
+fn two_results_differ_in_the_image_the_arguments_and_the_resources_that_made_them() {
+    let shop = Workshop::open();
+    let train = |script: &str, image: &str| {
+        let plan = PlanFile::shell(script).with("image", json!(image)).with("resources", json!({"cpu": "200m"}));
+        plan.input("/in", &["is:data"]).output("/out", &["is:model"])
+    };
+    let _ = shop.push(&[("it", "1")], &["is:data"]);
+    let plans =
+        [("echo 1 > /out/it", "host:latest"), ("echo 2 > /out/it", "host:latest"), ("echo 1 > /out/it", "no/such:v1")];
+    let [plan, other_args, other_image] = plans.map(|(script, image)| shop.apply(&train(script, image)));
+    let first = shop.only_run_reaches(&plan, "done");
+    let [hasty, lost] =
+        [(&other_args, "done"), (&other_image, "failed")].map(|(plan, end)| shop.only_run_reaches(plan, end));
+    let diff = |kind: &str, left: &str, right: &str| shop.knit(&[kind, "diff", left, right]);
+
+    let told = diff("data", &output_of(&first, "/out"), &output_of(&hasty, "/out")).json();
+    assert_eq!(
+        aspect(&told, "args"),
+        (vec!["plan".to_owned(), "args".to_owned()], json!([["echo 1 > /out/it"], ["echo 2 > /out/it"]]))
+    );
+    let told = diff("run", &id_of(&first, "runId"), &id_of(&lost, "runId")).json();
+    let (names, image) = aspect(&told, "image");
+    assert_eq!(names, ["plan", "image", "status", "exit"]);
+    assert_eq!(image, json!([["host:latest"], ["no/such:v1"]]));
+    let text = shop.knit(&["run", "diff", "-o", "text", &id_of(&first, "runId"), &id_of(&lost, "runId")]).stdout;
+    assert!(text.contains("image < host:latest") && text.contains("image > no/such:v1"), "{text}");
+
+    let _ = shop.knit(&["plan", "resource", "--set", "cpu=300m", &plan]);
+    let again = shop.push(&[("it", "2")], &["is:data"]);
+    let runs = |plan: &str| shop.server.http().get(&format!("/api/runs?plan={plan}&knitIdInput={again}")).json();
+    let second = knit_tests::wait::wait_for("the Run of the other Data", || {
+        Some(runs(&plan)[0].clone()).filter(|run| run["status"] == "done")
+    });
+    let told = diff("run", &id_of(&first, "runId"), &id_of(&second, "runId")).json();
+    assert_eq!(aspect(&told, "resources"), (vec!["resources".to_owned()], json!([["cpu=200m"], ["cpu=300m"]])));
+    let uploads = &told["differing"][1];
+    assert_eq!((&uploads["route"], &uploads["aspects"][0]["name"]), (&json!(["/in"]), &json!("upload")));
+}

@@ -68,6 +68,7 @@ fn ten_thousand_runs_wait_and_run_or_are_deleted() {
     let held = matches(&shop, &plan)["held"].as_str().expect("a reason for people").to_owned();
     assert!(held.contains("10000") && held.contains("further Runs are made as these end"), "{held}");
     let _ = shop.knit(&["plan", "show", &plan]).tells("no further Runs are made").tells(&held);
+    let _ = shop.knit(&["plan", "why-not", "-o", "text", &plan]).prints("have to wait for theirs").prints(&held);
     another_goes_on(&shop, "while-they-are-held");
     let grown = memory_bytes(&shop.server).saturating_sub(before);
     assert!(grown < MEMORY_BYTES_MAX, "ten thousand Runs cost {grown} bytes");
@@ -76,6 +77,7 @@ fn ten_thousand_runs_wait_and_run_or_are_deleted() {
     wait_at_length("some to end", LIMIT, || with_status(&shop, &plan, "done").len() >= RUNS_TO_END);
     assert_eq!(with_status(&shop, &plan, "failed"), Vec::<String>::new());
     wait_at_length("further Runs to be made as these end", LIMIT, || shop.runs_of(&plan).len() as u64 > CAP);
+    assert!(waited_for_its_turn(&shop, &plan), "the newest Run says that it had to wait for others to end");
     let _ = shop.knit(&["plan", "active", "no", &plan]);
     wait_at_length("those under way to end", LIMIT, || {
         with_status(&shop, &plan, "ready,starting,running,completing,aborting").is_empty()
@@ -84,6 +86,14 @@ fn ten_thousand_runs_wait_and_run_or_are_deleted() {
     another_goes_on(&shop, "when-they-are-gone");
     // What still fits is made again, for no Run is made twice: only combinations that had none are left.
     wait_until("nothing to wait", || matches(&shop, &plan)["held"].is_null());
+}
+
+/// Whether one of the Runs that were made last says that its Plan was full.
+fn waited_for_its_turn(shop: &Workshop, plan: &str) -> bool {
+    let runs = shop.runs_of(plan);
+    let explained = |run: &Value| shop.knit(&["run", "explain", &id_of(run, "runId")]).json();
+    let waiting = runs.iter().rev().filter(|run| run["status"] == "waiting" || run["status"] == "deactivated");
+    waiting.take(3).any(|run| explained(run)["steps"][0]["fullMs"].as_u64().is_some_and(|ms| ms > 0))
 }
 
 /// Deletes Runs as fast as some clients can.

@@ -157,6 +157,17 @@ impl Outcome {
         self
     }
 
+    /// The same, having printed `text` on standard output.
+    ///
+    /// # Panics
+    /// When it did not; the message shows the whole conversation.
+    #[must_use]
+    #[track_caller]
+    pub fn prints(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "expected {text:?} on the standard output of\n{self}");
+        self
+    }
+
     /// Standard output as JSON.
     ///
     /// # Panics

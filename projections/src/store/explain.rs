@@ -4,6 +4,8 @@
 //! asks for. Every one of these holds from some position on, without a break, until the Run was made. The last of
 //! these positions is the event that set the Run off: one event earlier the Run was not due.
 
+mod full;
+
 use knit_domain::event::Position;
 use knit_domain::event::run::Exit;
 use knit_domain::id::{KnitId, PlanId, RunId};
@@ -16,6 +18,7 @@ use super::column::{DataRow, RunRow, StepRow, TagRow};
 use super::runs::Edge;
 use super::steps::{Decided, Step, StepKind};
 use super::{At, Limit, Store};
+use crate::matcher::PENDING_RUNS_PER_PLAN_MAX;
 
 /// Why a Run is there and what happened to it. Who did it and when, the log tells at the positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +103,8 @@ pub struct StepStory {
     pub waited_for: &'static str,
     /// Parts of that time in which the Plan was switched off, as the positions at which they began and ended.
     pub held: Vec<(Position, Position)>,
+    /// Parts of that time in which the Plan had as many Runs that had not ended as it may have.
+    pub full: Vec<(Position, Position)>,
 }
 
 /// Why an attempt failed.
@@ -125,14 +130,15 @@ impl Store {
         let inputs: Vec<InputStory> =
             self.runs.inputs(row).filter_map(|(_, edge)| self.input_story(edge, birth.position)).collect();
         let status = self.seen_status(row, limit)?;
+        let trigger = self.trigger(row, birth, &inputs);
         Some(RunStory {
             run_id: id,
             plan_id: self.plans.id(self.runs.records[row].plan),
             status,
-            trigger: self.trigger(row, birth, &inputs),
+            steps: self.step_stories(row, &life, trigger.as_ref().map(|trigger| trigger.position)),
+            trigger,
             inputs,
             waits_for: life.last().and_then(|(_, step)| next_of(step.kind)),
-            steps: self.step_stories(row, &life),
             failure: self.failure_story(status, &life),
         })
     }
@@ -217,11 +223,14 @@ impl Store {
         Some(RunTrigger { rest_since, ..told(position, *registered, inputs) })
     }
 
-    fn step_stories(&self, run: RunRow, life: &[(StepRow, Step)]) -> Vec<StepStory> {
+    fn step_stories(&self, run: RunRow, life: &[(StepRow, Step)], set_off: Option<Position>) -> Vec<StepStory> {
+        let plan = self.runs.records[run].plan;
         let (mut attempt, mut before) = (0, None::<Step>);
         let mut stories = Vec::with_capacity(life.len());
         for (_, step) in life {
             attempt += u32::from(step.kind.begins_attempt());
+            let due = set_off.filter(|_| step.kind == StepKind::Projected);
+            let full = due.map(|due| self.full_between(plan, PENDING_RUNS_PER_PLAN_MAX, (due, step.position)));
             let held = before.filter(|_| step.kind == StepKind::VolumesPrepared || is_removal(step.kind));
             stories.push(StepStory {
                 attempt,
@@ -230,6 +239,7 @@ impl Store {
                 status: step.kind.status(),
                 waited_for: spent_on(step.kind),
                 held: held.map(|before| self.held_between(run, before.position, step.position)).unwrap_or_default(),
+                full: full.unwrap_or_default(),
             });
             before = Some(*step);
         }

@@ -11,6 +11,7 @@ use knit_domain::tag::Tag;
 use knit_histories::reckoning::drain;
 use knit_histories::states::States;
 use knit_projections::matcher::{Cursor, Matcher};
+use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, RunTriggerKind, Store};
 use knit_schemas::api::AspectName;
 use proptest::prelude::*;
@@ -127,7 +128,7 @@ proptest! {
         let position = at.index(world.log.len() + 1);
         let mut prefix = Store::default();
         for event in &world.log[..position] {
-            knit_projections::projection::Projection::apply(&mut prefix, event).unwrap();
+            prefix.apply(event).unwrap();
         }
         for run in world.runs.keys() {
             prop_assert_eq!(whole.explain_run(*run, At::Position(position as u64)), prefix.explain_run(*run, At::Now));
@@ -281,4 +282,29 @@ fn two_results_differ_in_the_first_ancestor_that_is_not_the_same() {
     assert_eq!((&first.left, &first.right), (&hasty.to_string(), &patient.to_string()));
     assert_eq!((first.aspects[0].name, &first.aspects[0].left), (AspectName::Tags, &vec!["pace:hasty".to_owned()]));
     assert_eq!(difference.differing[1].aspects[0].name, AspectName::Plan.min(AspectName::Upload));
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_plan_is_full_exactly_while_the_matcher_counts_so_many_runs_that_have_not_ended(acts in acts(ACTS_MAX), runs_max in 1..4_u32) {
+        let world = world_after(&acts);
+        let store: Store = world.fold();
+        for plan in world.plans.iter().filter(|(_, plan)| plan.state.definition().is_some()).map(|(id, _)| id) {
+            let (mut matcher, mut spans, mut since) = (Matcher::default(), Vec::new(), None);
+            for recorded in &world.log {
+                matcher.apply(recorded).unwrap();
+                let pending = matcher.explain(*plan).map_or(0, |told| told.pending);
+                if pending >= runs_max {
+                    since.get_or_insert(recorded.position);
+                } else if let Some(since) = since.take() {
+                    spans.push((since, recorded.position));
+                }
+            }
+            let end = world.log.len() as u64;
+            spans.extend(since.map(|since| (since, end)));
+            prop_assert_eq!(store.full_spans(*plan, runs_max, At::Now), spans);
+        }
+    }
 }

@@ -132,6 +132,10 @@ pub struct ExplainedStep {
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schema(required = false)]
     pub held_ms: u64,
+    /// Milliseconds of them during which its Plan had as many Runs that had not ended as it may have.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schema(required = false)]
+    pub full_ms: u64,
 }
 
 /// What a Run waits for.

@@ -52,6 +52,8 @@ fn lines(plan: &PlanDetail, matches: &PlanMatches) -> Vec<String> {
     let misfit = matches.inputs.iter().any(|input| input.verdict.as_ref().is_some_and(|verdict| !verdict.fits));
     if plan.inputs.is_empty() {
         lines.push("it takes no Data: its Runs are uploads or imports".to_owned());
+    } else if !unfed && !misfit && matches.held.is_some() {
+        lines.push("nothing is missing: combinations of these Data without a Run have to wait for theirs".to_owned());
     } else if !unfed && !misfit {
         lines.push("nothing is missing: every combination of these Data has its Run, or gets it now".to_owned());
         lines.push(format!("hint: `knit run find -p {}` lists them", plan.plan_id));

@@ -111,10 +111,10 @@ fn input(input: &ExplainedInput) -> Vec<String> {
 fn step(step: &ExplainedStep, attempts: u32) -> String {
     let attempt = if attempts > 1 { format!("attempt {} ", step.attempt) } else { String::new() };
     let what = step.status.as_ref().unwrap_or(&step.moment.event);
-    let held = if step.held_ms > 0 {
-        format!(" ({} of it because its Plan was switched off)", span(step.held_ms))
-    } else {
-        String::new()
+    let held = match (step.held_ms, step.full_ms) {
+        (0, 0) => String::new(),
+        (0, full_ms) => format!(" ({} of it because its Plan had as many Runs as it may have at once)", span(full_ms)),
+        (held_ms, _) => format!(" ({} of it because its Plan was switched off)", span(held_ms)),
     };
     let waited = match step.waited_for.as_str() {
         "nothing" => String::new(),

@@ -296,3 +296,13 @@ fn an_id_that_nothing_has_is_not_said_to_be_lacking_other_tags() {
     assert!(told.contains("there is no Data `d9`, and none gets that id later"), "{told}");
     assert!(!told.contains("project:x"), "{told}");
 }
+
+#[test]
+fn a_plan_with_as_many_runs_as_it_may_have_does_not_say_that_all_is_done() {
+    let fits = json!([{"path": "/in", "tags": ["type:corpus"], "candidates": 101, "missing": [], "producible": false}]);
+    let server = Server::start(matches(&fits, &json!("10000 of its Runs have not ended")));
+    let told = Place::with(&server).knit(&["plan", "why-not", "-o", "text", "p1"]).succeeded();
+    assert!(told.stdout.contains("have to wait for theirs"), "{told}");
+    assert!(told.stdout.contains("no further Runs are made: 10000 of its Runs have not ended"), "{told}");
+    assert!(!told.stdout.contains("gets it now"), "{told}");
+}

@@ -33,13 +33,13 @@ pub(super) async fn run(State(api): State<Api>, named: Named, Asked(query): Aske
     let id: RunId = named.id("Run")?;
     let at = as_of::at(&api, &query).await?;
     past::existed(&api, Entity::Run(id), at).await?;
-    let (position, told) = {
-        let store = api.app.views().store.read();
+    let asked = api.ask(move |store| {
         let position = at.position(store.position());
         let story = store.explain_run(id, at);
         let plan = story.as_ref().and_then(|story| store.plan(story.plan_id, at));
         (position, story.zip(plan))
-    };
+    });
+    let (position, told) = asked.await?;
     let (story, plan) = told.ok_or_else(|| Problem::not_found("Run", &id.to_string()))?;
     let moments = moments(&api, &story).await?;
     Ok(reply::at(position, reply::json(&explanation(story, plan.summary(), position, &moments))))
@@ -109,7 +109,11 @@ async fn moments(api: &Api, story: &RunStory) -> Result<Moments, Problem> {
 /// The positions that a story names, the most telling first.
 fn positions(story: &RunStory) -> Vec<Position> {
     let trigger = story.trigger.iter().flat_map(|trigger| [Some(trigger.position), trigger.rest_since]).flatten();
-    let held = story.steps.iter().flat_map(|step| &step.held).flat_map(|(from, until)| [*from, *until]);
+    let held = story
+        .steps
+        .iter()
+        .flat_map(|step| step.held.iter().chain(&step.full))
+        .flat_map(|(from, until)| [*from, *until]);
     let available = story.inputs.iter().filter_map(|input| input.available);
     let tags = story.inputs.iter().flat_map(|input| input.tags.iter().filter_map(|(_, since)| *since));
     trigger.chain(held).chain(available).chain(tags).collect()
@@ -178,14 +182,17 @@ fn told_steps(steps: &[StepStory], set_off: Option<Position>, moments: &Moments)
     let mut told = Vec::with_capacity(steps.len());
     for step in steps {
         let Some(moment) = moments.get(&step.position) else { continue };
-        let spans = step.held.iter().filter_map(|(from, until)| Some(at_ms(*until)? - at_ms(*from)?));
+        let spent = |spans: &[(Position, Position)]| {
+            positive(spans.iter().filter_map(|(from, until)| Some(at_ms(*until)? - at_ms(*from)?)).sum())
+        };
         told.push(api::ExplainedStep {
             attempt: step.attempt,
             moment: moment.clone(),
             status: step.status.map(|status| status.to_string()),
             waited_ms: before_ms.map_or(0, |before_ms| positive(step.at.0 - before_ms)),
             waited_for: step.waited_for.to_owned(),
-            held_ms: positive(spans.sum()),
+            held_ms: spent(&step.held),
+            full_ms: spent(&step.full),
         });
         before_ms = Some(step.at.0);
     }
