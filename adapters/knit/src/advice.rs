@@ -66,6 +66,7 @@ fn status(error: &Error) -> ExitStatus {
         Error::Refused(refusal) if refusal.is_of_a_stranger() => ExitStatus::Failure,
         Error::Refused(refusal) if refusal.status == 404 => ExitStatus::NotFound,
         Error::Refused(refusal) if refusal.status == 409 => ExitStatus::Conflict,
+        Error::TooManyRuns { .. } => ExitStatus::Conflict,
         Error::RunsFailed { .. } => ExitStatus::RunFailed,
         Error::NotInTime { .. } => ExitStatus::NotInTime,
         Error::Interrupted => ExitStatus::Interrupted,
@@ -98,6 +99,9 @@ fn status(error: &Error) -> ExitStatus {
 fn explanation(error: &Error) -> Vec<String> {
     if let Error::MisspeltPlan { keys: lines, .. } | Error::Ambiguous { ids: lines, .. } = error {
         return lines.clone();
+    }
+    if let Error::TooManyRuns { candidates, .. } = error {
+        return candidates.iter().map(|(path, count)| format!("Data that fit {path}: {count}")).collect();
     }
     let refused = if let Error::Untagged { source, .. } = error { source } else { error };
     if let Error::Refused(refusal) = refused { refusal.advice.clone() } else { Vec::new() }
@@ -169,6 +173,9 @@ fn hints(error: &Error) -> Vec<String> {
         }
         Error::Image { .. } => hint("an archive is written by `docker save IMAGE`; `--scratch` needs none"),
         Error::Ambiguous { .. } => hint("type more of it"),
+        Error::TooManyRuns { .. } => hint(
+            "every combination of the Data makes a Run: narrow the tags of the inputs, or allow more: `--max-runs`",
+        ),
         Error::RunsFailed { run_ids } => {
             run_ids.iter().map(|id| format!("`knit run show {id}` says what became of it")).collect()
         }

@@ -14,6 +14,7 @@ use clap::Subcommand;
 
 use crate::error::Error;
 use crate::session::{Session, block_on};
+pub(crate) use find::is_transient;
 
 /// Push, find, await, tag and pull Data, and see where they come from
 #[derive(Debug, Subcommand)]

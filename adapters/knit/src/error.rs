@@ -108,6 +108,16 @@ pub(crate) enum Error {
         /// What was asked.
         ask: Ask,
     },
+    /// The Plan would get more Runs than are wanted, as they were counted here.
+    #[error("the Plan is not registered: it would get {runs} Run{} and at most {runs_max} are wanted", if *runs == 1 { "" } else { "s" })]
+    TooManyRuns {
+        /// How many it would get.
+        runs: u64,
+        /// How many are wanted.
+        runs_max: u64,
+        /// For every input, its path and how many Data fit.
+        candidates: Vec<(String, u64)>,
+    },
     /// What was to be pushed is not there.
     #[error("none of the sources exists")]
     NothingToPush,

@@ -3,6 +3,7 @@
 mod active;
 mod annotate;
 mod apply;
+mod count;
 pub(crate) mod file;
 mod find;
 mod resource;

@@ -69,6 +69,6 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     arguments.shape.print(&body, ask, keep)
 }
 
-pub(super) fn is_transient(data: &DataDetail) -> bool {
+pub(crate) fn is_transient(data: &DataDetail) -> bool {
     data.tags.iter().any(|tag| tag.key == "knit#transient")
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use knit_schemas::api::LogEvent;
 
 use super::{Events, Told, Wanted, ask};
-use crate::error::{Error, Refusal};
+use crate::error::Error;
 use crate::ids::{self, Kind};
 use crate::listing;
 use crate::output;
@@ -59,7 +59,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     }
     let wanted = Wanted { entities, types };
     let Some(mut events) = Events::open(&client, wanted, after, follow).await? else {
-        return Err(Refusal::missing(ask(), "this server does not tell what happens".to_owned()));
+        return Err(Error::Unable { ask: ask() });
     };
     let mut out = output::stdout();
     while let Some(event) = events.next().await? {

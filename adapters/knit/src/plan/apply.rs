@@ -7,7 +7,7 @@ use clap::Args;
 use knit_schemas::api::{InputMatches, LineageEdge, PastRuns, PlanDetail, PlanForecast, PlanSpec};
 use reqwest::Method;
 
-use super::{doubtful_limits, file};
+use super::{count, doubtful_limits, file};
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
 use crate::output;
@@ -39,20 +39,19 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let spec = spec(&arguments.file)?;
     let client = session.client()?;
-    let mut query = Query::new();
-    query.extend(arguments.max_runs.map(|runs| ("max-runs", runs.to_string())));
     if arguments.dry_run {
-        query.push(("dry-run", String::new()));
+        check_ability(&client).await?;
+        let mut query: Query = vec![("dry-run", String::new())];
+        query.extend(arguments.max_runs.map(within));
         query.extend(arguments.days.map(|days| ("days", days.to_string())));
-    }
-    if !query.is_empty() {
-        check_ability(&client, arguments.dry_run).await?;
-    }
-    if arguments.dry_run {
         let ask = Ask::question("forecast", Subject::NewPlan);
         let forecast: PlanForecast = client.change_with(&ask, Method::POST, &["plans"], query, Some(&spec)).await?;
         return arguments.telling.tell(&forecast, lines);
     }
+    let query = match arguments.max_runs {
+        Some(runs_max) => limit(&client, &spec, runs_max).await?,
+        None => Query::new(),
+    };
     let ask = Ask::order("register", Subject::NewPlan);
     let plan: PlanDetail = client.change_with(&ask, Method::POST, &["plans"], query, Some(&spec)).await?;
     Ok(output::json(&plan)?)
@@ -60,11 +59,29 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
 
 /// An original server would register the Plan all the same, since it does not look at what it does not know. It has
 /// no route for ids either, so that is asked for first.
-async fn check_ability(client: &Client, is_dry: bool) -> Result<(), Error> {
-    let verb = if is_dry { "forecast" } else { "limit" };
-    let ask = Ask::question(verb, Subject::NewPlan);
+async fn check_ability(client: &Client) -> Result<(), Error> {
+    let ask = Ask::question("forecast", Subject::NewPlan);
     let query = vec![("of", "plan".to_owned()), ("prefix", "0000".to_owned())];
     client.get_bytes(&ask, &["ids"], query).await.map(drop).map_err(Error::if_unable)
+}
+
+fn within(runs_max: u64) -> (&'static str, String) {
+    ("max-runs", runs_max.to_string())
+}
+
+/// Lets the server refuse a Plan for its many Runs as it registers it. Where it cannot, they are counted before that.
+async fn limit(client: &Client, spec: &PlanSpec, runs_max: u64) -> Result<Query, Error> {
+    match check_ability(client).await {
+        Ok(()) => Ok(vec![within(runs_max)]),
+        Err(Error::Unable { .. }) => {
+            count::check(client, spec, runs_max).await?;
+            output::say(
+                "note: this server cannot limit the Runs of a Plan: they were counted before it was registered",
+            );
+            Ok(Query::new())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn spec(path: &Path) -> Result<PlanSpec, Error> {

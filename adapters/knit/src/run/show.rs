@@ -73,7 +73,8 @@ async fn show(client: &Client, run_id: &str, as_of: &AsOf) -> Result<(), Error> 
 
 async fn show_attempt(client: &Client, run_id: &str, number: u32, as_of: &AsOf) -> Result<(), Error> {
     let ask = Ask::question("show", Subject::AttemptsOf(run_id.to_owned()));
-    let body = client.get_bytes_as_of(&ask, &["runs", run_id, "attempts"], Query::new(), as_of).await?;
+    let body = client.get_bytes_as_of(&ask, &["runs", run_id, "attempts"], Query::new(), as_of).await;
+    let body = body.map_err(Error::if_unable)?;
     let attempts: Vec<Attempt> = client::understand(&ask, &body)?;
     let Some(attempt) = attempts.iter().find(|attempt| attempt.attempt == number) else {
         let reason = format!("it has {} attempts, but not number {number}", attempts.len());

@@ -13,6 +13,7 @@ mod ids;
 mod kit;
 mod lineage;
 mod listing;
+mod original;
 mod plan;
 mod profile;
 mod run;

@@ -34,8 +34,8 @@ fn a_run_of_an_original_server_is_looked_at_until_it_has_ended() {
 fn an_original_server_cannot_tell_what_happens() {
     let server = Server::start(|_| unknown());
     let answer = Place::with(&server).knit(&["events", "--follow"]);
-    assert_eq!((answer.code, answer.stdout.as_str()), (4, ""));
-    assert!(answer.stderr.contains("this server does not tell what happens"), "{answer}");
+    assert_eq!((answer.code, answer.stdout.as_str()), (1, ""));
+    assert!(answer.stderr.contains("this server cannot watch"), "{answer}");
 }
 
 #[test]
