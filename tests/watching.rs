@@ -126,3 +126,33 @@ fn waiting_for_data_ends_when_there_are_enough() {
     assert_eq!(found.stdout.lines().count(), 2, "{found}");
     assert!(found.stdout.contains(&second));
 }
+
+#[test]
+fn a_run_that_is_removed_while_it_is_waited_for_is_said_to_be_removed() {
+    let shop = Workshop::with(Setup::new().logging("info,knitd=debug"));
+    let plan = PlanFile::shell("true").input("/in", &["a:b"]).with("active", false.into());
+    let plan = shop.apply(&plan);
+    let _ = shop.push(&[("it", "x")], &["a:b"]);
+    let run = id_of(&shop.only_run_reaches(&plan, "deactivated"), "runId");
+    let waiting = shop.user().start(["run", "wait", &run]);
+    // Only who has looked already is told by the stream.
+    let log = || shop.server.log();
+    knit_tests::wait::wait_until("it to wait for news", || log().matches("/api/events").count() > 0);
+    let _ = shop.knit(&["run", "rm", &run]);
+    let _ = waiting.finish().ended(6).tells(&format!("Run `{run}` was removed"));
+}
+
+#[test]
+fn an_idle_stream_says_that_it_lives_and_how_far_it_has_looked() {
+    let shop = Workshop::open();
+    let _ = shop.push(&[("it", "x")], &["a:b"]);
+    let mut connection = shop.server.http().connect();
+    connection.head("GET", "/api/events?follow&type=RunFailed", &[]);
+    assert_eq!(connection.response_head().status, 200);
+    let mut heard = String::new();
+    while !heard.contains("\n\n") {
+        heard.push_str(&connection.read_text().expect("the stream stays open"));
+    }
+    let head = shop.server.http().get("/api/data").header("x-knit-position").expect("a position").to_owned();
+    assert!(heard.contains(&format!(": nothing else\nid: {head}\n\n")), "{heard}");
+}

@@ -115,3 +115,25 @@ fn d6_the_worker_of_a_run_that_is_no_more_is_removed_and_what_is_due_again_is_do
     let run = shop.only_run_reaches(&plan, "done");
     assert_eq!(run["inputs"][0]["knitId"], json!(kept));
 }
+
+#[test]
+fn d6_whoever_follows_is_told_that_the_log_is_another_one() {
+    for others in [&["other-1"][..], &["other-1", "other-2", "other-3", "other-4"]] {
+        let database = TestDatabase::new();
+        let server = Setup::new().database(database.url()).start();
+        register(server.http(), "kept");
+        let backup = database.backup();
+        let beside = Setup::new().database(backup.url()).option("--role", "api").start();
+        others.iter().for_each(|name| drop(register(beside.http(), name)));
+        drop(beside);
+        let follower = server.knit().start(["events", "--follow", "--type", "PlanRegistered"]);
+        for lost in ["lost-1", "lost-2"] {
+            register(server.http(), lost);
+            follower.shows(&format!("[\"n\",\"{lost}\"]"));
+        }
+        database.replace_by(backup);
+        let end = follower.finish().ended(1);
+        assert!(!end.stdout.contains("other-"), "what another log says is not what happened next: {end}");
+        let _ = end.tells("it was restored to an older state");
+    }
+}

@@ -88,3 +88,23 @@ fn a_second_keeper_of_volumes_refuses_to_run_and_says_how_it_may() {
     assert!(last.contains("another server keeps the volumes") && last.contains("--role"), "{said}");
     replicas.shop.push(&[("it", "x")], &["a:b"]);
 }
+
+#[test]
+fn what_happens_through_one_server_is_heard_of_through_the_other() {
+    let replicas = Replicas::start(2);
+    let (one, other) = (&replicas.shop.server, &replicas.others[0]);
+    let data = replicas.shop.push(&[("it", "x")], &[]);
+    for (turn, at, through) in [("first", one, other), ("second", other, one)] {
+        let (user, through) = (at.knit(), through.http());
+        let follower = user.start(["events", "--follow", "--type", "DataTagsChanged"]);
+        let wanted = format!("{turn}:heard");
+        let waiting = user.start(["data", "wait", "-t", &wanted, "--output", "name"]);
+        let tags = (0..ROUNDS).map(|round| format!("{turn}:{round}")).chain([wanted.clone()]);
+        for tag in tags {
+            let tagged = through.send_json("PUT", &format!("/api/data/{data}"), &json!({"add": [tag]}));
+            assert_eq!(tagged.status, 200, "{}", tagged.text());
+        }
+        follower.shows(&format!("[\"{turn}\",\"heard\"]"));
+        assert_eq!(waiting.finish().ok().stdout.trim(), data);
+    }
+}

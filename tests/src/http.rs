@@ -288,6 +288,19 @@ impl Connection {
         Ok(Response { status, headers, body: Vec::new(), trailers: Vec::new(), complete: false })
     }
 
+    /// Reads some of a body as it is on the wire, as text.
+    ///
+    /// # Errors
+    /// The connection broke or ended, or nothing came for too long.
+    pub fn read_text(&mut self) -> io::Result<String> {
+        let bytes = self.stream.fill_buf()?.to_vec();
+        if bytes.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.stream.consume(bytes.len());
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// Reads some bytes of a body as they are on the wire, at most `bytes_max`; 0 at the end of the connection.
     ///
     /// # Errors

@@ -82,6 +82,7 @@ fn status(error: &Error) -> ExitStatus {
         | Error::Ambiguous { .. }
         | Error::NothingToPush
         | Error::NoPast
+        | Error::OtherLog { .. }
         | Error::Unable { .. }
         | Error::UnwritableTag { .. }
         | Error::Pack { .. }
@@ -182,6 +183,7 @@ fn hints(error: &Error) -> Vec<String> {
         Error::NotInTime { .. } => hint("ask again, or wait longer: `--timeout`"),
         Error::Unable { .. } => hint("`knitd` is a server that can"),
         Error::NoPast => hint("leave out `--as-of`; `knitd` is a server that keeps the past"),
+        Error::OtherLog { .. } => hint("`knit events` tells from the beginning what the log holds now"),
         Error::NothingToPush => hint("nothing was uploaded; look at how the sources are written"),
         Error::UnwritableTag { .. } => hint("nothing was uploaded or changed; write the tag without them"),
         Error::EmptyPlan { .. }

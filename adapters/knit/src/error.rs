@@ -183,6 +183,14 @@ pub(crate) enum Error {
         /// What was asked for.
         name: String,
     },
+    /// What is told now does not continue what was told before.
+    #[error(
+        "the log is another one than before, up to position {position}: it was restored to an older state, or swapped"
+    )]
+    OtherLog {
+        /// Up to which it was told before.
+        position: u64,
+    },
     /// What was waited for did not come.
     #[error("{what} within {limit}")]
     NotInTime {

@@ -58,6 +58,8 @@ pub(crate) struct Events<'a> {
     follows: bool,
     /// The last position that is known to be behind us.
     after: u64,
+    /// The last event that was told, of a stream that follows: by it the log is known again.
+    last: Option<Told>,
     lines: Lines,
 }
 
@@ -74,7 +76,7 @@ impl<'a> Events<'a> {
         follows: bool,
     ) -> Result<Option<Self>, Error> {
         match answer(client, &wanted, after, follows).await {
-            Ok(response) => Ok(Some(Self { client, wanted, follows, after, lines: Lines::of(response) })),
+            Ok(response) => Ok(Some(Self { client, wanted, follows, after, last: None, lines: Lines::of(response) })),
             Err(Error::Refused(refusal)) if refusal.is_unknown_route() => Ok(None),
             Err(error) => Err(error),
         }
@@ -87,7 +89,11 @@ impl<'a> Events<'a> {
                 Ok(Ok(Some(message))) => {
                     self.after = message.id.unwrap_or(self.after);
                     match message.data {
-                        Some(json) => return Ok(Some(Told { position: self.after, json })),
+                        Some(json) => {
+                            let told = Told { position: self.after, json };
+                            self.last = self.follows.then(|| told.clone());
+                            return Ok(Some(told));
+                        }
                         None => continue,
                     }
                 }
@@ -106,13 +112,20 @@ impl<'a> Events<'a> {
             return Err(error);
         }
         output::say(format_args!("note: the stream of events broke off; going on behind position {}", self.after));
+        // What was told last is told again, so that it can be seen whether the log is still the same.
+        let after = self.last.as_ref().map_or(self.after, |last| last.position - 1);
         let (deadline, mut pause) = (Instant::now() + PATIENCE, PAUSE_MIN);
         loop {
             sleep(pause).await;
-            match answer(self.client, &self.wanted, self.after, self.follows).await {
+            match answer(self.client, &self.wanted, after, self.follows).await {
                 Ok(response) => {
                     self.lines = Lines::of(response);
-                    return Ok(());
+                    match self.is_same_log().await {
+                        Some(true) => return Ok(()),
+                        Some(false) => return Err(Error::OtherLog { position: self.after }),
+                        // It broke off again.
+                        None => {}
+                    }
                 }
                 Err(error) if is_passing(&error) && Instant::now() < deadline => {}
                 Err(error) => return Err(error),
@@ -120,6 +133,29 @@ impl<'a> Events<'a> {
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
+}
+
+impl Events<'_> {
+    /// Reads what was told last once more; answers whether it is what it was, unless that cannot be seen.
+    async fn is_same_log(&mut self) -> Option<bool> {
+        let Some(last) = &self.last else { return Some(true) };
+        let again = timeout(SILENCE_MAX, self.lines.next()).await.ok()?.ok()??;
+        self.after = last.position;
+        let same = |json: &str| identity(json).is_some_and(|id| Some(id) == identity(&last.json));
+        Some(again.id == Some(last.position) && again.data.is_some_and(|json| same(&json)))
+    }
+}
+
+/// The id of an event, which no other has.
+fn identity(json: &str) -> Option<String> {
+    let event: serde_json::Value = serde_json::from_str(json).ok()?;
+    event.get("eventId")?.as_str().map(str::to_owned)
+}
+
+/// Whether the log does not continue what is known of it: the server refuses a position that it has not.
+fn is_of_another_log(error: &Error) -> bool {
+    let refused = |status| status == StatusCode::BAD_REQUEST.as_u16();
+    matches!(error, Error::OtherLog { .. }) || matches!(error, Error::Refused(refusal) if refused(refusal.status))
 }
 
 /// Whether trying again may help.
@@ -158,14 +194,26 @@ impl<'a> Changes<'a> {
     /// Changes behind `position`, which is that of the answer that was looked at; none of an original server.
     pub(crate) async fn since(client: &'a Client, wanted: Wanted, position: Option<u64>) -> Result<Self, Error> {
         let Some(position) = position else { return Ok(Self::Looking) };
-        let events = Events::open(client, wanted, position, true).await?;
-        Ok(events.map_or(Self::Looking, |events| Self::Told(Box::new(events))))
+        match Events::open(client, wanted, position, true).await {
+            Ok(events) => Ok(events.map_or(Self::Looking, |events| Self::Told(Box::new(events)))),
+            // As many are told as the server tells.
+            Err(error) if is_passing(&error) || is_of_another_log(&error) => Ok(Self::Looking),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits until something may be different.
     pub(crate) async fn next(&mut self) -> Result<(), Error> {
         match self {
-            Self::Told(events) => events.next().await.map(drop),
+            Self::Told(events) => match events.next().await {
+                Ok(_) => Ok(()),
+                // Whoever looks, looks at what is there now.
+                Err(error) if is_of_another_log(&error) => {
+                    *self = Self::Looking;
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            },
             Self::Looking => {
                 sleep(LOOK_INTERVAL).await;
                 Ok(())

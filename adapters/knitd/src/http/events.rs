@@ -4,8 +4,13 @@
 //! was cut off goes on behind the last one it has seen, and misses nothing. Without `follow` the stream ends at the
 //! head of the log as it was when the request came; with it, it stays open.
 //!
-//! A watcher is at its own place in the log and holds nothing but a page of events. What it has to wait for is the
-//! announcement that wakes the follower too.
+//! A watcher is at its own place in the log and holds nothing but a piece of text, however slowly it is read. It is
+//! told what the follower has folded, which has checked that it continues the log that was there before (D6): a
+//! watcher is never told the events of another log as if they were the next ones, but its stream breaks.
+//!
+//! What an event says is told whole, as it is stored. It holds nothing that the other routes keep to themselves, and
+//! its size is bounded where it is appended. Nothing of it is kept here: what is redacted in the log (D15) is told to
+//! nobody from then on.
 
 mod filter;
 
@@ -35,13 +40,17 @@ use super::problem::Problem;
 use super::query::Query;
 use super::request::Asked;
 use super::{as_of, reply};
-use filter::Filter;
+use crate::views::Followed;
+use filter::{Filter, Page};
 
 /// Streams at once. Each keeps a connection of the 512 that there are; with a quarter of them nobody who watches
 /// keeps others from asking.
 const STREAMS_MAX: usize = 128;
 /// Events read at once: some hundred kilobytes, so that many streams that begin far back need not much memory.
 const PAGE_EVENTS_MAX: usize = 200;
+/// Text after which a piece of the answer ends, though more events are at hand. Whoever reads slowly keeps one in
+/// memory, and an event may have a megabyte.
+const PIECE_BYTES_MAX: usize = 256 << 10;
 /// The longest silence.
 const SILENCE_MAX: Duration = Duration::from_secs(EVENTS_SILENCE_SECONDS_MAX);
 
@@ -88,13 +97,13 @@ pub(super) async fn watch(
 ) -> Result<Response, Problem> {
     as_of::only_now(&query, "the stream is the past itself: `after` says behind which position it begins")?;
     let filter = Filter::of(&query)?;
-    let wake = api.app.log().subscribe();
-    let head = api.app.log().position();
+    let followed = api.app.views().watch_followed();
+    let head = followed.borrow().position;
     let after = first_position(&headers, &query, head)?;
     let place = api.watchers.admit()?;
     let instance = api.app.views().store.reached().instance;
     let until = (!query.has("follow")).then_some(head);
-    let watcher = Watcher { api, filter, after, until, wake, instance, spoke_at: Instant::now(), _place: place };
+    let watcher = Watcher { api, filter, after, until, followed, instance, spoke_at: Instant::now(), _place: place };
     let events = stream::unfold(Some(watcher), |watcher| async move { watcher?.next().await });
     let mut response = reply::with_type(StatusCode::OK, EVENT_STREAM, Body::from_stream(events));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -128,7 +137,7 @@ struct Watcher {
     after: Position,
     /// The last position of interest; none if it goes on for ever.
     until: Option<Position>,
-    wake: watch::Receiver<Position>,
+    followed: watch::Receiver<Followed>,
     /// Which instance of the projections there was: another one means that the log is another one too.
     instance: u64,
     /// When something was sent last.
@@ -147,7 +156,7 @@ impl Watcher {
                 return None;
             }
             let text = match self.page().await {
-                Ok(events) => text_of(&events),
+                Ok(page) => self.piece(&page),
                 Err(why) => {
                     tracing::warn!("a stream of events breaks off: {why}");
                     return Some((Err(io::Error::other(why)), None));
@@ -161,7 +170,7 @@ impl Watcher {
                 let alive = format!(": nothing else\nid: {}\n\n", self.after);
                 return Some(self.say(alive));
             }
-            if self.after >= self.api.app.log().position() && !self.something_happens().await {
+            if self.after >= self.followed.borrow().position && !self.something_happens().await {
                 return None;
             }
         }
@@ -178,36 +187,46 @@ impl Watcher {
         let leaving = self.api.watchers.leaving.clone();
         tokio::select! {
             () = leaving.cancelled() => false,
-            changed = self.wake.changed() => changed.is_ok(),
+            changed = self.followed.changed() => changed.is_ok(),
             () = tokio::time::sleep_until(silent_until) => true,
         }
     }
 
-    /// The events of interest among the next ones; moves on behind all that were looked at.
-    async fn page(&mut self) -> Result<Vec<Arc<Recorded>>, String> {
+    /// The events of interest among the next ones that are known to continue the log.
+    async fn page(&mut self) -> Result<Page, String> {
+        let other = || "the log was restored or swapped".to_owned();
+        let followed = *self.followed.borrow_and_update();
         if self.api.app.views().store.reached().instance != self.instance {
-            return Err("the log was restored or swapped".to_owned());
+            return Err(other());
         }
-        // Announcements go back only with the log; an event behind one is not there yet.
-        self.wake.mark_unchanged();
-        let until = self.until.unwrap_or(Position::MAX).min(self.api.app.log().position());
-        let log = self.api.app.log();
-        let page = filter::page(log, &self.filter, self.after, until, PAGE_EVENTS_MAX).await;
+        let until = self.until.unwrap_or(Position::MAX).min(followed.position);
+        let page = filter::page(self.api.app.log(), &self.filter, self.after, until, PAGE_EVENTS_MAX).await;
         let page = page.map_err(|error| error.to_string())?;
+        let ends_otherwise = |last: &Arc<Recorded>| last.position == followed.position && last.chain != followed.chain;
+        if page.events.last().is_some_and(ends_otherwise) { Err(other()) } else { Ok(page) }
+    }
+
+    /// The text of a page, or of its beginning; moves on behind what it says.
+    fn piece(&mut self, page: &Page) -> String {
+        let mut text = String::new();
+        for event in &page.events {
+            if text.len() >= PIECE_BYTES_MAX {
+                return text;
+            }
+            text.push_str(&text_of(event));
+            self.after = event.position;
+        }
         self.after = page.up_to;
-        Ok(page.events)
+        text
     }
 }
 
-fn text_of(events: &[Arc<Recorded>]) -> String {
-    let mut text = String::new();
-    for event in events {
-        let data = serde_json::to_string(&of_the_wire(event)).expect("a recorded event is made of texts and numbers");
-        text.push_str(&format!("id: {}\nevent: {}\n", event.position, event.event.type_name()));
-        // The rules of the format: a line of data for each line of the text.
-        data.lines().for_each(|line| text.push_str(&format!("data: {line}\n")));
-        text.push('\n');
-    }
+fn text_of(event: &Recorded) -> String {
+    let data = serde_json::to_string(&of_the_wire(event)).expect("a recorded event is made of texts and numbers");
+    let mut text = format!("id: {}\nevent: {}\n", event.position, event.event.type_name());
+    // The rules of the format: a line of data for each line of the text.
+    data.lines().for_each(|line| text.push_str(&format!("data: {line}\n")));
+    text.push('\n');
     text
 }
 

@@ -18,3 +18,4 @@ mod plans;
 mod routes;
 mod runs;
 mod transfers;
+mod watching;
