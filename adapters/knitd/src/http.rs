@@ -31,6 +31,7 @@ mod reply;
 mod request;
 mod runs;
 mod serve;
+mod tags;
 mod trailers;
 mod transfers;
 mod upload;
@@ -75,6 +76,7 @@ fn routes(api: Api) -> Router {
         .route("/api/runs/{id}/attempts", only("OPTIONS, GET", get(runs::attempts)))
         .route("/api/runs/{id}/attempts/{attempt}/log", only("OPTIONS, GET", get(logs::of_attempt)))
         .route("/api/ids", only("OPTIONS, GET", get(ids::find)))
+        .route("/api/tags", only("OPTIONS, GET", get(tags::find)))
         .route("/api/events", only("OPTIONS, GET", get(events::watch)))
         .route("/openapi.json", only("OPTIONS, GET", get(openapi::document)))
         .route("/healthz", only("OPTIONS, GET", get(health::alive)))

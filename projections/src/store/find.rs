@@ -7,6 +7,7 @@ mod data;
 mod ids;
 mod plans;
 mod runs;
+mod tags;
 
 use knit_domain::time::Timestamp;
 

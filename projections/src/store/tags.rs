@@ -110,6 +110,11 @@ impl Tags {
         }
     }
 
+    /// The sets that have a tag.
+    pub(super) fn sets_with(&self, tag: TagRow) -> impl Iterator<Item = SetRow> {
+        self.sets_with.of(tag)
+    }
+
     /// The texts that tags are made of.
     pub(super) fn texts(&self) -> &Texts {
         &self.texts

@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 
 use super::problem::Problem;
-use super::{data, download, events, explain, health, ids, lineage, logs, matches, plans, reply, runs, upload};
+use super::{data, download, events, explain, health, ids, lineage, logs, matches, plans, reply, runs, tags, upload};
 use knit_schemas::api;
 
 #[derive(OpenApi)]
@@ -46,6 +46,7 @@ use knit_schemas::api;
         logs::log,
         logs::of_attempt,
         ids::find,
+        tags::find,
         events::watch,
         document,
         health::alive,

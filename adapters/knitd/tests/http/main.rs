@@ -9,6 +9,7 @@ mod client;
 mod ids;
 mod kit;
 mod shelf;
+mod tags;
 
 mod as_of;
 mod data;

@@ -8,7 +8,7 @@ use crate::client::{ask, exchange};
 use crate::kit::World;
 
 /// Every path of the API with the methods it has.
-const ROUTES: [(&str, &str); 29] = [
+const ROUTES: [(&str, &str); 30] = [
     ("/api/data", "OPTIONS, GET, POST"),
     ("/api/data/x", "OPTIONS, GET, PUT"),
     ("/api/data/x/detail", "OPTIONS, GET"),
@@ -16,6 +16,7 @@ const ROUTES: [(&str, &str); 29] = [
     ("/api/data/x/path", "OPTIONS, GET"),
     ("/api/data/x/diff", "OPTIONS, GET"),
     ("/api/ids", "OPTIONS, GET"),
+    ("/api/tags", "OPTIONS, GET"),
     ("/api/events", "OPTIONS, GET"),
     ("/api/plans", "OPTIONS, GET, POST"),
     ("/api/plans/x", "OPTIONS, GET"),

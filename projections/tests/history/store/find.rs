@@ -354,3 +354,35 @@ fn ids_are_found_by_how_they_begin_as_long_as_they_are_there() {
     let every = store.ids_beginning(IdKind::Data, IdPrefix::parse("").unwrap(), At::Now, 3);
     assert_eq!(every, uploads.iter().rev().take(3).map(|id| id.0).collect::<Vec<_>>());
 }
+
+#[test]
+fn tags_are_found_by_how_they_begin_keys_first_and_then_values() {
+    let mut world = World::new();
+    world.upload(&["project:hello", "project:other", "type:text", "at:2025-03-03T10:15"]);
+    world.register("x", &[("/in", &["project:asked"])]);
+    let store = world.store();
+    let beginning = |typed: &str| store.tags_beginning(typed, 10);
+    assert_eq!(beginning(""), ["at:", "knit#id:", "knit#timestamp:", "made-by:", "project:", "type:"]);
+    assert_eq!(beginning("type:"), ["type:log", "type:text"], "what a Plan gives and what a Data has");
+    assert_eq!(beginning("pro"), ["project:"]);
+    assert_eq!(beginning("project"), ["project:"]);
+    assert_eq!(beginning("project:"), ["project:asked", "project:hello", "project:other"]);
+    assert_eq!(beginning("project:o"), ["project:other"]);
+    assert_eq!(beginning("at:2025-03-03T10:"), ["at:2025-03-03T10:15"], "a value may hold colons");
+    assert_eq!(store.tags_beginning("", 2), ["at:", "knit#id:"]);
+    assert_eq!(store.tags_beginning("project:", 2), ["project:asked", "project:hello"]);
+    for nothing in ["x", "project:x", "pro:", "knit#id:", "text"] {
+        assert_eq!(beginning(nothing), Vec::<String>::new(), "{nothing}");
+    }
+}
+
+#[test]
+fn a_tag_that_nothing_has_any_more_is_not_found() {
+    let mut world = World::new();
+    let (kept, gone) = (world.upload(&["a:1", "a:wrong"]), world.upload(&["a:2", "b:2"]));
+    world.tag(kept, &[], &["a:wrong"]);
+    world.delete(world.run_that_made(gone));
+    let store = world.store();
+    assert_eq!(store.tags_beginning("a:", 10), ["a:1"]);
+    assert_eq!(store.tags_beginning("b", 10), Vec::<String>::new());
+}
