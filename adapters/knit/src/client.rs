@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::as_of::AsOf;
 use crate::error::{Ask, Error, Refusal};
 use crate::profile::Server;
+use crate::waiting;
 
 /// How long a connection may take to come about. There is no other time limit: uploads, downloads
 /// and followed logs may last hours and be silent for long.
@@ -199,8 +200,15 @@ impl Client {
         Ok(self.http.post(self.url(segments)?))
     }
 
-    /// Sends and tells success from error: any status below 300 is success, as for the original.
-    pub(crate) async fn send(&self, ask: &Ask, request: reqwest::RequestBuilder) -> Result<Response, Error> {
+    /// Sends and tells success from error: any status below 300 is success, as for the original. On a terminal it is
+    /// shown what is waited for, until something is printed.
+    async fn send(&self, ask: &Ask, request: reqwest::RequestBuilder) -> Result<Response, Error> {
+        waiting::begin(&format_args!("the server to {ask}"));
+        self.send_unseen(ask, request).await
+    }
+
+    /// The same, but how far it is is shown otherwise.
+    pub(crate) async fn send_unseen(&self, ask: &Ask, request: reqwest::RequestBuilder) -> Result<Response, Error> {
         let response = request.send().await.map_err(|source| self.failed(ask, source))?;
         let status = response.status();
         if status < StatusCode::MULTIPLE_CHOICES {

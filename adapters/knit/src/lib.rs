@@ -41,6 +41,7 @@ mod session;
 mod since;
 mod slip;
 mod telling;
+mod waiting;
 
 pub mod doors;
 

@@ -11,6 +11,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 
+use crate::waiting;
+
 /// Bytes gathered before they are written: a listing is many small pieces.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// How often a progress bar is drawn: often enough to look alive, seldom enough to cost nothing.
@@ -26,12 +28,14 @@ pub(crate) fn be_quiet(is_wanted: bool) {
     IS_QUIET.store(is_wanted, Ordering::Relaxed);
 }
 
-fn is_quiet() -> bool {
+/// Whether that is wanted.
+pub(crate) fn is_quiet() -> bool {
     IS_QUIET.load(Ordering::Relaxed)
 }
 
-/// Standard output, buffered.
+/// Standard output, buffered: the answer is there, and nothing is waited for.
 pub(crate) fn stdout() -> BufWriter<Stdout> {
+    waiting::end();
     BufWriter::with_capacity(BUFFER_BYTES, io::stdout())
 }
 
@@ -136,6 +140,7 @@ impl Log {
         if is_quiet() {
             return;
         }
+        waiting::end();
         let now = chrono::Local::now().format("%Y/%m/%d %H:%M:%S");
         let _ = writeln!(io::stderr(), "[{}] {now} {message}", self.prefix);
     }
@@ -144,6 +149,7 @@ impl Log {
 /// Says something beside the result: a note, a warning, a hint.
 pub(crate) fn say(text: impl std::fmt::Display) {
     if !is_quiet() {
+        waiting::end();
         let _ = writeln!(io::stderr(), "{text}");
     }
 }
@@ -170,6 +176,7 @@ impl Progress {
 
     /// The title comes last, where it is cut to what the line has room for.
     fn draw(title: String, template: &str) -> Self {
+        waiting::end();
         if is_quiet() || !io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }

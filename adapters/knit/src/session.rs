@@ -10,6 +10,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::output::Log;
 use crate::profile;
+use crate::waiting;
 
 /// After Ctrl-C, how long threads may take to remove their half-written files.
 const CLEANUP_PATIENCE: Duration = Duration::from_secs(3);
@@ -41,9 +42,11 @@ pub(crate) fn block_on(work: impl Future<Output = Result<(), Error>>) -> Result<
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = work => outcome,
+            never = waiting::watch() => match never {},
             signal = tokio::signal::ctrl_c() => Err(signal.map_or_else(Error::Output, |()| Error::Interrupted)),
         }
     });
+    waiting::end();
     runtime.shutdown_timeout(CLEANUP_PATIENCE);
     outcome
 }

@@ -141,7 +141,7 @@ impl Push<'_> {
         sent: &Arc<AtomicBool>,
         progress: &Progress,
     ) -> Result<Response, Error> {
-        let answer = self.client.send(ask, request);
+        let answer = self.client.send_unseen(ask, request);
         tokio::pin!(answer);
         loop {
             let was_sent = sent.load(Ordering::Relaxed);

@@ -15,6 +15,7 @@ use crate::error::{Ask, Error, Subject};
 use crate::events::{Changes, Wanted};
 use crate::listing::Shape;
 use crate::session::Session;
+use crate::waiting;
 
 /// The events after which other Data may fit.
 const CHANGES: [&str; 2] = ["RunSucceeded", "DataTagsChanged"];
@@ -60,7 +61,8 @@ async fn enough(client: &Client, query: &Query, count: usize) -> Result<Bytes, E
         let looked_at = Instant::now();
         let (body, position) = client.get_bytes_at(&ask(), &["data"], query.clone()).await?;
         let found: Vec<DataDetail> = client::understand(&ask(), &body)?;
-        if found.iter().filter(|data| !is_transient(data)).count() >= count {
+        let finished = found.iter().filter(|data| !is_transient(data)).count();
+        if finished >= count {
             return Ok(body);
         }
         let changes = match &mut changes {
@@ -70,6 +72,8 @@ async fn enough(client: &Client, query: &Query, count: usize) -> Result<Bytes, E
                 none.insert(Changes::since(client, wanted, position).await?)
             }
         };
+        let tags: String = query.iter().map(|(_, tag)| format!(" `{tag}`")).collect();
+        waiting::begin_purpose(&format_args!("{count} finished Data with{tags}; there are {finished}"));
         changes.next().await?;
         sleep_until(looked_at + PAUSE_MIN).await;
     }

@@ -12,6 +12,7 @@ use crate::ids::{self, Kind};
 use crate::listing;
 use crate::output;
 use crate::session::Session;
+use crate::waiting;
 
 /// Characters of a payload that are shown to people: enough to see what it is about.
 const GIST_CHARS_MAX: usize = 200;
@@ -67,6 +68,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
             Format::Json => event.json,
             Format::Text => text(&event)?,
         };
+        waiting::end();
         writeln!(out, "{line}")?;
         // Whoever follows wants each at once; for the others many are written together.
         if follow {

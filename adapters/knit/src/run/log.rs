@@ -8,7 +8,7 @@ use reqwest::{Response, Url};
 
 use crate::client::{Client, Query, connection_lost};
 use crate::error::{Ask, Error, Subject};
-use crate::output;
+use crate::{output, waiting};
 
 /// How often a Run that has no log yet is looked at: soon enough for whoever watches it start, and next to
 /// nothing for the server.
@@ -81,6 +81,7 @@ fn waits_for(run: &RunDetail) -> Option<String> {
 async fn copy(ask: &Ask, mut response: Response) -> Result<(), Error> {
     let mut out = std::io::stdout();
     while let Some(bytes) = response.chunk().await.map_err(connection_lost(ask))? {
+        waiting::end();
         out.write_all(&bytes)?;
         out.flush()?;
     }

@@ -12,6 +12,7 @@ use crate::events::{Changes, Wanted};
 use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
+use crate::waiting;
 
 /// The events after which a Run has ended.
 const ENDS: [&str; 4] = ["RunSucceeded", "RunFailed", "RunInvalidated", "RunErased"];
@@ -57,11 +58,20 @@ impl Wait<'_> {
             let wanted = Wanted { entities, types: ENDS.map(str::to_owned).into() };
             let mut changes = Changes::since(self.client, wanted, position).await?;
             while !self.left.is_empty() {
+                waiting::begin_purpose(&self.purpose());
                 changes.next().await?;
                 self.look_again().await?;
             }
         }
         if self.failed.is_empty() { Ok(()) } else { Err(Error::RunsFailed { run_ids: self.failed }) }
+    }
+
+    /// What is waited for, in words.
+    fn purpose(&self) -> String {
+        match &self.left[..] {
+            [one] => format!("Run `{one}` to end"),
+            several => format!("{} Runs to end", several.len()),
+        }
     }
 
     /// Looks at all for the first time; one that is not there is a mistake. Answers the position from which on

@@ -71,6 +71,17 @@ impl Place {
         Conversation::new(words, &output, self.directory.path())
     }
 
+    /// Runs `knit words…` on a terminal; answers all that is seen there.
+    pub(crate) fn on_a_terminal(&self, words: &[&str]) -> String {
+        let line = format!("'{}' {}", env!("CARGO_BIN_EXE_knit"), words.join(" "));
+        let knit = self.command(&[]);
+        let variables = knit.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        let mut command = Command::new("/usr/bin/script");
+        command.args(["-qec", &line, "/dev/null"]).env_clear().envs(variables).env("TERM", "xterm");
+        let output = command.current_dir(self.directory.path()).stdin(Stdio::null()).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// The same, with `input` on standard input.
     pub(crate) fn knit_with_input(&self, words: &[&str], input: &str) -> Conversation {
         self.write(".input", input);

@@ -19,4 +19,5 @@ mod profile;
 mod run;
 mod server;
 mod transfer;
+mod waiting;
 mod watching;
