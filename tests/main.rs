@@ -15,6 +15,8 @@ mod retrying;
 mod stopping;
 mod watching;
 
+mod completing;
+
 mod wire;
 
 mod demonstration;

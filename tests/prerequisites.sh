@@ -1,10 +1,14 @@
-# The tests start a PostgreSQL server of their own as an ordinary user, and turn the clock under
-# running programs; this makes sure that they can. As root it installs what is missing; otherwise it names the one line that does.
+# The tests start a PostgreSQL server of their own as an ordinary user, turn the clock under running programs, and
+# press Tab in shells; this makes sure that they can. As root it installs what is missing; otherwise it names the one line that does.
 set -eu
 
 missing=
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
 ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$missing libfaketime"
+for shell in bash zsh fish; do
+    command -v $shell >/dev/null 2>&1 || missing="$missing $shell"
+done
+command -v script >/dev/null 2>&1 || missing="$missing bsdutils"
 command -v setpriv >/dev/null 2>&1 || missing="$missing util-linux"
 [ -z "$missing" ] && exit 0
 

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::exit::{EXIT_CODES, ExitStatus};
 use crate::output::Log;
 use crate::session::{Session, block_on};
-use crate::{data, events, extension, init, output, plan, run, version};
+use crate::{completion, data, events, extension, init, output, plan, run, version};
 
 /// The command line of Knitfab
 ///
@@ -59,6 +59,7 @@ enum Command {
     #[command(subcommand)]
     Run(run::Command),
     Events(events::print::Arguments),
+    Completion(completion::Arguments),
     /// Print the version of this program
     Version,
     #[command(external_subcommand)]
@@ -74,6 +75,7 @@ impl Command {
             Self::Plan(command) => command.words(),
             Self::Run(command) => command.words(),
             Self::Events(_) => "events",
+            Self::Completion(_) => "completion",
             Self::Version => "version",
             Self::Extension(_) => "extension",
         }
@@ -86,6 +88,7 @@ impl Command {
             Self::Plan(command) => command.run(session),
             Self::Run(command) => command.run(session),
             Self::Events(arguments) => block_on(events::print::run(arguments, session)),
+            Self::Completion(arguments) => completion::run(&arguments, session),
             Self::Version => version::run(),
             Self::Extension(words) => return extension::run(words, session),
         }
@@ -96,6 +99,9 @@ impl Command {
 /// Reads the command line, does what it says, and tells how that went.
 pub(crate) fn main(args: Vec<OsString>) -> ExitStatus {
     let environment = Environment::capture(args.first());
+    if let Some(shell) = environment.completes.clone() {
+        return completion::answer(&shell, args, environment);
+    }
     let cli = match parse(args, &environment) {
         Ok(cli) => cli,
         Err(refused) => return explain(&refused),

@@ -4,10 +4,14 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::completion;
+
 /// A look at the environment, taken once at the start.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
-    /// Base name the program was called by.
+    /// What the program was called by: a name, or a path to it.
+    pub(crate) called: PathBuf,
+    /// The base name of that.
     pub(crate) program: String,
     /// Directory the command is started in; empty if there is none any more.
     pub(crate) cwd: PathBuf,
@@ -17,6 +21,8 @@ pub(crate) struct Environment {
     pub(crate) path: Option<OsString>,
     /// `KNIT_SERVER`, not empty.
     pub(crate) server: Option<String>,
+    /// The shell that asks what may stand at the cursor, if one does.
+    pub(crate) completes: Option<String>,
     /// Whether `NO_COLOR` is set to something.
     pub(crate) no_color: bool,
 }
@@ -27,11 +33,13 @@ impl Environment {
         let not_empty = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
         let base_name = program.map(Path::new).and_then(Path::file_name).map(OsStr::to_string_lossy);
         Self {
+            called: program.map(PathBuf::from).unwrap_or_default(),
             program: base_name.map_or_else(|| "knit".to_owned(), std::borrow::Cow::into_owned),
             cwd: env::current_dir().unwrap_or_default(),
             home: not_empty("HOME").map(PathBuf::from),
             path: env::var_os("PATH"),
             server: not_empty("KNIT_SERVER").map(|value| value.to_string_lossy().into_owned()),
+            completes: not_empty(completion::VARIABLE).map(|value| value.to_string_lossy().into_owned()),
             no_color: not_empty("NO_COLOR").is_some(),
         }
     }

@@ -53,7 +53,7 @@ fn code(status: std::process::ExitStatus) -> u8 {
 }
 
 /// Takes the shared options out of an extension's words.
-fn take_globals(words: impl Iterator<Item = OsString>, globals: &mut crate::cli::Globals) -> Vec<OsString> {
+pub(crate) fn take_globals(words: impl Iterator<Item = OsString>, globals: &mut crate::cli::Globals) -> Vec<OsString> {
     let mut words = words.peekable();
     let mut kept = Vec::new();
     while let Some(word) = words.next() {
@@ -98,6 +98,11 @@ fn name_of(file: &OsStr) -> Option<String> {
 
 fn is_executable(path: &Path) -> bool {
     path.metadata().is_ok_and(|file| !file.is_dir() && file.permissions().mode() & 0o111 != 0)
+}
+
+/// Names of all extensions.
+pub(crate) fn names(environment: &Environment) -> Vec<String> {
+    all(environment).into_keys().collect()
 }
 
 /// A part of `knit --help`; empty when there are no extensions.

@@ -21,6 +21,7 @@ mod plan;
 mod run;
 mod version;
 
+mod completion;
 mod extension;
 
 mod advice;

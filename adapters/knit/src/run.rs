@@ -14,6 +14,7 @@ mod wait;
 
 use clap::Subcommand;
 
+pub(crate) use self::find::STATUSES;
 use crate::error::Error;
 use crate::session::{Session, block_on};
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use knit_schemas::api::{LineageGraph, Tag};
 use knit_schemas::lineage::graph::Graph;
 
@@ -10,6 +11,7 @@ use crate::as_of::AsOf;
 use crate::client::{self, Client, Query};
 use crate::error::{Ask, Error};
 use crate::ids::{self, Kind};
+use crate::run::STATUSES;
 
 /// What is traced, and what of it is shown.
 #[derive(Debug, Args)]
@@ -30,7 +32,7 @@ pub(crate) struct Tracing {
     #[arg(long, short, value_name = "PLAN_ID")]
     plan: Vec<String>,
     /// Show only Runs in this status; may be repeated, then in any of them
-    #[arg(long, short, value_name = "STATUS")]
+    #[arg(long, short, value_name = "STATUS", value_parser = PossibleValuesParser::new(STATUSES))]
     status: Vec<String>,
     #[command(flatten)]
     as_of: AsOf,

@@ -15,7 +15,7 @@ use crate::session::Session;
 use crate::since::{self, range_query};
 
 /// The states that can be asked for. Anything else is told here, where it can be told how to write it.
-const STATUSES: [&str; 9] =
+pub(crate) const STATUSES: [&str; 9] =
     ["deactivated", "waiting", "ready", "starting", "running", "completing", "aborting", "done", "failed"];
 
 /// Find Runs

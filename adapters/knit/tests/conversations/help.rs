@@ -33,6 +33,7 @@ fn the_complete_help() {
         "run retry",
         "run wait",
         "events",
+        "completion",
         "version",
     ] {
         let mut words: Vec<&str> = words.split_whitespace().collect();

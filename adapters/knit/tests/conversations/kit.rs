@@ -82,6 +82,12 @@ impl Place {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// The same, with these variables.
+    pub(crate) fn knit_in(&self, words: &[&str], variables: &[(&str, &str)]) -> Conversation {
+        let output = self.command(words).envs(variables.iter().copied()).output().unwrap();
+        Conversation::new(words, &output, self.directory.path())
+    }
+
     /// The same, with `input` on standard input.
     pub(crate) fn knit_with_input(&self, words: &[&str], input: &str) -> Conversation {
         self.write(".input", input);

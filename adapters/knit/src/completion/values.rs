@@ -1,0 +1,191 @@
+//! What may stand for a value: ids and tags that the server has, profiles, fields, files.
+
+use std::ffi::OsStr;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Arg, Command, ValueHint};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, SubcommandCandidates};
+use knit_schemas::api::{DataDetail, PlanDetail, RunDetail};
+
+use crate::as_of::AsOf;
+use crate::client::Client;
+use crate::error::{Ask, Error, Subject};
+use crate::extension;
+use crate::ids::{self, Kind};
+use crate::listing::Listed as _;
+use crate::profile;
+use crate::session::Session;
+
+/// How long the server is waited for: whoever presses Tab wants to go on typing.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Ids that are offered, the newest first: more would not be looked through.
+const IDS_MAX: usize = 30;
+/// Tags that are offered.
+const TAGS_MAX: usize = 100;
+/// What tags of the system begin with; people may ask for them, but not put them on anything.
+const SYSTEM: &str = "knit#";
+
+/// What is offered for a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Offer {
+    /// Ids of what is of this kind.
+    Id(Kind),
+    /// Tags to ask for.
+    Tag,
+    /// Tags of users only.
+    UserTag,
+    /// Keys of users' tags.
+    UserTagKey,
+    /// `data:ID`, `plan:ID`, `run:ID`, or a kind of stream.
+    Entity,
+    /// Names of profiles.
+    Profile,
+    /// These words.
+    Words(&'static [&'static str]),
+    /// Nobody can tell.
+    Nothing,
+}
+
+/// What stands in front of an id where the kind of a thing is not known otherwise, and other kinds of streams.
+const ENTITIES: &[&str] = &["data:", "plan:", "run:", "data", "plan", "run", "agent", "plan-catalog", "journal"];
+
+/// What is offered for the value named `value` of `command`, such as `data find`; `None` if nobody has thought of it.
+fn offer(command: &str, value: &str) -> Option<Offer> {
+    Some(match (command, value) {
+        (_, "KNIT_ID") => Offer::Id(Kind::Data),
+        (_, "PLAN_ID") => Offer::Id(Kind::Plan),
+        (_, "RUN_ID") => Offer::Id(Kind::Run),
+        ("data push" | "data tag", "KEY:VALUE") => Offer::UserTag,
+        (_, "KEY:VALUE") => Offer::Tag,
+        ("data tag", "KEY") => Offer::UserTagKey,
+        ("data find" | "data wait", "FIELDS") => Offer::Words(DataDetail::FIELDS),
+        ("plan find", "FIELDS") => Offer::Words(PlanDetail::FIELDS),
+        ("run find", "FIELDS") => Offer::Words(RunDetail::FIELDS),
+        (_, "ENTITY") => Offer::Entity,
+        // Of `knit` itself: the profile.
+        ("", "NAME") => Offer::Profile,
+        (_, "NUMBER|all") => Offer::Words(&["all"]),
+        (_, "TYPE=QUANTITY") => Offer::Words(&["cpu=", "memory="]),
+        (_, "TYPE") => Offer::Words(&["cpu", "memory"]),
+        (
+            _,
+            "KEY" | "KEY=VALUE" | "NAME" | "N" | "NUMBER" | "POSITION" | "TIME" | "DURATION" | "URL" | "IMAGE:TAG"
+            | "IMAGE[:TAG]",
+        ) => Offer::Nothing,
+        _ => return None,
+    })
+}
+
+/// `command` with what is offered for its values, and the extensions beside its own commands.
+pub(super) fn attach(command: Command, session: &Arc<Session>) -> Command {
+    let environment = session.environment.clone();
+    let extensions = move || extension::names(&environment).into_iter().map(CompletionCandidate::new).collect();
+    attach_below(command, "", session).add(SubcommandCandidates::new(extensions))
+}
+
+fn attach_below(command: Command, words: &str, session: &Arc<Session>) -> Command {
+    let command = command.mut_args(|argument| match value_name(&argument).and_then(|name| offer(words, &name)) {
+        Some(offer) => {
+            let session = Arc::clone(session);
+            argument.add(ArgValueCompleter::new(move |typed: &OsStr| offer.candidates(typed, &session)))
+        }
+        None => argument,
+    });
+    command.mut_subcommands(|below| {
+        let words = format!("{words} {}", below.get_name());
+        attach_below(below, words.trim_start(), session)
+    })
+}
+
+/// The name of a value that can be anything: neither one of a few words nor a path, which clap knows by itself.
+fn value_name(argument: &Arg) -> Option<String> {
+    let is_open = argument.get_action().takes_values()
+        && argument.get_possible_values().is_empty()
+        && argument.get_value_hint() == ValueHint::Unknown;
+    argument.get_value_names().filter(|_| is_open).and_then(|names| names.first()).map(ToString::to_string)
+}
+
+impl Offer {
+    fn candidates(self, typed: &OsStr, session: &Session) -> Vec<CompletionCandidate> {
+        let Some(typed) = typed.to_str() else { return Vec::new() };
+        let words = match self {
+            Self::Id(kind) => ids(session, kind, typed),
+            Self::Tag => tags(session, typed),
+            Self::UserTag => user_tags(session, typed),
+            Self::UserTagKey if typed.contains(':') => Vec::new(),
+            Self::UserTagKey => user_tags(session, typed).iter().map(|key| key.trim_end_matches(':').into()).collect(),
+            Self::Entity => entities(session, typed),
+            Self::Profile => profiles(session),
+            Self::Words(words) => words.iter().map(ToString::to_string).collect(),
+            Self::Nothing => Vec::new(),
+        };
+        words.into_iter().filter(|word| word.starts_with(typed)).map(CompletionCandidate::new).collect()
+    }
+}
+
+fn ids(session: &Session, kind: Kind, typed: &str) -> Vec<String> {
+    let mut ids = ask(session, async |client| ids::beginning(&client, kind, typed, &AsOf::default()).await);
+    ids.truncate(IDS_MAX);
+    ids
+}
+
+fn entities(session: &Session, typed: &str) -> Vec<String> {
+    let of_kind = |kind: Kind| typed.strip_prefix(kind.word())?.strip_prefix(':').map(|id| (kind, id));
+    match [Kind::Data, Kind::Plan, Kind::Run].into_iter().find_map(of_kind) {
+        Some((kind, id)) => ids(session, kind, id).iter().map(|id| format!("{}:{id}", kind.word())).collect(),
+        None => ENTITIES.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn user_tags(session: &Session, typed: &str) -> Vec<String> {
+    tags(session, typed).into_iter().filter(|tag| !tag.starts_with(SYSTEM)).collect()
+}
+
+fn tags(session: &Session, typed: &str) -> Vec<String> {
+    let question = Ask::question("find", Subject::AnyData);
+    let query = vec![("prefix", typed.to_owned()), ("limit", TAGS_MAX.to_string())];
+    ask(session, async |client| client.get(&question, &["tags"], query).await)
+}
+
+fn profiles(session: &Session) -> Vec<String> {
+    let store = profile::read_store(&profile::store_path(&session.globals, &session.environment));
+    let names = store.unwrap_or_default();
+    names.keys().filter_map(|name| name.as_str()).map(str::to_owned).collect()
+}
+
+/// Asks the server, if one is known; nothing comes of one that is away, slow, or an original one.
+fn ask<F: Future<Output = Result<Vec<String>, Error>>>(
+    session: &Session,
+    question: impl FnOnce(Client) -> F,
+) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let (Ok(client), Ok(runtime)) = (session.client(), runtime) else { return Vec::new() };
+    let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, question(client)).await });
+    // A thread that still looks up the server's name is not waited for.
+    runtime.shutdown_background();
+    answer.ok().and_then(Result::ok).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::CommandFactory as _;
+
+    fn unthought_of(command: &Command, words: &str) -> Vec<String> {
+        let names = command.get_arguments().filter_map(value_name);
+        let mut unknown: Vec<String> =
+            names.filter(|name| offer(words, name).is_none()).map(|name| format!("{words}: {name}")).collect();
+        for below in command.get_subcommands() {
+            unknown.extend(unthought_of(below, format!("{words} {}", below.get_name()).trim_start()));
+        }
+        unknown
+    }
+
+    #[test]
+    fn of_every_value_somebody_has_thought_what_to_offer() {
+        assert_eq!(unthought_of(&Cli::command(), ""), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,145 @@
+//! What is offered at the cursor, as shells ask for it.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use crate::kit::{Conversation, Place};
+use crate::server::{Reply, Server};
+
+const ONE: &str = "6cd03965-619d-4429-afcd-de2db9e7a326";
+const OTHER: &str = "7cd04111-0000-4429-afcd-de2db9e7a326";
+
+/// A server that knows two Data, three keys and two values.
+fn server() -> Server {
+    Server::start(|request| {
+        let (path, query) = request.target.split_once('?').unwrap_or_default();
+        let prefix = query.split_once("prefix=").map(|(_, prefix)| prefix.split('&').next().unwrap_or(""));
+        match (path, prefix.unwrap_or_default()) {
+            ("/api/ids", _) if query.starts_with("of=data") => Reply::json(&json!([ONE, OTHER])),
+            ("/api/tags", prefix) if prefix.starts_with("project%3A") => {
+                Reply::json(&json!(["project:hello", "project:other one"]))
+            }
+            ("/api/tags", _) => Reply::json(&json!(["knit#id:", "project:", "type:"])),
+            _ => Reply::json(&json!([])),
+        }
+    })
+}
+
+/// What fish is offered for `words`, of which the last one is being typed.
+fn offered(place: &Place, words: &[&str]) -> Vec<String> {
+    let told = asked(place, words);
+    assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told}");
+    told.stdout.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect()
+}
+
+fn asked(place: &Place, words: &[&str]) -> Conversation {
+    place.knit_in(&[&["--", "knit"], words].concat(), &[("KNIT_COMPLETE", "fish")])
+}
+
+#[test]
+fn commands_and_options_need_no_server() {
+    let place = Place::new();
+    assert_eq!(offered(&place, &["pl"]), ["plan"]);
+    let verbs = offered(&place, &["run", ""]);
+    assert!(verbs.contains(&"retry".to_owned()) && !verbs.iter().any(|verb| verb.starts_with('-')), "{verbs:?}");
+    assert_eq!(offered(&place, &["run", "find", "--st"]), ["--status"]);
+    assert_eq!(offered(&place, &["run", "find", "-s", "done,fa"]), ["done,failed"]);
+    assert_eq!(offered(&place, &["data", "lineage", "-o", "o"]), ["openlineage"]);
+    assert_eq!(offered(&place, &["data", "find", "--json", "tags,kn"]), ["tags,knitId"]);
+    assert_eq!(offered(&place, &["completion", ""]), ["bash", "zsh", "fish", "powershell"]);
+    assert!(asked(&place, &["ru"]).stdout.starts_with("run\tFind, show"), "with a word of explanation");
+}
+
+#[test]
+fn ids_are_those_of_the_server_of_the_kind_that_is_wanted() {
+    let server = server();
+    let place = Place::with(&server);
+    assert_eq!(offered(&place, &["data", "lineage", ""]), [ONE, OTHER]);
+    assert_eq!(offered(&place, &["data", "path", ONE, "7c"]), [OTHER]);
+    assert_eq!(offered(&place, &["plan", "why-not", "--data", "6"]), [ONE]);
+    assert_eq!(offered(&place, &["events", "-e", "data:6c"]), [format!("data:{ONE}")]);
+    assert_eq!(offered(&place, &["run", "rm", ""]), Vec::<String>::new());
+    assert_eq!(server.lines()[0], "GET /api/ids?of=data&prefix=");
+    assert_eq!(server.lines()[4], "GET /api/ids?of=run&prefix=");
+}
+
+#[test]
+fn tags_are_those_of_the_server_and_those_of_the_system_only_where_they_are_asked_for() {
+    let server = server();
+    let place = Place::with(&server);
+    assert_eq!(offered(&place, &["data", "find", "-t", ""]), ["knit#id:", "project:", "type:"]);
+    assert_eq!(offered(&place, &["data", "find", "-t", "project:"]), ["project:hello", "project:other one"]);
+    assert_eq!(offered(&place, &["data", "find", "-t", "'project:other o"]), ["project:other one"]);
+    assert_eq!(offered(&place, &["data", "push", "--tag=ty"]), ["--tag=type:"]);
+    assert_eq!(offered(&place, &["data", "tag", "--add", ""]), ["project:", "type:"]);
+    assert_eq!(offered(&place, &["data", "tag", "--remove-key", ""]), ["project", "type"]);
+}
+
+#[test]
+fn the_server_is_the_one_that_the_line_names_and_profiles_are_those_of_the_store() {
+    let server = server();
+    let place = Place::new();
+    assert_eq!(offered(&place, &["--server", &server.url(), "data", "show", "6"]), [ONE]);
+    place.write("store", format!("work: {{apiRoot: {}/api}}\nplay: {{apiRoot: http://127.0.0.1:1}}\n", server.url()));
+    assert_eq!(offered(&place, &["--profile-store", "store", "--profile", "w"]), ["work"]);
+    assert_eq!(offered(&place, &["--profile-store=store", "--profile=work", "data", "show", "7"]), [OTHER]);
+}
+
+#[test]
+fn files_are_offered_where_a_file_is_wanted() {
+    let place = Place::new();
+    place.write("plans/count.yaml", "");
+    assert_eq!(offered(&place, &["plan", "apply", "pl"]), ["plans/"]);
+    assert_eq!(offered(&place, &["plan", "apply", "plans/"]), ["plans/count.yaml"]);
+}
+
+#[test]
+fn of_a_server_that_is_away_silent_or_an_original_one_nothing_is_offered_and_nothing_said() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let original = Server::start(|_| Reply::error(404, "Not Found"));
+    let page = Server::start(|_| Reply::bytes("<html>"));
+    for url in [
+        format!("http://{}", silent.local_addr().unwrap()),
+        format!("http://{closed}"),
+        original.url(),
+        page.url(),
+        "no address".to_owned(),
+    ] {
+        let place = Place::new();
+        for words in [&["data", "show", ""][..], &["data", "find", "-t", "a"]] {
+            let line = [&["--server", url.as_str()], words].concat();
+            assert_eq!(offered(&place, &line), Vec::<String>::new(), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn every_shell_has_a_script_that_asks_this_program() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = place.knit(&["completion", shell]).succeeded().stdout;
+        assert!(script.contains("KNIT_COMPLETE") && script.contains("knit"), "{script}");
+        assert!(!script.contains("PROGRAM"), "{script}");
+    }
+    // There is no PowerShell to try it in.
+    insta::assert_snapshot!(
+        place.knit(&["completion", "powershell"]).stdout.replace(env!("CARGO_BIN_EXE_knit"), "[KNIT]")
+    );
+}
+
+#[test]
+fn bash_and_zsh_are_told_what_they_insert() {
+    let server = server();
+    let place = Place::with(&server);
+    let ask = |shell: &str, words: &[&str]| place.knit_in(words, &[("KNIT_COMPLETE", shell)]).succeeded().stdout;
+    assert_eq!(ask("bash", &["--", "knit data find -t project:", ""]), "hello\nother\\ one\n");
+    assert_eq!(ask("bash", &["--", "knit data find -t 'project:", "project:"]), "project:hello\nproject:other one\n");
+    assert_eq!(ask("zsh", &["--", "knit", "data", "find", "-t", "p"]), "+project\\:\n");
+    assert_eq!(ask("zsh", &["--", "knit", "data", "find", "-t", "project:h"]), ".project\\:hello\n");
+    for (shell, words) in [("bash", &["--"][..]), ("bash", &[]), ("tcsh", &["--", "knit"]), ("fish", &["--"])] {
+        let told = place.knit_in(words, &[("KNIT_COMPLETE", shell)]);
+        assert_eq!((told.code, told.stdout.as_str(), told.stderr.as_str()), (1, "", ""), "{shell}");
+    }
+}

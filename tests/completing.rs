@@ -1,0 +1,97 @@
+//! Completion as people use it: Tab is pressed in bash and zsh, and fish is asked what it would show.
+
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
+
+use knit_tests::plans::PlanFile;
+use knit_tests::program;
+use knit_tests::workshop::Workshop;
+
+/// Runs `command` where a user of the shop works; answers what it prints, on a terminal or elsewhere.
+fn printed(shop: &Workshop, mut command: Command) -> String {
+    let programs = program::path("knit").parent().expect("it lies in a directory").to_owned();
+    command.env_clear().env("PATH", format!("{}:/usr/bin:/bin", programs.display())).env("HOME", shop.server.desk());
+    command.env("KNIT_SERVER", format!("http://{}", shop.server.address())).env("LC_ALL", "C.UTF-8");
+    command.env("TERM", "xterm").env("ZDOTDIR", shop.server.desk()).current_dir(shop.server.desk());
+    let output = command.stderr(Stdio::inherit()).output().expect("it can be started");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Starts `shell` on a terminal, types `keys` and answers all that is then to be seen.
+fn typed(shop: &Workshop, shell: &str, keys: &str) -> String {
+    let file = shop.new_path("keys");
+    fs::write(&file, keys).unwrap();
+    let mut command = Command::new("script");
+    command.args(["-qec", shell, "/dev/null"]).stdin(File::open(&file).unwrap());
+    printed(shop, command)
+}
+
+/// What the function of bash offers for a line, of which bash replaces `replaced`.
+fn bash_offers(shop: &Workshop, line: &str, replaced: &str) -> Vec<String> {
+    let script = r#"eval "$(knit completion bash)"
+        COMP_LINE="$1" COMP_POINT=${#1}
+        _knit_completion knit "$2" ""
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    let mut command = Command::new("bash");
+    command.args(["--norc", "-c", script, "bash", line, replaced]);
+    printed(shop, command).lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_offers_commands_ids_and_tags() {
+    let shop = Workshop::open();
+    let data = shop.push(&[("it", "x")], &["project:hello", "note:two words"]);
+    let plan = shop.apply(&PlanFile::shell("true").input("/in", &["no:match"]).output("/out", &["c:d"]));
+    assert_eq!(bash_offers(&shop, "knit li", "li"), Vec::<String>::new());
+    assert_eq!(bash_offers(&shop, "knit data lin", "lin"), ["lineage"]);
+    assert_eq!(bash_offers(&shop, &format!("knit data lineage {}", &data[..4]), &data[..4]), [&*data]);
+    assert!(bash_offers(&shop, "knit plan show ", "").contains(&plan));
+    assert_eq!(
+        bash_offers(&shop, "knit data find -t ", ""),
+        ["c:", "knit#id:", "knit#timestamp:", "no:", "note:", "project:"]
+    );
+    assert_eq!(bash_offers(&shop, "knit data find -t project:he", "he"), ["hello"]);
+    assert_eq!(bash_offers(&shop, "knit data find -t note:", ""), [r"two\ words"]);
+    assert_eq!(bash_offers(&shop, "knit data tag --remove-key pro", "pro"), ["project"]);
+}
+
+#[test]
+fn tab_in_bash_completes_what_is_typed() {
+    let shop = Workshop::open();
+    let data = shop.push(&[("it", "x")], &["project:hello", "note:two words"]);
+    let profile = shop.server.desk().join("bashrc");
+    fs::write(profile, "PS1='> '\neval \"$(knit completion bash)\"\n").unwrap();
+    for tag in ["pro\the\t", "note:tw\t", "'project:he\t", "\"note:two w\t"] {
+        let keys = format!("knit data fi\t --outp\t name -t {tag}\nexit\n");
+        let seen = typed(&shop, "bash --rcfile bashrc -i", &keys);
+        assert!(seen.lines().any(|line| line.trim().ends_with(&data)), "{tag:?}:\n{seen}");
+    }
+}
+
+#[test]
+fn tab_in_zsh_completes_what_is_typed() {
+    let shop = Workshop::open();
+    let data = shop.push(&[("it", "x")], &["project:hello", "note:two words"]);
+    let profile = "PS1='> '\nautoload -Uz compinit; compinit -u -D\neval \"$(knit completion zsh)\"\n";
+    fs::write(shop.server.desk().join(".zshrc"), profile).unwrap();
+    for tag in ["pro\the\t", "note:tw\t", "'project:he\t"] {
+        let keys = format!("knit data fi\t--outp\t name -t {tag}\nexit\n");
+        let seen = typed(&shop, "zsh -i", &keys);
+        assert!(seen.lines().any(|line| line.trim().ends_with(&data)), "{tag:?}:\n{seen}");
+    }
+}
+
+#[test]
+fn fish_shows_commands_ids_and_tags() {
+    let shop = Workshop::open();
+    let data = shop.push(&[("it", "x")], &["project:hello", "note:two words"]);
+    let shown = |line: &str| {
+        let mut command = Command::new("fish");
+        command.args(["--no-config", "-c", "knit completion fish | source; complete -C \"$argv[1]\"", line]);
+        printed(&shop, command)
+    };
+    assert!(shown("knit data li").starts_with("lineage\tShow where a Data comes from"), "{}", shown("knit data li"));
+    assert_eq!(shown("knit data lineage "), format!("{data}\n"));
+    assert_eq!(shown("knit data find -t project:"), "project:hello\n");
+    assert_eq!(shown("knit data find -t 'note:two w"), "note:two words\n");
+}
