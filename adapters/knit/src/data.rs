@@ -12,6 +12,8 @@ mod wait;
 
 use clap::Subcommand;
 
+pub(crate) use self::find::pinned;
+
 use crate::error::Error;
 use crate::session::{Session, block_on};
 pub(crate) use find::is_transient;

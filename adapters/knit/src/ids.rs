@@ -3,6 +3,7 @@
 use crate::as_of::AsOf;
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
+use crate::output;
 
 /// Fewer digits are too likely to mean another thing tomorrow.
 const DIGITS_MIN: usize = 4;
@@ -10,6 +11,8 @@ const DIGITS_MIN: usize = 4;
 const ID_CHARS: usize = 36;
 /// Ids that are listed where a beginning fits several.
 const NAMED_MAX: usize = 5;
+/// Ids of a filter that are looked up: each is a question, and who names more has them from a program.
+const CHECKED_MAX: usize = 20;
 
 /// What an id is the id of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,13 +111,51 @@ pub(crate) async fn all_whole_as_of(
 
 /// Ids that begin so, the newest first; none where the server cannot tell.
 pub(crate) async fn beginning(client: &Client, kind: Kind, typed: &str, as_of: &AsOf) -> Result<Vec<String>, Error> {
-    let ask = Ask::question("find", kind.any());
-    let mut query: Query = vec![("of", kind.word().to_owned()), ("prefix", typed.to_owned())];
-    query.extend(as_of.query());
-    match client.get(&ask, &["ids"], query).await {
+    match asked(client, kind, typed, as_of).await {
         Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 404 | 405) => Ok(Vec::new()),
         answer => answer,
     }
+}
+
+async fn asked(client: &Client, kind: Kind, typed: &str, as_of: &AsOf) -> Result<Vec<String>, Error> {
+    let ask = Ask::question("find", kind.any());
+    let mut query: Query = vec![("of", kind.word().to_owned()), ("prefix", typed.to_owned())];
+    query.extend(as_of.query());
+    client.get(&ask, &["ids"], query).await
+}
+
+/// Says which of `named`, ids in a filter, the server does not know: otherwise a slip looks like an empty answer.
+/// Nothing is said where an original server cannot tell. The answer is there already, so what goes wrong now is of
+/// no interest.
+pub(crate) async fn say_unknown(client: &Client, kind: Kind, named: &[String], as_of: &AsOf) {
+    for id in named.iter().take(CHECKED_MAX) {
+        match unknown(client, kind, id, as_of).await {
+            Ok(Some(note)) => output::say(note),
+            Ok(None) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// What is said about `id`, if the server does not know it.
+async fn unknown(client: &Client, kind: Kind, id: &str, as_of: &AsOf) -> Result<Option<String>, Error> {
+    let found = match asked(client, kind, id, as_of).await {
+        // What cannot be the beginning of an id is none either.
+        Err(Error::Refused(refusal)) if refusal.status == 400 => Vec::new(),
+        answer => answer?,
+    };
+    let (name, route) = (kind.name(), kind.word());
+    let (there, then) = if as_of.is_past() { ("there was", " then") } else { ("there is", "") };
+    Ok(match &found[..] {
+        [one] if one == id => None,
+        [one] => Some(format!("note: `{id}` is not the whole id of a {name}; did you mean `{one}`?")),
+        _ => Some(match kind {
+            Kind::Data => {
+                format!("note: {there} no Data `{id}`{then}; `knit data show {id}` says whether there ever was")
+            }
+            Kind::Plan | Kind::Run => format!("note: {there} no {name} `{id}`{then}; `knit {route} find` lists all"),
+        }),
+    })
 }
 
 fn is_beginning(typed: &str) -> bool {

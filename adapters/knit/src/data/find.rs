@@ -9,6 +9,7 @@ use crate::as_of::AsOf;
 use crate::choice::Choice;
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::listing::{self, Listed, Shape};
 use crate::session::Session;
 use crate::since::{self, range_query};
@@ -63,10 +64,18 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let mut query: Query = arguments.tag.iter().map(|tag| ("tag", tag.to_string())).collect();
     query.extend(range_query(arguments.since, arguments.duration)?);
     let ask = Ask::question("find", Subject::AnyData);
-    let body = session.client()?.get_bytes_as_of(&ask, &["data"], query, &arguments.as_of).await?;
+    let client = session.client()?;
+    let body = client.get_bytes_as_of(&ask, &["data"], query, &arguments.as_of).await?;
     // The wire has no such filter; the answer is looked through here, as the original does.
     let keep = |data: &DataDetail| arguments.transient.admits(is_transient(data));
-    arguments.shape.print(&body, ask, keep)
+    arguments.shape.print(&body, ask, keep)?;
+    ids::say_unknown(&client, Kind::Data, &pinned(&arguments.tag), &arguments.as_of).await;
+    Ok(())
+}
+
+/// The ids that `tags` ask for.
+pub(crate) fn pinned(tags: &[Tag]) -> Vec<String> {
+    tags.iter().filter(|tag| tag.key == "knit#id").map(|tag| tag.value.clone()).collect()
 }
 
 pub(crate) fn is_transient(data: &DataDetail) -> bool {

@@ -66,6 +66,7 @@ impl Tracing {
         if let Some((ask, answer)) = self.ask_once(client, kind, &id, extent, &plan).await? {
             let graph = client::understand(&ask, &answer)?;
             print(&graph)?;
+            ids::say_unknown(client, Kind::Plan, &plan, &self.as_of).await;
             // The program ends now. Taking a graph of 10⁵ nodes apart would take as long as half of drawing it.
             std::mem::forget(graph);
             return Ok(());

@@ -7,7 +7,9 @@ use knit_schemas::image;
 use crate::as_of::AsOf;
 use crate::choice::Choice;
 use crate::client::Query;
+use crate::data::pinned;
 use crate::error::{Ask, Error, Subject};
+use crate::ids::{self, Kind};
 use crate::listing::{self, Listed, Shape};
 use crate::session::Session;
 
@@ -73,8 +75,11 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     }
     arguments.shape.check::<PlanDetail>()?;
     let ask = Ask::question("find", Subject::AnyPlan);
-    let body = session.client()?.get_bytes_as_of(&ask, &["plans"], query(&arguments), &arguments.as_of).await?;
-    arguments.shape.print(&body, ask, |_: &PlanDetail| true)
+    let client = session.client()?;
+    let body = client.get_bytes_as_of(&ask, &["plans"], query(&arguments), &arguments.as_of).await?;
+    arguments.shape.print(&body, ask, |_: &PlanDetail| true)?;
+    ids::say_unknown(&client, Kind::Data, &pinned(&arguments.in_tag), &arguments.as_of).await;
+    Ok(())
 }
 
 fn query(arguments: &Arguments) -> Query {

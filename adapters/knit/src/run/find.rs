@@ -81,7 +81,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let out_knitid = ids::all_whole_as_of(&client, Kind::Data, out_knitid, &as_of).await?;
     let mut query = Query::new();
     for (name, values) in
-        [("plan", planid), ("knitIdInput", in_knitid), ("knitIdOutput", out_knitid), ("status", status)]
+        [("plan", &planid), ("knitIdInput", &in_knitid), ("knitIdOutput", &out_knitid), ("status", &status)]
     {
         if !values.is_empty() {
             query.push((name, values.join(",")));
@@ -90,5 +90,9 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     query.extend(range_query(since, duration)?);
     let ask = Ask::question("find", Subject::AnyRun);
     let body = client.get_bytes_as_of(&ask, &["runs"], query, &as_of).await?;
-    shape.print(&body, ask, |_: &RunDetail| true)
+    shape.print(&body, ask, |_: &RunDetail| true)?;
+    for (kind, named) in [(Kind::Plan, planid), (Kind::Data, in_knitid), (Kind::Data, out_knitid)] {
+        ids::say_unknown(&client, kind, &named, &as_of).await;
+    }
+    Ok(())
 }

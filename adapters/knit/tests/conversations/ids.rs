@@ -58,3 +58,44 @@ fn a_whole_id_is_not_asked_for_twice() {
     Place::with(&server).knit(&["data", "tag", "--add", "a:b", ONE]).succeeded();
     assert_eq!(server.lines(), [format!("PUT /api/data/{ONE}")]);
 }
+
+/// A server that knows one Data and one Plan, and no Runs.
+fn with_one_of_each() -> Server {
+    Server::start(|request| match request.target.split_once("prefix=") {
+        Some((_, prefix)) if prefix.starts_with(|c: char| !c.is_ascii_hexdigit()) => Reply::error(400, "bad request"),
+        Some((_, prefix)) => {
+            let found: Vec<&str> = [ONE].into_iter().filter(|id| id.starts_with(prefix)).collect();
+            Reply::json(&found.into())
+        }
+        None => Reply::json(&json!([])).header("x-knit-position", "9"),
+    })
+}
+
+#[test]
+fn an_id_in_a_filter_that_the_server_does_not_know_is_told_and_the_answer_stays() {
+    let server = with_one_of_each();
+    let place = Place::with(&server);
+    let mut text = String::new();
+    for words in [
+        &["run", "find", "-p", ONE, "-i", OTHER][..],
+        &["run", "find", "-o", "run-1"],
+        &["run", "find", "-p", "beef", "--as-of", "7"],
+        &["data", "find", "-t", "knit#id:6cd0"],
+        &["plan", "find", "-i", &format!("knit#id:{OTHER}")],
+        &["data", "find", "-t", &format!("knit#id:{ONE}"), "-t", "a:b"],
+    ] {
+        text += &format!("{}\n", place.knit(words).succeeded());
+    }
+    insta::assert_snapshot!(text);
+    assert_eq!(place.knit(&["run", "find", "-p", OTHER, "--quiet"]).succeeded().stderr, "");
+}
+
+#[test]
+fn where_the_server_cannot_tell_which_ids_there_are_nothing_is_said() {
+    let original = Server::start(|request| match request.target.split_once('?') {
+        Some(("/api/ids", _)) => Reply::error(404, "Not Found"),
+        _ => Reply::json(&json!([])),
+    });
+    let told = Place::with(&original).knit(&["run", "find", "-p", OTHER]).succeeded();
+    assert_eq!((told.stdout.as_str(), told.stderr.as_str()), ("[]\n", ""));
+}

@@ -48,6 +48,10 @@ fn runs_are_found_by_alternatives_joined_with_commas() {
         [
             "GET /api/runs",
             "GET /api/runs?plan=a%2Cb&knitIdInput=c&knitIdOutput=d&status=done%2Cfailed&since=2025-03-03T00%3A00%3A00Z",
+            "GET /api/ids?of=plan&prefix=a",
+            "GET /api/ids?of=plan&prefix=b",
+            "GET /api/ids?of=data&prefix=c",
+            "GET /api/ids?of=data&prefix=d",
         ]
     );
 }
