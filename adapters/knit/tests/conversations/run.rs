@@ -273,8 +273,26 @@ fn stopping_removing_and_retrying_say_one_line_and_need_no_body() {
             "PUT /api/runs/r1/abort",
             "PUT /api/runs/r1/tearoff",
             "DELETE /api/runs/r1",
+            "GET /api/runs/r1",
             "PUT /api/runs/r1/retry",
         ]
     );
     assert_eq!(server.requests()[0].header("content-length"), "0");
+}
+
+#[test]
+fn a_retry_names_what_it_discards_before_it_does() {
+    let retried = |status: &'static str| {
+        let server = Server::start(move |request| match request.method.as_str() {
+            "GET" => Reply::json(&detail(status, None)),
+            _ => Reply::nothing(200),
+        });
+        let told = Place::with(&server).knit(&["run", "retry", "r1"]).succeeded();
+        assert_eq!(server.lines(), ["GET /api/runs/r1", "PUT /api/runs/r1/retry"]);
+        told.stderr
+    };
+    let said = "[knit run retry] [TIME] Run `r1` will run again\n";
+    let note = "note: a retry discards what the Run made: Data `d2` (/out/model), `d3` (log)\n";
+    assert_eq!(retried("done"), format!("{note}{said}"));
+    assert_eq!(retried("failed"), said, "what a failed Run left is no result");
 }
