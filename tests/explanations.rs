@@ -26,6 +26,10 @@ fn a_run_says_what_set_it_off_what_it_waited_for_and_why_it_failed() {
     for fact in ["set off: Data", "got `is:checked`", "all else that it needs was there", "it failed: its command"] {
         assert!(text.stdout.contains(fact), "{fact} in {}", text.stdout);
     }
+    for step in told["steps"].as_array().unwrap() {
+        let event = step["moment"]["event"].as_str().unwrap();
+        assert!(!text.stdout.contains(event), "people are told in plain words, and not {event}: {}", text.stdout);
+    }
     // As of the moment before its end it has not failed yet.
     let end = told["steps"].as_array().and_then(|steps| steps.last()).unwrap()["moment"]["position"].as_u64().unwrap();
     let earlier = shop.knit(&["run", "explain", "--as-of", &(end - 1).to_string(), &run]).json();

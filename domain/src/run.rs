@@ -129,7 +129,7 @@ pub enum RunRefused {
     #[error("a Worker of the Run, or a transfer of its outputs, is still active: stop it, or wait until it ends")]
     WorkerActive,
     /// Other Runs use its outputs.
-    #[error("{} Run(s) use its outputs: delete them first ({})", runs.len(), listed(runs))]
+    #[error("{} ({})", in_the_way(runs.len()), listed(runs))]
     HasDownstreams {
         /// All of them, sorted.
         runs: Vec<RunId>,
@@ -178,6 +178,13 @@ pub enum RunRefused {
 
 /// At most this many ids are named in a message; a popular Data has thousands of users.
 const RUNS_NAMED_MAX: usize = 5;
+
+fn in_the_way(count: usize) -> String {
+    match count {
+        1 => "1 Run uses its outputs: delete it first".to_owned(),
+        count => format!("{count} Runs use its outputs: delete them first"),
+    }
+}
 
 fn listed(runs: &[RunId]) -> String {
     let mut named: Vec<String> = runs.iter().take(RUNS_NAMED_MAX).map(ToString::to_string).collect();

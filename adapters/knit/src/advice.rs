@@ -4,7 +4,9 @@
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
+use std::path::Path;
 
+use crate::completion::bash;
 use crate::error::{Error, Refusal, Subject};
 use crate::exit::ExitStatus;
 use crate::plan::template::image::ImageError;
@@ -26,13 +28,13 @@ pub(crate) struct Advice {
 }
 
 impl Advice {
-    /// What to tell about `error`.
-    pub(crate) fn about(error: &Error) -> Self {
+    /// What to tell about `error`, which ended the command `words`, such as `data find`.
+    pub(crate) fn about(error: &Error, words: &str) -> Self {
         Self {
             headline: error.to_string(),
             explanation: explanation(error),
             causes: causes(error),
-            hints: hints(error),
+            hints: hints(error, words),
             status: status(error),
         }
     }
@@ -131,10 +133,10 @@ fn causes(error: &Error) -> Vec<String> {
     causes
 }
 
-fn hints(error: &Error) -> Vec<String> {
+fn hints(error: &Error, words: &str) -> Vec<String> {
     let hint = |text: &str| vec![text.to_owned()];
     match error {
-        Error::Usage(_) => hint("`knit COMMAND --help` explains the command"),
+        Error::Usage(_) => vec![format!("`knit {words} --help` explains the command")],
         Error::NoSuchCommand { .. } => hint("`knit --help` lists the commands"),
         Error::Refused(refusal) => refusal_hints(refusal),
         Error::Unreachable { by_default: true, .. } => vec![
@@ -165,7 +167,7 @@ fn hints(error: &Error) -> Vec<String> {
         Error::Unpack { knit_id, .. } => {
             vec![format!("`knit data pull {knit_id}` without `-x` saves the archive as it is")]
         }
-        Error::Yaml { source, .. } => yaml_hints(&source.to_string()),
+        Error::Yaml { source, example, .. } => yaml_hints(&source.to_string(), example),
         Error::MisspeltPlan { .. } => {
             hint("a Plan cannot be changed once it is registered: correct the file and apply it again")
         }
@@ -186,12 +188,15 @@ fn hints(error: &Error) -> Vec<String> {
         Error::OtherLog { .. } => hint("`knit events` tells from the beginning what the log holds now"),
         Error::NothingToPush => hint("nothing was uploaded; look at how the sources are written"),
         Error::UnwritableTag { .. } => hint("nothing was uploaded or changed; write the tag without them"),
-        Error::EmptyPlan { .. }
-        | Error::File { .. }
-        | Error::Pack { .. }
-        | Error::Extension { .. }
-        | Error::Output(_)
-        | Error::Interrupted => Vec::new(),
+        Error::EmptyPlan { path } if path.as_os_str() == "-" => {
+            hint("`knit plan template --scratch` writes one to begin with")
+        }
+        Error::EmptyPlan { path } => {
+            vec![format!("`knit plan template --scratch > {}` writes one to begin with", shell_word(path))]
+        }
+        Error::File { path, source, doing } => file_hints(doing, path, source),
+        Error::Pack { source_path, source } => pack_hints(source_path, source),
+        Error::Extension { .. } | Error::Output(_) | Error::Interrupted => Vec::new(),
     }
 }
 
@@ -199,7 +204,7 @@ fn hints(error: &Error) -> Vec<String> {
 const NO_KNITFAB: &str = "is this address (`--server`, KNIT_SERVER, or the profile's `apiRoot`) the API of Knitfab? It usually ends in `/api`";
 
 /// What beginners in YAML stumble over. The texts are those of the library, which has no codes for them.
-fn yaml_hints(cause: &str) -> Vec<String> {
+fn yaml_hints(cause: &str, example: &str) -> Vec<String> {
     let hint = if cause.contains("cannot start any token") {
         "YAML is indented by spaces, never by tabs; a text that begins with a sign such as `@` stands in quotes"
     } else if cause.contains("struct OnNode") {
@@ -207,17 +212,64 @@ fn yaml_hints(cause: &str) -> Vec<String> {
     } else if cause.contains("expected a sequence") {
         "a list is written as [\"one\", \"two\"], or each item on a line of its own that begins with `- `"
     } else {
-        return Vec::new();
+        example
     };
     vec![hint.to_owned()]
 }
 
+/// Where to look when `doing` something with a file is impossible.
+fn file_hints(doing: &str, path: &Path, source: &io::Error) -> Vec<String> {
+    let above = path.ancestors().skip(1).find(|above| above.is_dir()).unwrap_or(Path::new("."));
+    let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+    let kind = source.kind();
+    let hint = if kind == io::ErrorKind::NotADirectory {
+        format!("`ls -ld {}`: it is none, and one is needed", shell_word(path))
+    } else if kind == io::ErrorKind::NotFound && doing == "read" {
+        format!("`ls {}` shows what is there", shell_word(above))
+    } else if matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) {
+        let place = if path.exists() { path } else { above };
+        format!("`ls -ld {}` shows who may", shell_word(place))
+    } else if kind == io::ErrorKind::IsADirectory {
+        format!("name a file in it: `ls {}`", shell_word(path))
+    } else if kind == io::ErrorKind::InvalidData {
+        format!("it is no text: `file {}` tells what it is", shell_word(path))
+    } else if kind == io::ErrorKind::StorageFull {
+        "the disk is full: make room, or write elsewhere".to_owned()
+    } else {
+        return Vec::new();
+    };
+    vec![hint]
+}
+
+/// Which of the files below `source_path` are in the way.
+fn pack_hints(source_path: &Path, source: &io::Error) -> Vec<String> {
+    let kind = source.kind();
+    let below = shell_word(source_path);
+    if kind == io::ErrorKind::NotFound {
+        vec![format!("`find {below} -xtype l` lists the links that lead nowhere")]
+    } else if kind == io::ErrorKind::PermissionDenied {
+        vec![format!("`find {below} ! -readable` lists what may not be read")]
+    } else {
+        Vec::new()
+    }
+}
+
+/// A path as it can be pasted.
+fn shell_word(path: &Path) -> String {
+    bash::quoted(&path.to_string_lossy())
+}
+
 fn profile_hints(problem: &ProfileError) -> Vec<String> {
     match problem {
-        ProfileError::Unregistered { .. } => {
-            vec![
+        ProfileError::Unregistered { known, .. } => {
+            let mut hints = Vec::new();
+            if !known.is_empty() {
+                hints.push(format!("there are these: {}", known.join(", ")));
+            }
+            hints.push(
                 "register it with `knit init KNIT_PROFILE_FILE`, using the file your administrator gave you".to_owned(),
-            ]
+            );
+            hints
         }
         ProfileError::BadServer { server } => {
             let with_scheme = format!("http://{server}");
@@ -227,9 +279,15 @@ fn profile_hints(problem: &ProfileError) -> Vec<String> {
         ProfileError::BadApiRoot { .. } | ProfileError::BadCertificate { .. } => {
             vec!["ask your administrator for a new profile and register it with `knit init`".to_owned()]
         }
-        ProfileError::Unreadable { .. } | ProfileError::NotYaml { .. } => Vec::new(),
+        ProfileError::Unreadable { path, source } => file_hints("read", path, source),
+        ProfileError::NotYaml { .. } => {
+            vec!["a profile begins with `apiRoot: https://SERVER/api`; ask your administrator for the file".to_owned()]
+        }
     }
 }
+
+/// Why a Plan is not registered that would get more Runs than are wanted.
+const TOO_MANY_RUNS: &str = "too many Runs";
 
 fn refusal_hints(refusal: &Refusal) -> Vec<String> {
     if refusal.is_of_a_stranger() {
@@ -237,7 +295,15 @@ fn refusal_hints(refusal: &Refusal) -> Vec<String> {
     }
     let mut hints = Vec::new();
     match (refusal.status, &refusal.see, &refusal.ask.subject) {
+        // What is not there may be another thing than the one that was asked about.
+        (404, _, Subject::Plan(_)) if refusal.says("there is no Data") => {
+            hints.push("`knit data find` lists all Data".to_owned());
+        }
+        (404, _, Subject::Data(id)) if refusal.says("retried or deleted") => {
+            hints.push(format!("`knit data show {id}` says whether it ever was; `knit data find` lists all Data"));
+        }
         (404, _, Subject::Data(_)) => hints.push("`knit data find` lists all Data".to_owned()),
+        (404, _, Subject::Plan(_)) if refusal.says("`knit plan find`") => {}
         (404, _, Subject::Plan(_)) => hints.push("`knit plan find` lists all Plans".to_owned()),
         (404, _, Subject::Run(_)) => hints.push("`knit run find` lists all Runs".to_owned()),
         (404, _, Subject::AttemptsOf(id)) => hints.push(format!("`knit run show {id}` prints the Run as it is now")),
@@ -245,10 +311,23 @@ fn refusal_hints(refusal: &Refusal) -> Vec<String> {
             hints.push("`knit run find` lists all Runs".to_owned());
         }
         (404, _, Subject::LogOf(_)) if refusal.says("removed") => {}
+        (404, _, Subject::LogOf(id)) if refusal.says("has attempts") => {
+            hints.push(format!("`knit run show --attempt 1 --log {id}` prints the log of the first"));
+        }
         (404, _, Subject::LogOf(id)) => {
             hints.push(format!("`knit run show {id}` prints the Run; with `log:` in its file, a Plan keeps logs"));
         }
-        (409, Some(see), Subject::NewPlan) => {
+        // It is an option that is wrong, and not the file.
+        (400, _, Subject::NewPlan(_)) if refusal.says("`days`") || refusal.says("`max-runs`") => {}
+        (400 | 409, None, Subject::NewPlan(file)) if refusal.reason != TOO_MANY_RUNS => {
+            let try_it = format!("`knit plan apply --dry-run {}`", shell_word(file));
+            hints.push(format!("nothing is registered; correct the file and try it: {try_it}"));
+        }
+        (409, None, Subject::NewPlan(file)) => {
+            let try_it = format!("`knit plan apply --dry-run {}`", shell_word(file));
+            hints.push(format!("{try_it} says which Runs it would get, and registers nothing"));
+        }
+        (409, Some(see), Subject::NewPlan(_)) => {
             hints.push(format!("it is there already: `knit plan show {see}`"));
             hints.push(format!("to change its resources only: `knit plan resource --set cpu=2 {see}`"));
         }
@@ -268,6 +347,19 @@ fn refusal_hints(refusal: &Refusal) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_file_it_is_said_where_to_look() {
+        let there = tempfile::tempdir().unwrap();
+        let (missing, above) = (there.path().join("a b"), there.path().display().to_string());
+        let hint = |doing, kind: io::ErrorKind| file_hints(doing, &missing, &kind.into()).join("\n");
+        assert_eq!(hint("read", io::ErrorKind::NotFound), format!("`ls {above}` shows what is there"));
+        assert_eq!(hint("write", io::ErrorKind::PermissionDenied), format!("`ls -ld {above}` shows who may"));
+        assert_eq!(hint("read", io::ErrorKind::IsADirectory), format!("name a file in it: `ls '{above}/a b'`"));
+        assert_eq!(hint("read", io::ErrorKind::TimedOut), "");
+        let denied = pack_hints(Path::new("corpus"), &io::ErrorKind::PermissionDenied.into());
+        assert_eq!(denied, ["`find corpus ! -readable` lists what may not be read"]);
+    }
     use crate::client::Client;
     use crate::error::Ask;
     use crate::profile::Server;
@@ -280,7 +372,7 @@ mod tests {
         let client = Client::new(Server { root, ca_pem: None, by_default: true }).unwrap();
         let find = Ask::question("find", Subject::AnyData);
         let asking = async { client.get_bytes(&find, &["data"], Vec::new()).await.map(drop) };
-        let advice = Advice::about(&block_on(asking).unwrap_err());
+        let advice = Advice::about(&block_on(asking).unwrap_err(), "data find");
         assert_eq!(advice.status, ExitStatus::Unreachable);
         let expected = format!(
             "error: cannot reach the server at http://{closed}/api

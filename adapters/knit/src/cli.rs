@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::exit::{EXIT_CODES, ExitStatus};
 use crate::output::Log;
 use crate::session::{Session, block_on};
-use crate::{completion, data, events, extension, init, output, plan, run, version};
+use crate::{completion, data, events, extension, ids, init, output, plan, run, version};
 
 /// The command line of Knitfab
 ///
@@ -107,12 +107,14 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitStatus {
         Err(refused) => return explain(&refused),
     };
     output::be_quiet(cli.globals.quiet);
-    let log = Log::new(format!("{} {}", environment.program, cli.command.words()));
+    let words = cli.command.words();
+    let log = Log::new(format!("{} {words}", environment.program));
     let session = Session { globals: cli.globals, environment, log };
     match cli.command.run(&session) {
         Ok(status) => status,
         Err(error) => {
-            let advice = Advice::about(&error);
+            let mut advice = Advice::about(&error, words);
+            advice.hints.extend(ids::say_other_kind(&session, &error));
             output::complain(&advice.render());
             advice.status
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use knit_schemas::api::{Tag, TagChange};
 
@@ -60,21 +60,23 @@ pub(crate) enum Error {
         source: io::Error,
     },
     /// A YAML file does not say what it should.
-    #[error("`{}` is not understood", path.display())]
+    #[error("{} is not understood", called(path))]
     Yaml {
         /// The file.
         path: PathBuf,
+        /// How such a file is written.
+        example: &'static str,
         /// Where and why.
         source: serde_yaml_ng::Error,
     },
     /// A Plan file in which nothing is written.
-    #[error("`{}` holds no Plan", path.display())]
+    #[error("{} holds no Plan", called(path))]
     EmptyPlan {
         /// The file.
         path: PathBuf,
     },
     /// A Plan file with keys that are nearly, but not, what a Plan has.
-    #[error("`{}` is not registered: it has keys that mean nothing", path.display())]
+    #[error("{} is not registered: it has keys that mean nothing", called(path))]
     MisspeltPlan {
         /// The file.
         path: PathBuf,
@@ -237,6 +239,11 @@ fn printable(tag: &Tag) -> String {
     tag.to_string().chars().map(escaped).collect()
 }
 
+/// A file that is read, as people call it.
+fn called(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".to_owned() } else { format!("`{}`", path.display()) }
+}
+
 /// What is asked of the server, in words that follow "cannot".
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
@@ -257,8 +264,8 @@ pub(crate) enum Subject {
     Data(String),
     /// All Plans.
     AnyPlan,
-    /// The Plan to be.
-    NewPlan,
+    /// The Plan to be, of this file.
+    NewPlan(PathBuf),
     /// One Plan.
     Plan(String),
     /// All Runs.
@@ -271,6 +278,18 @@ pub(crate) enum Subject {
     AttemptsOf(String),
     /// What happens.
     Events,
+}
+
+impl Subject {
+    /// The kind and the id of the one thing that it is.
+    pub(crate) fn id(&self) -> Option<(Kind, &str)> {
+        match self {
+            Self::Data(id) => Some((Kind::Data, id)),
+            Self::Plan(id) => Some((Kind::Plan, id)),
+            Self::Run(id) | Self::LogOf(id) | Self::AttemptsOf(id) => Some((Kind::Run, id)),
+            Self::AnyData | Self::AnyPlan | Self::NewPlan(_) | Self::AnyRun | Self::Events => None,
+        }
+    }
 }
 
 impl Ask {
@@ -292,7 +311,7 @@ impl fmt::Display for Ask {
             Subject::AnyData => f.write_str("Data"),
             Subject::Data(id) => write!(f, "Data `{id}`"),
             Subject::AnyPlan => f.write_str("Plans"),
-            Subject::NewPlan => f.write_str("the Plan"),
+            Subject::NewPlan(file) => write!(f, "the Plan of {}", called(file)),
             Subject::Plan(id) => write!(f, "Plan `{id}`"),
             Subject::AnyRun => f.write_str("Runs"),
             Subject::Run(id) => write!(f, "Run `{id}`"),
@@ -367,7 +386,7 @@ impl Refusal {
     /// Whether what answered can hardly be a server of Knitfab: its lists are always there, and it sends no pages.
     pub(crate) fn is_of_a_stranger(&self) -> bool {
         let is_list = match self.ask.subject {
-            Subject::AnyData | Subject::AnyPlan | Subject::NewPlan | Subject::AnyRun => true,
+            Subject::AnyData | Subject::AnyPlan | Subject::NewPlan(_) | Subject::AnyRun => true,
             Subject::Data(_)
             | Subject::Plan(_)
             | Subject::Run(_)

@@ -4,6 +4,7 @@ use crate::as_of::AsOf;
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
 use crate::output;
+use crate::session::{Session, briefly};
 
 /// Fewer digits are too likely to mean another thing tomorrow.
 const DIGITS_MIN: usize = 4;
@@ -107,6 +108,24 @@ pub(crate) async fn all_whole_as_of(
         ids.push(whole_as_of(client, kind, typed, as_of).await?);
     }
     Ok(ids)
+}
+
+/// Says that what was not found is there as a thing of another kind, if that is so: ids look alike.
+pub(crate) fn say_other_kind(session: &Session, error: &Error) -> Option<String> {
+    let Error::Refused(refusal) = error else { return None };
+    let (kind, typed) = refusal.ask.subject.id().filter(|_| refusal.status == 404)?;
+    let client = session.client().ok().filter(|_| typed.len() == ID_CHARS || is_beginning(typed))?;
+    let others = [Kind::Data, Kind::Plan, Kind::Run].into_iter().filter(|other| *other != kind);
+    briefly(async {
+        for other in others {
+            if let [id] = &beginning(&client, other, typed, &AsOf::default()).await?[..] {
+                let (name, word) = (other.name(), other.word());
+                return Ok(Some(format!("`{id}` is the id of a {name}: `knit {word} show {id}`")));
+            }
+        }
+        Ok(None)
+    })
+    .flatten()
 }
 
 /// Ids that begin so, the newest first; none where the server cannot tell.

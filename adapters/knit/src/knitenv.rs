@@ -12,6 +12,10 @@ use crate::output;
 use crate::session::Session;
 use crate::slip::is_slip_of;
 
+/// How such a file is written.
+const EXAMPLE: &str =
+    "a knitenv is written like `tag: [\"project:hello\"]` and `resource: {cpu: 2}`, each on a line of its own";
+
 /// Keys that mean something.
 const KEYS: &[&str] = &["tag", "resource"];
 
@@ -42,8 +46,11 @@ impl Knitenv {
         match std::fs::read_to_string(path) {
             Ok(text) if text.trim().is_empty() => Ok(Self::default()),
             Ok(text) => {
-                let knitenv =
-                    serde_yaml_ng::from_str(&text).map_err(|source| Error::Yaml { path: path.to_owned(), source })?;
+                let knitenv = serde_yaml_ng::from_str(&text).map_err(|source| Error::Yaml {
+                    path: path.to_owned(),
+                    example: EXAMPLE,
+                    source,
+                })?;
                 for warning in without_effect(&text) {
                     output::say(format_args!("warning: {}: {warning}", path.display()));
                 }

@@ -36,6 +36,7 @@ mod exit;
 mod knitenv;
 mod lineage;
 mod listing;
+mod number;
 mod output;
 mod profile;
 mod session;

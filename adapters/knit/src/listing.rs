@@ -17,6 +17,7 @@ use serde_json::Value;
 use serde_json::ser::PrettyFormatter;
 
 use crate::error::{Ask, Error};
+use crate::number;
 use crate::output::{self, INDENT};
 
 /// Blanks between two columns: one could be part of a cell.
@@ -35,7 +36,7 @@ pub(crate) struct Shape {
     #[arg(long, value_name = "FIELDS", value_delimiter = ',', conflicts_with = "output")]
     json: Vec<String>,
     /// Print at most so many, from the first on
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = number::parse::<usize>)]
     limit: Option<usize>,
 }
 

@@ -74,8 +74,11 @@ fn doubtful_limits(limits: &BTreeMap<String, Quantity>) -> Vec<String> {
         if limit.milli() < 0 {
             Some(format!("`{resource}: {limit}` is negative: no Run can have that"))
         } else if resource == "memory" && limit.units() < MEMORY_BYTES_MIN {
-            let bytes = limit.units();
-            Some(format!("`memory: {limit}` is {bytes} byte(s), too little for any Run; a mebibyte is written `1Mi`"))
+            let bytes = match limit.units() {
+                1 => "1 byte".to_owned(),
+                bytes => format!("{bytes} bytes"),
+            };
+            Some(format!("`memory: {limit}` is {bytes}, too little for any Run; a mebibyte is written `1Mi`"))
         } else {
             None
         }

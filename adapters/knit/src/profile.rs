@@ -13,6 +13,8 @@ use crate::environment::Environment;
 
 /// What is used when nothing is configured: the embedded server on this machine.
 pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:30803/api";
+/// Profiles that are named where another one was asked for.
+const NAMED_MAX: usize = 10;
 /// File that binds a directory tree to a profile.
 pub(crate) const BINDING_FILE: &str = ".knitprofile";
 
@@ -72,6 +74,8 @@ pub(crate) enum ProfileError {
         name: String,
         /// Which store.
         store: PathBuf,
+        /// The first names that are in it.
+        known: Vec<String>,
     },
     /// The address in a profile is none.
     #[error("`{api_root}` is not the address of an API: `apiRoot` must begin with http:// or https://")]
@@ -142,10 +146,14 @@ pub(crate) fn choose(globals: &Globals, environment: &Environment) -> Result<Ser
     }
     let store_path = store_path(globals, environment);
     let (name, is_named) = profile_name(globals, environment)?;
-    let profile = read_store(&store_path)?.remove(name.as_str()).map(|value| parse_value(&store_path, value));
+    let mut profiles = read_store(&store_path)?;
+    let profile = profiles.remove(name.as_str()).map(|value| parse_value(&store_path, value));
     match profile.transpose()? {
         Some(profile) => profile.server(),
-        None if is_named => Err(ProfileError::Unregistered { name, store: store_path }),
+        None if is_named => {
+            let known = profiles.keys().filter_map(|name| name.as_str()).take(NAMED_MAX).map(str::to_owned).collect();
+            Err(ProfileError::Unregistered { name, store: store_path, known })
+        }
         None => Ok(Server { by_default: true, ..by_hand(DEFAULT_SERVER)? }),
     }
 }

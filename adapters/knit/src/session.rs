@@ -14,6 +14,8 @@ use crate::waiting;
 
 /// After Ctrl-C, how long threads may take to remove their half-written files.
 const CLEANUP_PATIENCE: Duration = Duration::from_secs(3);
+/// How long is waited for what would only be good to know: whoever pressed Tab, or made a slip, wants to type on.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// One call of `knit`.
 #[derive(Debug)]
@@ -49,6 +51,15 @@ pub(crate) fn block_on(work: impl Future<Output = Result<(), Error>>) -> Result<
     waiting::end();
     runtime.shutdown_timeout(CLEANUP_PATIENCE);
     outcome
+}
+
+/// The answer to a question beside what the command is for; nothing if it does not come at once.
+pub(crate) fn briefly<T>(question: impl Future<Output = Result<T, Error>>) -> Option<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let answer = runtime.block_on(async { tokio::time::timeout(AT_ONCE, question).await });
+    // A thread that still looks up the server's name is not waited for.
+    runtime.shutdown_background();
+    answer.ok()?.ok()
 }
 
 /// Runs `work`, which waits for disks and computes, on a thread of its own.

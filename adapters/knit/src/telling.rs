@@ -49,6 +49,16 @@ impl Telling {
     }
 }
 
+/// So many of something, of which one has another name than several.
+pub(crate) fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
+/// How many Data fit an input.
+pub(crate) fn fitting(count: u64) -> String {
+    counted(count, "Data fits", "Data fit")
+}
+
 /// A moment in words: local time, who, and where in the log.
 pub(crate) fn moment(moment: &Moment) -> String {
     format!("{} by {} (position {})", time(moment.at), moment.actor, moment.position)
@@ -78,6 +88,13 @@ pub(crate) fn span(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_told_as_several() {
+        let told = |count| (counted(count, "Run", "Runs"), fitting(count));
+        assert_eq!(told(1), ("1 Run".to_owned(), "1 Data fits".to_owned()));
+        assert_eq!(told(0), ("0 Runs".to_owned(), "0 Data fit".to_owned()));
+    }
 
     #[test]
     fn a_span_has_at_most_two_units() {

@@ -3,7 +3,6 @@
 use std::ffi::OsStr;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Arg, Command, ValueHint};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, SubcommandCandidates};
@@ -16,10 +15,8 @@ use crate::extension;
 use crate::ids::{self, Kind};
 use crate::listing::Listed as _;
 use crate::profile;
-use crate::session::Session;
+use crate::session::{Session, briefly};
 
-/// How long the server is waited for: whoever presses Tab wants to go on typing.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// Ids that are offered, the newest first: more would not be looked through.
 const IDS_MAX: usize = 30;
 /// Tags that are offered.
@@ -160,12 +157,7 @@ fn ask<F: Future<Output = Result<Vec<String>, Error>>>(
     session: &Session,
     question: impl FnOnce(Client) -> F,
 ) -> Vec<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let (Ok(client), Ok(runtime)) = (session.client(), runtime) else { return Vec::new() };
-    let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, question(client)).await });
-    // A thread that still looks up the server's name is not waited for.
-    runtime.shutdown_background();
-    answer.ok().and_then(Result::ok).unwrap_or_default()
+    session.client().ok().and_then(|client| briefly(question(client))).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::deadline;
 use crate::error::{Ask, Error, Subject};
 use crate::events::{Changes, Wanted};
 use crate::listing::Shape;
+use crate::number;
 use crate::session::Session;
 use crate::waiting;
 
@@ -31,7 +32,7 @@ pub(crate) struct Arguments {
     #[arg(long, short, value_name = "KEY:VALUE", value_parser = Tag::parse, required = true)]
     tag: Vec<Tag>,
     /// How many there must be
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = number::parse::<usize>)]
     count: usize,
     /// Wait no longer than this, such as 90s or 1h30m [default: for ever]
     #[arg(long, value_name = "DURATION", value_parser = GoDuration::parse)]

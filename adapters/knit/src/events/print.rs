@@ -10,6 +10,7 @@ use super::{Events, Told, Wanted, ask};
 use crate::error::Error;
 use crate::ids::{self, Kind};
 use crate::listing;
+use crate::number;
 use crate::output;
 use crate::session::Session;
 use crate::waiting;
@@ -27,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long, short)]
     follow: bool,
     /// Begin behind this position [default: 0, the beginning]
-    #[arg(long, value_name = "POSITION", default_value_t = 0, hide_default_value = true)]
+    #[arg(long, value_name = "POSITION", default_value_t = 0, hide_default_value = true, value_parser = number::parse::<u64>)]
     after: u64,
     /// About this thing, data:ID, plan:ID or run:ID, or in streams of this kind: data, plan, run, agent, plan-catalog,
     /// journal; may be repeated, then any of them

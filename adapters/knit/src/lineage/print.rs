@@ -12,6 +12,7 @@ use super::tree;
 use crate::error::Error;
 use crate::output;
 use crate::session::Session;
+use crate::telling::counted;
 
 /// How to print.
 #[derive(Debug, Args)]
@@ -95,7 +96,8 @@ impl Printing {
             Format::RoCrate => Drawing::RoCrate,
         };
         drawing.draw(&Index::new(graph), local, out)?;
-        session.log.line(format_args!("traced {} Data and {} Runs", graph.data.len(), graph.runs.len()));
+        let runs = counted(graph.runs.len() as u64, "Run", "Runs");
+        session.log.line(format_args!("traced {} Data and {runs}", graph.data.len()));
         Ok(())
     }
 }
@@ -106,9 +108,11 @@ fn local(instant: &Instant) -> Instant {
 }
 
 fn count(graph: &Graph<'_>, out: &mut impl Write) -> io::Result<()> {
-    let numbers = [("Data", graph.data.len()), ("Runs", graph.runs.len()), ("Plans", graph.plans.len())];
-    for (what, number) in numbers {
-        writeln!(out, "{number:>8} {what}")?;
+    let name = |number: usize, one, several| if number == 1 { one } else { several };
+    let numbers =
+        [("Data", "Data", graph.data.len()), ("Run", "Runs", graph.runs.len()), ("Plan", "Plans", graph.plans.len())];
+    for (one, several, number) in numbers {
+        writeln!(out, "{number:>8} {}", name(number, one, several))?;
     }
     match graph.cut.len() {
         0 => Ok(()),

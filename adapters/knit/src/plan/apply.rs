@@ -10,9 +10,13 @@ use reqwest::Method;
 use super::{count, doubtful_limits, file};
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
+use crate::number;
 use crate::output;
 use crate::session::Session;
-use crate::telling::Telling;
+use crate::telling::{Telling, counted, fitting};
+
+/// Where to look how a Plan file is written.
+const EXAMPLE: &str = "`knit plan template --scratch` prints a Plan file to compare with";
 
 /// Register a Plan and print it
 ///
@@ -24,10 +28,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     dry_run: bool,
     /// With `--dry-run`: say also how many Runs it would have got on each of the last so many days
-    #[arg(long, value_name = "N", requires = "dry_run")]
+    #[arg(long, value_name = "N", requires = "dry_run", value_parser = number::parse::<u32>)]
     days: Option<u32>,
     /// Refuse a Plan that would get more than so many Runs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::parse::<u64>)]
     max_runs: Option<u64>,
     #[command(flatten)]
     telling: Telling,
@@ -40,27 +44,27 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let spec = spec(&arguments.file)?;
     let client = session.client()?;
     if arguments.dry_run {
-        check_ability(&client).await?;
+        check_ability(&client, &arguments.file, "forecast").await?;
         let mut query: Query = vec![("dry-run", String::new())];
         query.extend(arguments.max_runs.map(within));
         query.extend(arguments.days.map(|days| ("days", days.to_string())));
-        let ask = Ask::question("forecast", Subject::NewPlan);
+        let ask = Ask::question("forecast", Subject::NewPlan(arguments.file));
         let forecast: PlanForecast = client.change_with(&ask, Method::POST, &["plans"], query, Some(&spec)).await?;
         return arguments.telling.tell(&forecast, lines);
     }
     let query = match arguments.max_runs {
-        Some(runs_max) => limit(&client, &spec, runs_max).await?,
+        Some(runs_max) => limit(&client, &arguments.file, &spec, runs_max).await?,
         None => Query::new(),
     };
-    let ask = Ask::order("register", Subject::NewPlan);
+    let ask = Ask::order("register", Subject::NewPlan(arguments.file));
     let plan: PlanDetail = client.change_with(&ask, Method::POST, &["plans"], query, Some(&spec)).await?;
     Ok(output::json(&plan)?)
 }
 
 /// An original server would register the Plan all the same, since it does not look at what it does not know. It has
 /// no route for ids either, so that is asked for first.
-async fn check_ability(client: &Client) -> Result<(), Error> {
-    let ask = Ask::question("forecast", Subject::NewPlan);
+async fn check_ability(client: &Client, file: &Path, verb: &'static str) -> Result<(), Error> {
+    let ask = Ask::question(verb, Subject::NewPlan(file.to_owned()));
     let query = vec![("of", "plan".to_owned()), ("prefix", "0000".to_owned())];
     client.get_bytes(&ask, &["ids"], query).await.map(drop).map_err(Error::if_unable)
 }
@@ -70,8 +74,8 @@ fn within(runs_max: u64) -> (&'static str, String) {
 }
 
 /// Lets the server refuse a Plan for its many Runs as it registers it. Where it cannot, they are counted before that.
-async fn limit(client: &Client, spec: &PlanSpec, runs_max: u64) -> Result<Query, Error> {
-    match check_ability(client).await {
+async fn limit(client: &Client, file: &Path, spec: &PlanSpec, runs_max: u64) -> Result<Query, Error> {
+    match check_ability(client, file, "limit").await {
         Ok(()) => Ok(vec![within(runs_max)]),
         Err(Error::Unable { .. }) => {
             count::check(client, spec, runs_max).await?;
@@ -89,7 +93,8 @@ fn spec(path: &Path) -> Result<PlanSpec, Error> {
     if file::is_blank(&text) {
         return Err(Error::EmptyPlan { path: path.to_owned() });
     }
-    let parsed = file::parse(&text).map_err(|source| Error::Yaml { path: path.to_owned(), source })?;
+    let parsed =
+        file::parse(&text).map_err(|source| Error::Yaml { path: path.to_owned(), example: EXAMPLE, source })?;
     for warning in parsed.warnings.iter().chain(&doubtful_limits(&parsed.spec.resources)) {
         output::say(format_args!("warning: {}: {warning}", path.display()));
     }
@@ -112,8 +117,7 @@ fn lines(forecast: &PlanForecast) -> Vec<String> {
     let PlanForecast { runs, at_once, .. } = forecast;
     let mut lines = vec![match runs {
         0 => "nothing is registered; the Plan would get no Run now".to_owned(),
-        1 => "nothing is registered; the Plan would get 1 Run now".to_owned(),
-        runs => format!("nothing is registered; the Plan would get {runs} Runs now"),
+        runs => format!("nothing is registered; the Plan would get {} now", counted(*runs, "Run", "Runs")),
     }];
     if at_once < runs {
         lines.push(format!("note: {at_once} of them at once, the others as these end; `--max-runs N` refuses so many"));
@@ -136,7 +140,7 @@ fn found(input: &InputMatches) -> String {
         None if input.candidates == 0 => format!("; none has {}", missing.join(" or ")),
         None => String::new(),
     };
-    format!("input {} asks for{asks}: {} Data fit{lacks}", input.path, input.candidates)
+    format!("input {} asks for{asks}: {}{lacks}", input.path, fitting(input.candidates))
 }
 
 fn one(run: &[LineageEdge]) -> String {

@@ -8,7 +8,7 @@ use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
 use crate::session::Session;
-use crate::telling::Telling;
+use crate::telling::{Telling, counted, fitting};
 
 /// Say why a Plan has no Runs, or none on a certain Data
 ///
@@ -64,11 +64,7 @@ fn lines(plan: &PlanDetail, matches: &PlanMatches) -> Vec<String> {
 
 fn found(input: &InputMatches) -> String {
     let asks: String = input.tags.iter().map(|tag| format!(" `{tag}`")).collect();
-    let count = match input.candidates {
-        1 => "1 Data fits".to_owned(),
-        count => format!("{count} Data fit"),
-    };
-    format!("input {} asks for{asks}: {count}", input.path)
+    format!("input {} asks for{asks}: {}", input.path, fitting(input.candidates))
 }
 
 fn verdict((input, verdict): (&InputMatches, &DataVerdict)) -> Vec<String> {
@@ -89,7 +85,9 @@ fn verdict((input, verdict): (&InputMatches, &DataVerdict)) -> Vec<String> {
     match (verdict.fits, verdict.runs_count, verdict.runs.first()) {
         (true, 0, _) => lines.push(format!("Data {knit_id} fits {path}, and no Run takes it there yet")),
         (true, count, Some(first)) => {
-            lines.push(format!("Data {knit_id} fits {path}: {count} Run(s) take it there, the first is {first}"));
+            let taken = counted(count, "Run takes it there", "Runs take it there");
+            let first = if count == 1 { format!("it is {first}") } else { format!("the first is {first}") };
+            lines.push(format!("Data {knit_id} fits {path}: {taken}, {first}"));
         }
         (false, _, Some(first)) => lines.push(format!("Run {first} took it at {path} when it still fitted")),
         (true | false, _, None) => {}

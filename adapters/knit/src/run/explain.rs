@@ -110,7 +110,7 @@ fn input(input: &ExplainedInput) -> Vec<String> {
 
 fn step(step: &ExplainedStep, attempts: u32) -> String {
     let attempt = if attempts > 1 { format!("attempt {} ", step.attempt) } else { String::new() };
-    let what = step.status.as_ref().unwrap_or(&step.moment.event);
+    let what = step.status.as_deref().unwrap_or_else(|| happened(&step.moment.event));
     let held = match (step.held_ms, step.full_ms) {
         (0, 0) => String::new(),
         (0, full_ms) => format!(" ({} of it because its Plan had as many Runs as it may have at once)", span(full_ms)),
@@ -121,6 +121,18 @@ fn step(step: &ExplainedStep, attempts: u32) -> String {
         what => format!(", after {} for {what}{held}", span(step.waited_ms)),
     };
     format!("  {attempt}{what}: {}{waited}", moment(&step.moment))
+}
+
+/// What an event that leaves the status as it is says to people; the log has it by its own name.
+fn happened(event: &str) -> &str {
+    match event {
+        "RunVolumesPrepared" => "volumes made",
+        "WorkerRequested" => "Worker asked for",
+        "WorkerSpawned" => "Worker made",
+        "RunStarted" => "Worker seen running",
+        "RunErased" => "removed for good",
+        event => event,
+    }
 }
 
 fn failure(failure: &Failure) -> String {

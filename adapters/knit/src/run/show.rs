@@ -10,6 +10,7 @@ use crate::error::{Ask, Error, Refusal, Subject};
 use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
+use crate::telling::counted;
 
 /// Print a Run, one of its attempts, or its log
 ///
@@ -77,7 +78,8 @@ async fn show_attempt(client: &Client, run_id: &str, number: u32, as_of: &AsOf) 
     let body = body.map_err(Error::if_unable)?;
     let attempts: Vec<Attempt> = client::understand(&ask, &body)?;
     let Some(attempt) = attempts.iter().find(|attempt| attempt.attempt == number) else {
-        let reason = format!("it has {} attempts, but not number {number}", attempts.len());
+        let reason =
+            format!("it has {}, but not number {number}", counted(attempts.len() as u64, "attempt", "attempts"));
         return Err(Refusal::missing(ask, reason));
     };
     output::json(attempt)?;

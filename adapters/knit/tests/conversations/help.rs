@@ -93,6 +93,9 @@ fn wrong_words_are_told_apart_by_their_exit_status() {
         &["data", "find", "--server", "127.0.0.1:30899"],
         &["run", "rm", ""],
         &["run", "show", ".."],
+        &["data", "find", "--limit", "-1"],
+        &["events", "--after", "x"],
+        &["data", "lineage", "-s", "finished", "id"],
     ] {
         text += &format!("{}\n", place.knit(words));
     }

@@ -99,3 +99,18 @@ fn where_the_server_cannot_tell_which_ids_there_are_nothing_is_said() {
     let told = Place::with(&original).knit(&["run", "find", "-p", OTHER]).succeeded();
     assert_eq!((told.stdout.as_str(), told.stderr.as_str()), ("[]\n", ""));
 }
+
+#[test]
+fn an_id_of_another_kind_is_told() {
+    let server = Server::start(|request| match request.target.split_once('?') {
+        Some(("/api/ids", "of=run&prefix=6cd03965-619d-4429-afcd-de2db9e7a326")) => Reply::json(&json!([ONE])),
+        Some(("/api/ids", _)) => Reply::json(&json!([])),
+        _ => Reply::error(404, "not found\nthere is no such thing"),
+    });
+    let place = Place::with(&server);
+    let told = place.knit(&["data", "show", ONE]);
+    assert_eq!(told.code, 4);
+    let hint = format!("hint: `{ONE}` is the id of a Run: `knit run show {ONE}`\n");
+    assert!(told.stderr.ends_with(&hint), "{told}");
+    assert!(!place.knit(&["data", "show", OTHER]).stderr.contains("is the id of"));
+}

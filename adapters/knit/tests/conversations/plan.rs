@@ -68,10 +68,10 @@ fn limits_with_which_nothing_can_run_are_warned_about() {
     assert_eq!(
         told,
         "warning: plan.yaml: `cpu: -1` is negative: no Run can have that\n\
-         warning: plan.yaml: `memory: 200m` is 1 byte(s), too little for any Run; a mebibyte is written `1Mi`\n"
+         warning: plan.yaml: `memory: 200m` is 1 byte, too little for any Run; a mebibyte is written `1Mi`\n"
     );
     let told = place.knit(&["plan", "resource", "--set", "memory=200m", "p1"]).succeeded().stderr;
-    assert!(told.starts_with("warning: `memory: 200m` is 1 byte(s)"), "{told}");
+    assert!(told.starts_with("warning: `memory: 200m` is 1 byte"), "{told}");
 }
 
 #[test]
@@ -117,6 +117,27 @@ fn a_file_that_is_no_plan_is_refused_here() {
     for file in files.map(|name| format!("{name}.yaml")) {
         text += &format!("{}\n", place.knit(&["plan", "apply", &file]));
     }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn what_a_server_refuses_of_a_file_is_said_with_its_name_and_what_to_try() {
+    let place = Place::new();
+    place.write("my plan.yaml", "image: ab\n");
+    let mut text = String::new();
+    for (status, message) in [
+        (400, "bad request\ninput `/in` has no tag"),
+        (400, "bad request\n`days` should be a number from 1 to 3653"),
+        (409, "plan spec conflics with others\nthe Plan would feed itself"),
+    ] {
+        let server = Server::start(move |request| match request.method.as_str() {
+            "GET" => Reply::json(&json!([])),
+            _ => Reply::error(status, message),
+        });
+        let url = server.url();
+        text += &format!("{}\n", place.knit(&["--server", &url, "plan", "apply", "my plan.yaml"]));
+    }
+    text += &place.knit_with_input(&["plan", "apply", "-"], "# nothing\n").to_string();
     insta::assert_snapshot!(text);
 }
 

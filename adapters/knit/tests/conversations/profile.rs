@@ -113,3 +113,12 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
+
+#[test]
+fn where_a_profile_is_missing_those_that_there_are_are_named() {
+    let place = Place::new();
+    place.write("store", "work: {apiRoot: http://127.0.0.1:1}\nplay: {apiRoot: http://127.0.0.1:1}\n");
+    let told = place.knit(&["data", "find", "--profile-store", "store", "--profile", "wrok"]);
+    assert_eq!(told.code, 1);
+    assert!(told.stderr.contains("hint: there are these: work, play\n"), "{told}");
+}

@@ -115,8 +115,10 @@ fn a_run_goes_from_ready_to_done_step_by_step() {
 fn refusals_say_what_and_what_to_do() {
     let runs: Vec<RunId> = (1..=7).map(|id| RunId(Uuid::from_u128(id))).collect();
     let text = RunRefused::HasDownstreams { runs }.to_string();
-    assert!(text.starts_with("7 Run(s) use its outputs: delete them first (00000000-"), "{text}");
+    assert!(text.starts_with("7 Runs use its outputs: delete them first (00000000-"), "{text}");
     assert!(text.ends_with("000000000005, …)"), "{text}");
+    let text = RunRefused::HasDownstreams { runs: vec![RunId(Uuid::nil())] }.to_string();
+    assert!(text.starts_with("1 Run uses its outputs: delete it first (00000000-"), "{text}");
     let text = RunRefused::InvalidStateChange { from: Status::Done, to: Status::Aborting }.to_string();
     assert!(text.contains("is done, and from there it cannot become aborting"), "{text}");
 }
