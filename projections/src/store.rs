@@ -13,8 +13,8 @@
 //! ([`knit_schemas::api`]).
 //!
 //! In `store/`, in reading order: `column` and `chain` hold rows, `intern` ids and texts, `tags` sets
-//! of tags; `plans`, `steps`, `runs` and `data` fold events; `find`, `lineage`, `attempts` and
-//! `render` answer; `snapshot` saves it all and brings it back.
+//! of tags; `plans`, `steps`, `runs` and `data` fold events; `find`, `lineage`, `plan_graph`,
+//! `attempts` and `render` answer; `snapshot` saves it all and brings it back.
 
 mod attempts;
 mod chain;
@@ -26,6 +26,7 @@ mod find;
 mod intern;
 mod lineage;
 mod past;
+mod plan_graph;
 mod plans;
 mod render;
 mod runs;

@@ -16,6 +16,7 @@ mod lineage;
 mod matches;
 mod pair;
 mod plan;
+mod plan_graph;
 mod run;
 mod tag;
 
@@ -36,6 +37,7 @@ pub use plan::{
     AnnotationChange, LogPoint, Mountpoint, OnNode, PlanDetail, PlanDownstream, PlanInput, PlanLog, PlanOutput,
     PlanSpec, PlanSummary, PlanUpstream, ResourceChange, ServiceAccount,
 };
+pub use plan_graph::{GraphPlan, PlanEdge, PlanGraph};
 pub use run::{Attempt, AttemptLog, Exit, RunDetail, RunLog, RunMountpoint, RunSummary};
 pub use tag::{MalformedTag, Tag};
 

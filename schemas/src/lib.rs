@@ -2,7 +2,7 @@
 //!
 //! What two programs, or a program and its own past, must agree on is written here once: the JSON of
 //! the HTTP API ([`api`], which is the original's wire, so an unmodified client understands it), the
-//! drawings of its lineage graphs ([`lineage`]), the notations inside it ([`image`], [`quantity`],
+//! drawings of its graphs ([`lineage`], [`plan_graph`]), the notations inside it ([`image`], [`quantity`],
 //! [`duration`], [`instant`]), and the stored messages ([`proto`]). Beside the Rust code, `migrations/`
 //! holds the tables of the log and `events/` one golden example of every event and version.
 //!
@@ -14,6 +14,8 @@
 pub mod api;
 
 pub mod lineage;
+pub mod plan_graph;
+mod svg;
 
 pub mod duration;
 pub mod image;

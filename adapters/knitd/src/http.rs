@@ -24,6 +24,7 @@ mod logs;
 mod matches;
 mod openapi;
 mod past;
+mod plan_graph;
 mod plans;
 mod problem;
 mod query;
@@ -56,6 +57,7 @@ fn routes(api: Api) -> Router {
         .route("/api/data/{id}/diff", only("OPTIONS, GET", get(explain::data_diff)))
         .route("/api/plans", only("OPTIONS, GET, POST", get(plans::find).post(plans::register)))
         .route("/api/plans/{id}", only("OPTIONS, GET", get(plans::show)))
+        .route("/api/plans/{id}/graph", only("OPTIONS, GET", get(plan_graph::show)))
         .route("/api/plans/{id}/matches", only("OPTIONS, GET", get(matches::show)))
         .route("/api/plans/{id}/active", only("OPTIONS, PUT, DELETE", put(plans::activate).delete(plans::deactivate)))
         .route("/api/plans/{id}/resources", only("OPTIONS, PUT", put(plans::change_resources)))

@@ -295,25 +295,25 @@ impl<'store> Walker<'store> {
 }
 
 /// A set of rows, a bit for each there could be.
-struct Seen<R> {
+pub(super) struct Seen<R> {
     bits: Vec<u64>,
     rows: PhantomData<R>,
 }
 
 impl<R: Row> Seen<R> {
-    fn with_room_for(rows: usize) -> Self {
+    pub(super) fn with_room_for(rows: usize) -> Self {
         Self { bits: vec![0; rows.div_ceil(64)], rows: PhantomData }
     }
 
     /// Whether the row is new.
-    fn insert(&mut self, row: R) -> bool {
+    pub(super) fn insert(&mut self, row: R) -> bool {
         let (word, bit) = (row.index() / 64, 1 << (row.index() % 64));
         let new = self.bits[word] & bit == 0;
         self.bits[word] |= bit;
         new
     }
 
-    fn contains(&self, row: R) -> bool {
+    pub(super) fn contains(&self, row: R) -> bool {
         self.bits[row.index() / 64] & (1 << (row.index() % 64)) != 0
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn instant(timestamp: Timestamp) -> Instant {
 }
 
 /// Tags of a Plan; they are sorted already.
-fn tags_of(tags: &TagSet) -> Vec<api::Tag> {
+pub(super) fn tags_of(tags: &TagSet) -> Vec<api::Tag> {
     tags.iter().map(|tag| api::Tag::new(&tag.key, &tag.value)).collect()
 }
 

@@ -3,6 +3,7 @@
 mod attempts;
 mod find;
 mod lineage;
+mod plan_graph;
 mod random;
 mod shapes;
 mod size;

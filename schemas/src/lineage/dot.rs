@@ -7,10 +7,10 @@ use super::graph::{Data, Run};
 use super::{Index, Zone};
 use crate::instant::Instant;
 
-const DATA_COLOUR: &str = "#1c9930";
+pub(crate) const DATA_COLOUR: &str = "#1c9930";
 const START_COLOUR: &str = "#d4ecc6";
 const RUN_COLOUR: &str = "#FFA500";
-const GOOD_COLOUR: &str = "#007700";
+pub(crate) const GOOD_COLOUR: &str = "#007700";
 
 /// Writes the graph, with times as `zone` has them. Edges always follow the flow of data.
 ///
@@ -96,7 +96,8 @@ fn run_node(index: &Index<'_>, zone: Zone, run: &Run<'_>, out: &mut impl Write) 
     writeln!(out, "<TR><TD COLSPAN=\"3\">{label}{}</TD></TR></TABLE>>];", Html(what))
 }
 
-fn header(out: &mut impl Write, kind: &str, colour: &str) -> io::Result<()> {
+/// Begins the table of a node with what it is.
+pub(crate) fn header(out: &mut impl Write, kind: &str, colour: &str) -> io::Result<()> {
     write!(
         out,
         "<TABLE CELLSPACING=\"0\"><TR><TD BGCOLOR=\"{colour}\"><FONT COLOR=\"#FFFFFF\"><B>{kind}</B></FONT></TD>"
@@ -119,7 +120,7 @@ impl fmt::Display for Status<'_> {
 }
 
 /// Text inside a quoted id or label. The original forgot this, and a quote in a path broke its files.
-struct Quoted<'a>(&'a str);
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,7 +134,7 @@ impl fmt::Display for Quoted<'_> {
 }
 
 /// Text inside an HTML-like label.
-struct Html<'a>(&'a str);
+pub(crate) struct Html<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Html<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,7 +8,7 @@ use super::Index;
 use super::graph::{Data, Run, Tag};
 
 /// Edges above which Mermaid refuses to draw unless its `maxEdges` says otherwise; a chart cannot set that itself.
-const EDGES_MAX: usize = 500;
+pub(crate) const EDGES_MAX: usize = 500;
 
 /// Writes the graph. Edges follow the flow of data, as everywhere.
 ///
@@ -96,7 +96,7 @@ impl fmt::Display for RunLabel<'_> {
 }
 
 /// Text between quotes. Mermaid has no backslash, but entities that begin with `#`.
-struct Escaped<'a>(&'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

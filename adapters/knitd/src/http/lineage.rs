@@ -141,7 +141,11 @@ fn after_of(query: &Query) -> Result<Option<Continuation>, Problem> {
     })
 }
 
-fn walk_of(query: &Query) -> Result<Walk, Problem> {
+/// Which way and how far to go.
+///
+/// # Errors
+/// 400 for a direction or a depth that is none.
+pub(super) fn walk_of(query: &Query) -> Result<Walk, Problem> {
     let (upstream, downstream) = match query.scalar("direction") {
         None | Some("both") => (true, true),
         Some("up") => (true, false),

@@ -8,7 +8,9 @@ use utoipa::openapi::{
 };
 
 use super::problem::Problem;
-use super::{data, download, events, explain, health, ids, lineage, logs, matches, plans, reply, runs, tags, upload};
+use super::{
+    data, download, events, explain, health, ids, lineage, logs, matches, plan_graph, plans, reply, runs, tags, upload,
+};
 use knit_schemas::api;
 
 #[derive(OpenApi)]
@@ -26,6 +28,7 @@ use knit_schemas::api;
         plans::find,
         plans::register,
         plans::show,
+        plan_graph::show,
         matches::show,
         plans::activate,
         plans::deactivate,

@@ -20,6 +20,7 @@ const ROUTES: [(&str, &str); 30] = [
     ("/api/events", "OPTIONS, GET"),
     ("/api/plans", "OPTIONS, GET, POST"),
     ("/api/plans/x", "OPTIONS, GET"),
+    ("/api/plans/x/graph", "OPTIONS, GET"),
     ("/api/plans/x/matches", "OPTIONS, GET"),
     ("/api/plans/x/active", "OPTIONS, PUT, DELETE"),
     ("/api/plans/x/resources", "OPTIONS, PUT"),

@@ -8,7 +8,7 @@ use knit_domain::matching::Requirement;
 use knit_domain::plan::{AnnotationChange, PlanChange};
 use knit_domain::run::Status;
 use knit_domain::tag::Tag;
-use knit_histories::reckoning::{Questions, naive_walk, walks};
+use knit_histories::reckoning::{Questions, naive_distance, naive_walk, walks};
 use knit_projections::projection::Projection as _;
 use knit_projections::store::{
     At, Continuation, DataFilter, LineageJson, ListJson, PlanFilter, RunFilter, Show, Start, Store, Walk,
@@ -97,6 +97,21 @@ proptest! {
     }
 
     #[test]
+    fn a_path_is_as_short_as_the_plainest_search_finds(world in worlds(), at in any::<prop::sample::Index>()) {
+        let store = world.store();
+        for at in [At::Now, At::Position(at.index(world.log.len()) as u64)] {
+            // Every other one is enough to begin at, and leaves the time to try all ends.
+            for (from, to) in world.data.keys().step_by(2).flat_map(|from| world.data.keys().map(move |to| (*from, *to))) {
+                let path = store.path(from, to, at);
+                prop_assert_eq!(path.as_ref().map(|path| path.runs.len()), naive_distance(&store, from, to, at));
+                if let Some(path) = path {
+                    prop_assert!(hangs_together(&path, from, to), "{:?}", path);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_part_of_a_lineage_is_what_fits_of_the_whole(world in worlds(), at in any::<prop::sample::Index>()) {
         let store = world.store();
         let at = At::Position(at.index(world.log.len()) as u64);
@@ -178,6 +193,21 @@ type Met = (HashSet<String>, HashSet<String>);
 fn met(graph: &api::LineageGraph) -> Met {
     let data = graph.data.iter().map(|data| data.knit_id.clone());
     (data.collect(), graph.runs.iter().map(|run| run.run_id.clone()).collect())
+}
+
+/// Whether every Run of a path lies between the Data before it and the one behind it, all in one direction.
+fn hangs_together(path: &api::LineageGraph, from: KnitId, to: KnitId) -> bool {
+    let takes = |run: &api::LineageRun, id: &String| run.inputs.iter().any(|input| input.knit_id == *id);
+    let makes = |run: &api::LineageRun, id: &String| {
+        run.outputs.iter().any(|output| output.knit_id == *id) || run.log.as_ref() == Some(id)
+    };
+    let ids: Vec<&String> = path.data.iter().map(|data| &data.knit_id).collect();
+    let steps: Vec<_> = path.runs.iter().zip(ids.windows(2)).collect();
+    let ends = (ids.first().map(|id| id.as_str()), ids.last().map(|id| id.as_str()));
+    ends == (Some(from.to_string().as_str()), Some(to.to_string().as_str()))
+        && ids.len() == path.runs.len() + 1
+        && (steps.iter().all(|(run, step)| takes(run, step[0]) && makes(run, step[1]))
+            || steps.iter().all(|(run, step)| makes(run, step[0]) && takes(run, step[1])))
 }
 
 /// What a walk from a Run meets: the Run and its Data, and what walks from these meet.

@@ -28,6 +28,9 @@ pub struct Answers {
     found_runs: Vec<Vec<RunId>>,
     found_plans: Vec<Vec<PlanId>>,
     lineage: Vec<Option<api::LineageGraph>>,
+    run_lineage: Vec<Option<api::LineageGraph>>,
+    paths: Vec<Option<api::LineageGraph>>,
+    plan_graphs: Vec<Option<api::PlanGraph>>,
 }
 
 /// What is asked: of everything that there ever was in a log, and with filters that find some of it.
@@ -73,6 +76,11 @@ impl Questions {
             found_runs: self.run_filters().iter().map(|filter| store.find_runs(filter, at)).collect(),
             found_plans: self.plan_filters().iter().map(|filter| store.find_plans(filter, at)).collect(),
             lineage: self.data.iter().flat_map(|id| walks().map(|walk| store.lineage_graph(*id, &walk, at))).collect(),
+            run_lineage: (self.runs.iter().flat_map(|id| walks().map(|walk| store.lineage_graph(*id, &walk, at))))
+                .collect(),
+            paths: self.ways().map(|(from, to)| store.path(from, to, at)).collect(),
+            plan_graphs: (self.plans.iter().flat_map(|id| walks().map(|walk| store.plan_graph(*id, &walk, at))))
+                .collect(),
         }
     }
 
@@ -81,6 +89,12 @@ impl Questions {
         let kinds = [IdKind::Data, IdKind::Plan, IdKind::Run].into_iter();
         let prefix = |text| IdPrefix::parse(text).expect("hex digits begin ids");
         kinds.flat_map(move |kind| ["", "0", "a"].map(|text| (kind, prefix(text))))
+    }
+
+    /// From every Data to another, and back to the first: all pairs would be too many to ask at every position.
+    fn ways(&self) -> impl Iterator<Item = (KnitId, KnitId)> {
+        let others = self.data.iter().skip(self.data.len() / 2).chain(&self.data);
+        self.data.iter().zip(others).flat_map(|(from, to)| [(*from, *to), (*to, self.data[0])])
     }
 
     fn data_filters(&self) -> Vec<DataFilter> {

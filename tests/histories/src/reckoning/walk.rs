@@ -47,3 +47,50 @@ pub fn naive_walk(store: &Store, start: KnitId, walk: Walk, at: At) -> (HashSet<
     }
     (data, runs)
 }
+
+/// Runs on a shortest way between two Data, whichever was made of the other, by a plain search over rendered details:
+/// layer by layer, everything within one more Run.
+///
+/// # Panics
+/// When something is rendered that leads nowhere.
+#[must_use]
+pub fn naive_distance(store: &Store, from: KnitId, to: KnitId, at: At) -> Option<usize> {
+    let (from, to) = (from.to_string(), to.to_string());
+    let is_there = |id: &String| store.data(id.parse().unwrap(), at).is_some();
+    if !is_there(&from) || !is_there(&to) {
+        return None;
+    }
+    [true, false].into_iter().find_map(|up| {
+        let mut reached = HashSet::from([from.clone()]);
+        for runs in 0.. {
+            if reached.contains(&to) {
+                return Some(runs);
+            }
+            let further = reached.iter().flat_map(|id| within_a_run(store, id, up, at)).filter(is_there);
+            let all: HashSet<String> = reached.iter().cloned().chain(further).collect();
+            if all.len() == reached.len() {
+                break;
+            }
+            reached = all;
+        }
+        None
+    })
+}
+
+/// Data that lie a Run away from one, in a direction.
+fn within_a_run(store: &Store, id: &str, up: bool, at: At) -> Vec<String> {
+    let Some(data) = store.data(id.parse().unwrap(), at) else { return Vec::new() };
+    let runs: Vec<String> = if up {
+        vec![data.upstream.run.run_id]
+    } else {
+        data.downstreams.into_iter().map(|use_| use_.run.run_id).collect()
+    };
+    let runs = runs.into_iter().map(|run| store.run(run.parse().unwrap(), at).unwrap());
+    let beyond = |run: knit_schemas::api::RunDetail| {
+        let log = run.log.into_iter().map(|log| log.knit_id);
+        let points = if up { run.inputs } else { run.outputs };
+        let ids = points.into_iter().map(|point| point.knit_id).chain(log.filter(|_| !up));
+        ids.filter(|id| !id.is_empty()).collect::<Vec<_>>()
+    };
+    runs.filter(|run| run.status != "invalidated").flat_map(beyond).collect()
+}

@@ -6,8 +6,6 @@
 
 use std::collections::HashMap;
 
-use super::super::Index;
-use super::super::graph::{Data, Run};
 use super::WIDTH_PX;
 
 /// Pixels between two columns: room for edges to bend.
@@ -19,86 +17,40 @@ const MARGIN_PX: usize = 20;
 /// How often the rows are put in order again; more hardly changes anything.
 const SWEEPS: usize = 4;
 
-/// What a box is of.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Node<'a> {
-    Data(&'a Data<'a>),
-    Run(&'a Run<'a>),
-}
-
 /// The upper left corner of a box, and its height.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) x_px: usize,
-    pub(super) y_px: usize,
-    pub(super) height_px: usize,
+pub(crate) struct Place {
+    pub(crate) x_px: usize,
+    pub(crate) y_px: usize,
+    pub(crate) height_px: usize,
 }
 
-/// All boxes in their places.
-#[derive(Debug)]
-pub(super) struct Layout<'a> {
-    places: Vec<Place>,
-    data: HashMap<&'a str, usize>,
-    runs: HashMap<&'a str, usize>,
-}
-
-impl<'a> Layout<'a> {
-    pub(super) fn of(index: &Index<'a>, height_px: impl Fn(Node<'a>) -> usize) -> Self {
-        let graph = index.graph;
-        let data = graph.data.iter().enumerate().map(|(n, data)| (data.knit_id.as_str(), n)).collect();
-        let first_run = graph.data.len();
-        let runs = graph.runs.iter().enumerate().map(|(n, run)| (run.run_id.as_str(), first_run + n)).collect();
-        let nodes = graph.data.iter().map(Node::Data).chain(graph.runs.iter().map(Node::Run));
-        let heights: Vec<usize> = nodes.map(height_px).collect();
-        let mut layout = Self { places: Vec::new(), data, runs };
-        let flow = layout.flow(index, heights.len());
-        layout.places = placed(&flow, &heights);
-        layout
-    }
-
-    pub(super) fn of_data(&self, data: &Data<'_>) -> Place {
-        self.places[self.data[data.knit_id.as_str()]]
-    }
-
-    pub(super) fn of_run(&self, run: &Run<'_>) -> Place {
-        self.places[self.runs[run.run_id.as_str()]]
-    }
-
-    /// Width and height of the picture.
-    pub(super) fn size_px(&self) -> (usize, usize) {
-        let right = self.places.iter().map(|place| place.x_px + WIDTH_PX).max().unwrap_or(0);
-        let bottom = self.places.iter().map(|place| place.y_px + place.height_px).max().unwrap_or(0);
-        (right + MARGIN_PX, bottom + MARGIN_PX)
-    }
-
-    fn flow(&self, index: &Index<'a>, nodes: usize) -> Flow {
-        let mut flow = Flow { before: vec![Vec::new(); nodes], after: vec![Vec::new(); nodes] };
-        for run in &index.graph.runs {
-            let at = self.runs[run.run_id.as_str()];
-            for (_, data) in index.taken(run) {
-                flow.join(self.data[data.knit_id.as_str()], at);
-            }
-            for (_, data) in index.made(run) {
-                flow.join(at, self.data[data.knit_id.as_str()]);
-            }
-        }
-        flow
-    }
+/// Width and height of the picture.
+pub(crate) fn size_px(places: &[Place]) -> (usize, usize) {
+    let right = places.iter().map(|place| place.x_px + WIDTH_PX).max().unwrap_or(0);
+    let bottom = places.iter().map(|place| place.y_px + place.height_px).max().unwrap_or(0);
+    (right + MARGIN_PX, bottom + MARGIN_PX)
 }
 
 /// What flows into every node, and out of it.
-struct Flow {
+pub(crate) struct Flow {
     before: Vec<Vec<usize>>,
     after: Vec<Vec<usize>>,
 }
 
 impl Flow {
-    fn join(&mut self, from: usize, to: usize) {
+    /// Among so many nodes, nothing flows yet.
+    pub(crate) fn among(nodes: usize) -> Self {
+        Self { before: vec![Vec::new(); nodes], after: vec![Vec::new(); nodes] }
+    }
+
+    /// Something flows from one node to another; both are numbers below those of the nodes.
+    pub(crate) fn join(&mut self, from: usize, to: usize) {
         self.after[from].push(to);
         self.before[to].push(from);
     }
 
-    /// The column of every node. Lineage has no cycles; nodes of one would stay in the first column.
+    /// The column of every node. Neither lineage nor Plans have cycles; nodes of one would stay in the first column.
     fn columns(&self) -> Vec<usize> {
         let mut columns = vec![0; self.before.len()];
         let mut waiting: Vec<usize> = self.before.iter().map(Vec::len).collect();
@@ -120,7 +72,8 @@ impl Flow {
     }
 }
 
-fn placed(flow: &Flow, heights: &[usize]) -> Vec<Place> {
+/// Where the boxes of these heights are, each by the number of its node.
+pub(crate) fn placed(flow: &Flow, heights: &[usize]) -> Vec<Place> {
     let columns = flow.columns();
     let mut order = vec![Vec::new(); columns.iter().max().map_or(0, |last| last + 1)];
     for (node, &column) in columns.iter().enumerate() {
@@ -200,7 +153,7 @@ mod tests {
     use super::*;
 
     fn flow(edges: &[(usize, usize)], nodes: usize) -> Flow {
-        let mut flow = Flow { before: vec![Vec::new(); nodes], after: vec![Vec::new(); nodes] };
+        let mut flow = Flow::among(nodes);
         edges.iter().for_each(|(from, to)| flow.join(*from, *to));
         flow
     }
