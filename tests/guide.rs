@@ -22,12 +22,13 @@ const ID_CHARS: usize = 36;
 /// Where the guide says that the server is: where it is without options.
 const ADDRESS: &str = "127.0.0.1:30803";
 /// Commands that only ask. The guide does not show waiting, so they are asked until the answer is its own.
-const QUESTIONS: [&str; 8] = [
+const QUESTIONS: [&str; 9] = [
     "knit data find",
     "knit data pull",
     "knit data lineage",
     "knit plan find",
     "knit plan show",
+    "knit plan graph",
     "knit run find",
     "knit run show",
     "knit version",

@@ -1,4 +1,4 @@
-//! Lineage as people look at it: drawn in every way, from a Data and from a Run, whole and cut.
+//! Lineage, and how Plans hang together, as people look at it: drawn in every way, whole and cut.
 
 use knit_tests::plans::PlanFile;
 use knit_tests::workshop::{Workshop, id_of};
@@ -76,4 +76,63 @@ fn a_path_leads_from_one_data_to_the_other_and_back() {
     }
     let other = shop.push(&[("it", "y")], &["e:f"]);
     let _ = shop.refused(4, &["data", "path", &other, &made]).tells("was made of the other");
+}
+
+/// Plans of which the first feeds the second, and the second's log the third.
+fn three_plans(shop: &Workshop) -> [String; 3] {
+    let plan = |script: &str, input: &str, output: &str| {
+        PlanFile::shell(script).input("/in", &[input]).output("/out", &[output])
+    };
+    let first = shop.apply(&plan("exit 0", "n:1", "n:2"));
+    let second = shop.apply(&plan("exit 1", "n:2", "n:3").log(&["is:log"]));
+    let third = shop.apply(&plan("exit 2", "is:log", "n:4"));
+    [first, second, third]
+}
+
+#[test]
+fn plans_are_drawn_with_what_feeds_them_by_both_programs() {
+    let shop = Workshop::open();
+    let plans = three_plans(&shop);
+    for format in ["tree", "json", "dot", "mermaid", "svg"] {
+        let drawn = shop.knit(&["plan", "graph", "-o", format, &plans[1]]).stdout;
+        assert!(plans.iter().all(|id| drawn.contains(id.as_str())), "{format}: {drawn}");
+        if format != "tree" {
+            let answer = shop.server.http().get(&format!("/api/plans/{}/graph?format={format}", plans[1])).text();
+            assert!(plans.iter().all(|id| answer.contains(id.as_str())), "{format}: {answer}");
+        }
+    }
+    let dot = shop.knit(&["plan", "graph", &plans[1][..8]]).stdout;
+    let [first, second, third] = &plans;
+    assert!(dot.contains(&format!("\t\"p{first}@/out\" -> \"p{second}@/in\";\n")), "{dot}");
+    assert!(dot.contains(&format!("\t\"p{second}@log\" -> \"p{third}@/in\";\n")), "{dot}");
+    let tree = shop.knit(&["plan", "graph", "-o", "tree", second]).stdout;
+    assert!(tree.contains("/in ← /out") && tree.contains("(log) → /in"), "{tree}");
+}
+
+#[test]
+fn a_graph_of_plans_is_cut_where_it_is_told_to_and_is_as_it_was() {
+    let shop = Workshop::open();
+    let [first, second, third] = three_plans(&shop);
+    let graph = |words: &[&str]| shop.knit(&[&["plan", "graph", "-o", "json"], words].concat()).json();
+    let ids = |graph: &Value| {
+        let plans = graph["plans"].as_array().unwrap().iter();
+        plans.map(|plan| id_of(plan, "planId")).collect::<Vec<_>>()
+    };
+    let near = graph(&["-d", "-n", "1", &first]);
+    assert_eq!((ids(&near), &near["cut"][0]), (vec![first.clone(), second.clone()], &Value::from(second.as_str())));
+    let mark = [("tree", "(more: -n all)"), ("dot", "more beyond"), ("mermaid", "more beyond"), ("svg", "more beyond")];
+    for (format, mark) in mark {
+        let drawn = shop.knit(&["plan", "graph", "-d", "-n", "1", "-o", format, &first]).stdout;
+        assert!(drawn.contains(mark), "{format}: {drawn}");
+    }
+    let whole = graph(&["-d", "-n", "all", &first]);
+    assert_eq!((ids(&whole), whole["cut"].as_array().unwrap().len()), (vec![first.clone(), second.clone(), third], 0));
+
+    let head: u64 = shop.server.http().get("/api/plans").header("x-knit-position").unwrap().parse().unwrap();
+    let fourth = shop.apply(&PlanFile::shell("exit 3").input("/in", &["n:4"]).output("/out", &["n:5"]));
+    assert!(ids(&graph(&["-n", "all", &first])).contains(&fourth));
+    let then = graph(&["-n", "all", "--as-of", &head.to_string(), &first]);
+    assert_eq!((ids(&then), &then["asOf"]), (ids(&whole), &Value::from(head)));
+    let _ = shop.refused(4, &["plan", "graph", "--as-of", &head.to_string(), &fourth]).tells("was made only at");
+    let _ = shop.refused(4, &["plan", "graph", "3b0f5a52-6c1e-4d0e-9a53-0d1f6f6b7c11"]);
 }

@@ -8,6 +8,7 @@ mod main_job;
 mod endings;
 mod explanations;
 mod finding;
+mod following;
 mod lineage;
 mod past;
 mod planning;

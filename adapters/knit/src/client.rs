@@ -87,20 +87,32 @@ impl Client {
         &self,
         ask: &Ask,
         segments: &[&str],
-        mut query: Query,
+        query: Query,
         as_of: &AsOf,
     ) -> Result<Bytes, Error> {
+        self.get_bytes_at_as_of(ask, segments, query, as_of).await.map(|(body, _)| body)
+    }
+
+    /// The same, with the position in the log that the answer reflects.
+    pub(crate) async fn get_bytes_at_as_of(
+        &self,
+        ask: &Ask,
+        segments: &[&str],
+        mut query: Query,
+        as_of: &AsOf,
+    ) -> Result<(Bytes, Option<u64>), Error> {
         query.extend(as_of.query());
         let mut url = self.url(segments)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
         let response = self.send(ask, self.http.get(url)).await?;
+        let position = position_of(&response);
         // A server without a log takes no notice of the question's time, and would seem to have answered it.
-        if as_of.is_past() && !response.headers().contains_key(api::POSITION_HEADER) {
+        if as_of.is_past() && position.is_none() {
             return Err(Error::NoPast);
         }
-        whole_body(ask, response).await
+        Ok((whole_body(ask, response).await?, position))
     }
 
     /// Asks for whatever is at `url`, to be read bit by bit.
@@ -142,7 +154,7 @@ impl Client {
             url.query_pairs_mut().extend_pairs(query);
         }
         let response = self.send(ask, self.http.get(url)).await?;
-        let position = response.headers().get(api::POSITION_HEADER).and_then(|text| text.to_str().ok()?.parse().ok());
+        let position = position_of(&response);
         Ok((whole_body(ask, response).await?, position))
     }
 
@@ -227,6 +239,11 @@ impl Client {
             connection_lost(ask)(source)
         }
     }
+}
+
+/// The position in the log that an answer reflects; an original server does not tell it.
+fn position_of(response: &Response) -> Option<u64> {
+    response.headers().get(api::POSITION_HEADER).and_then(|text| text.to_str().ok()?.parse().ok())
 }
 
 /// Reads the JSON of an answer.

@@ -114,24 +114,30 @@ impl<'a> Events<'a> {
         output::say(format_args!("note: the stream of events broke off; going on behind position {}", self.after));
         // What was told last is told again, so that it can be seen whether the log is still the same.
         let after = self.last.as_ref().map_or(self.after, |last| last.position - 1);
-        let (deadline, mut pause) = (Instant::now() + PATIENCE, PAUSE_MIN);
         loop {
-            sleep(pause).await;
-            match answer(self.client, &self.wanted, after, self.follows).await {
-                Ok(response) => {
-                    self.lines = Lines::of(response);
-                    match self.is_same_log().await {
-                        Some(true) => return Ok(()),
-                        Some(false) => return Err(Error::OtherLog { position: self.after }),
-                        // It broke off again.
-                        None => {}
-                    }
-                }
-                Err(error) if is_passing(&error) && Instant::now() < deadline => {}
-                Err(error) => return Err(error),
+            sleep(PAUSE_MIN).await;
+            let response = patiently(async || answer(self.client, &self.wanted, after, self.follows).await).await?;
+            self.lines = Lines::of(response);
+            match self.is_same_log().await {
+                Some(true) => return Ok(()),
+                Some(false) => return Err(Error::OtherLog { position: self.after }),
+                // It broke off again.
+                None => {}
             }
-            pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+}
+
+/// Asks until there is an answer, while the server is away.
+pub(crate) async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, Error> {
+    let (deadline, mut pause) = (Instant::now() + PATIENCE, PAUSE_MIN);
+    loop {
+        match ask().await {
+            Err(error) if is_passing(&error) && Instant::now() < deadline => {}
+            answer => return answer,
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
     }
 }
 
@@ -199,6 +205,21 @@ impl<'a> Changes<'a> {
             // As many are told as the server tells.
             Err(error) if is_passing(&error) || is_of_another_log(&error) => Ok(Self::Looking),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until something may be different from how it was at `position`; answers the position of what happened,
+    /// if the server tells that. What lies before is passed over: one look has seen all of it.
+    pub(crate) async fn next_behind(&mut self, position: Option<u64>) -> Result<Option<u64>, Error> {
+        let Self::Told(events) = self else {
+            self.next().await?;
+            return Ok(None);
+        };
+        loop {
+            match events.next().await? {
+                Some(told) if Some(told.position) <= position => {}
+                told => return Ok(told.map(|told| told.position)),
+            }
         }
     }
 

@@ -33,6 +33,7 @@ mod difference;
 mod environment;
 mod error;
 mod exit;
+mod follow;
 mod knitenv;
 mod lineage;
 mod listing;
@@ -43,6 +44,7 @@ mod session;
 mod since;
 mod slip;
 mod telling;
+mod tree;
 mod waiting;
 
 pub mod doors;

@@ -2,6 +2,8 @@
 //! The other drawings are [`knit_schemas::lineage`]'s.
 
 pub(crate) mod print;
+pub(crate) mod reach;
 pub(crate) mod trace;
-mod tree;
-mod walk;
+pub(crate) mod tree;
+pub(crate) mod walk;
+mod way;

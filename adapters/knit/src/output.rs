@@ -108,6 +108,11 @@ pub(crate) fn terminal_width() -> Option<usize> {
     terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
 }
 
+/// Rows of the terminal that standard output is; `None` if it is no terminal.
+pub(crate) fn terminal_height() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(_, height)| usize::from(height.0))
+}
+
 /// Prints one value, indented, with a final newline.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     let mut out = stdout();

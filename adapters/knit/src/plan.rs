@@ -6,6 +6,7 @@ mod apply;
 mod count;
 pub(crate) mod file;
 mod find;
+mod graph;
 mod resource;
 mod serviceaccount;
 mod show;
@@ -25,6 +26,7 @@ use crate::session::{Session, block_on};
 pub(crate) enum Command {
     Show(show::Arguments),
     Find(find::Arguments),
+    Graph(graph::Arguments),
     WhyNot(why_not::Arguments),
     Apply(apply::Arguments),
     Template(template::Arguments),
@@ -40,6 +42,7 @@ impl Command {
         match self {
             Self::Show(_) => "plan show",
             Self::Find(_) => "plan find",
+            Self::Graph(_) => "plan graph",
             Self::WhyNot(_) => "plan why-not",
             Self::Apply(_) => "plan apply",
             Self::Template(_) => "plan template",
@@ -54,6 +57,7 @@ impl Command {
         match self {
             Self::Show(arguments) => block_on(show::run(arguments, session)),
             Self::Find(arguments) => block_on(find::run(arguments, session)),
+            Self::Graph(arguments) => block_on(graph::run(arguments, session)),
             Self::WhyNot(arguments) => block_on(why_not::run(arguments, session)),
             Self::Apply(arguments) => block_on(apply::run(arguments, session)),
             Self::Template(arguments) => template::run(&arguments, session),

@@ -25,6 +25,5 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let Arguments { tracing, printing, knit_id } = arguments;
-    let client = session.client()?;
-    tracing.trace(&client, Kind::Data, knit_id, |graph| printing.print(graph, session)).await
+    tracing.trace(Kind::Data, knit_id, &printing, session).await
 }

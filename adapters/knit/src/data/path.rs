@@ -1,12 +1,14 @@
 //! `knit data path`.
 
 use clap::Args;
+use knit_schemas::lineage::graph::Graph;
 
 use crate::as_of::AsOf;
 use crate::client;
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
-use crate::lineage::print::Printing;
+use crate::lineage::print::{Printing, Shape};
+use crate::lineage::walk;
 use crate::session::Session;
 
 /// Show a shortest way from a Data to one that it was made of, or that was made of it
@@ -30,8 +32,13 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let from = ids::whole_as_of(&client, Kind::Data, from, &as_of).await?;
     let to = ids::whole_as_of(&client, Kind::Data, to, &as_of).await?;
     let ask = Ask::question("trace", Subject::Data(from.clone()));
-    let query = vec![("to", to)];
-    let answer = client.get_bytes_as_of(&ask, &["data", &from, "path"], query, &as_of).await;
-    let answer = answer.map_err(Error::if_unable)?;
-    printing.print(&client::understand(&ask, &answer)?, session)
+    let query = vec![("to", to.clone())];
+    match client.get_bytes_as_of(&ask, &["data", &from, "path"], query, &as_of).await {
+        Ok(answer) => printing.print(&client::understand(&ask, &answer)?, Shape::Way, session),
+        Err(Error::Refused(refusal)) if refusal.is_unknown_route() && as_of.is_past() => Err(Error::NoPast),
+        Err(Error::Refused(refusal)) if refusal.is_unknown_route() => {
+            printing.print(&Graph::from(&walk::fetch_path(&client, &from, &to).await?), Shape::Way, session)
+        }
+        Err(error) => Err(error),
+    }
 }

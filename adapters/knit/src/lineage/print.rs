@@ -8,11 +8,12 @@ use knit_schemas::instant::Instant;
 use knit_schemas::lineage::graph::Graph;
 use knit_schemas::lineage::{Drawing, Index};
 
-use super::tree;
+use super::{tree, way};
 use crate::error::Error;
 use crate::output;
 use crate::session::Session;
 use crate::telling::counted;
+use crate::tree::Style;
 
 /// How to print.
 #[derive(Debug, Args)]
@@ -26,7 +27,7 @@ pub(crate) struct Printing {
     /// Print only how much there is
     #[arg(long, conflicts_with = "output")]
     count: bool,
-    /// In a tree, draw each of many that are alike
+    /// In a tree, draw each of many that are alike, and what is far away
     #[arg(long)]
     unfold: bool,
 }
@@ -58,16 +59,25 @@ enum Ids {
     Runs,
 }
 
+/// What a graph is to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Everything around its start.
+    Around,
+    /// A way from its start to its end.
+    Way,
+}
+
 impl Printing {
     /// Prints the graph.
-    pub(crate) fn print(&self, graph: &Graph<'_>, session: &Session) -> Result<(), Error> {
+    pub(crate) fn print(&self, graph: &Graph<'_>, shape: Shape, session: &Session) -> Result<(), Error> {
         let mut out = output::Stream::begin();
-        let printed = if self.count {
-            count(graph, &mut out).map_err(Error::from)
-        } else if let Some(ids) = self.ids_only {
-            list(graph, ids, &mut out).map_err(Error::from)
-        } else {
-            self.draw(graph, session, &mut out)
+        let format = self.format();
+        let printed = match format {
+            Some(Format::Json) => {
+                output::pretty(graph).and_then(|text| out.write_all(text.as_bytes())).map_err(Error::from)
+            }
+            format => self.write(format, graph, shape, session, &mut out),
         };
         // Where writing failed, this tells why.
         out.finish()?;
@@ -75,30 +85,63 @@ impl Printing {
         if graph.next.is_some() {
             output::say("note: this is not all of it");
         }
+        if !matches!(format, None | Some(Format::Json | Format::Tree)) {
+            let runs = counted(graph.runs.len() as u64, "Run", "Runs");
+            session.log.line(format_args!("traced {} Data and {runs}", graph.data.len()));
+        }
         Ok(())
     }
 
-    fn draw(&self, graph: &Graph<'_>, session: &Session, out: &mut impl Write) -> Result<(), Error> {
-        let is_terminal = io::stdout().is_terminal();
-        let format = self.output.unwrap_or(if is_terminal { Format::Tree } else { Format::Dot });
-        let drawing = match format {
-            Format::Json => return Ok(out.write_all(output::pretty(graph)?.as_bytes())?),
-            Format::Tree => {
-                let is_coloured = is_terminal && !session.environment.no_color;
-                let style = tree::Style { is_coloured, width: output::terminal_width(), is_folded: !self.unfold };
-                return Ok(tree::draw(&Index::new(graph), style, out)?);
+    /// The graph as one of several answers: JSON is a line, and behind everything else is an empty one.
+    pub(crate) fn one_of_many(&self, graph: &Graph<'_>, shape: Shape, session: &Session) -> Result<Vec<u8>, Error> {
+        let mut text = Vec::new();
+        match self.format() {
+            Some(Format::Json) => serde_json::to_writer(&mut text, graph).map_err(io::Error::from)?,
+            format => self.write(format, graph, shape, session, &mut text)?,
+        }
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    /// How to draw; `None` where nothing is drawn.
+    fn format(&self) -> Option<Format> {
+        let by_default = if io::stdout().is_terminal() { Format::Tree } else { Format::Dot };
+        (!self.count && self.ids_only.is_none()).then(|| self.output.unwrap_or(by_default))
+    }
+
+    fn write(
+        &self,
+        format: Option<Format>,
+        graph: &Graph<'_>,
+        shape: Shape,
+        session: &Session,
+        out: &mut impl Write,
+    ) -> Result<(), Error> {
+        let drawing = match (format, self.ids_only) {
+            (None, None) => return Ok(count(graph, out)?),
+            (None, Some(ids)) => return Ok(list(graph, ids, out)?),
+            (Some(Format::Tree), _) => {
+                let (index, style) = (Index::new(graph), self.style(session));
+                let drawn = match shape {
+                    Shape::Around => tree::draw(&index, style, out),
+                    Shape::Way => way::draw(&index, style, out),
+                };
+                return Ok(drawn?);
             }
-            Format::Dot => Drawing::Dot,
-            Format::Mermaid => Drawing::Mermaid,
-            Format::Svg => Drawing::Svg,
-            Format::OpenLineage => Drawing::OpenLineage,
-            Format::Prov => Drawing::Prov,
-            Format::RoCrate => Drawing::RoCrate,
+            (Some(Format::Json), _) => return Ok(serde_json::to_writer(out, graph).map_err(io::Error::from)?),
+            (Some(Format::Dot), _) => Drawing::Dot,
+            (Some(Format::Mermaid), _) => Drawing::Mermaid,
+            (Some(Format::Svg), _) => Drawing::Svg,
+            (Some(Format::OpenLineage), _) => Drawing::OpenLineage,
+            (Some(Format::Prov), _) => Drawing::Prov,
+            (Some(Format::RoCrate), _) => Drawing::RoCrate,
         };
-        drawing.draw(&Index::new(graph), local, out)?;
-        let runs = counted(graph.runs.len() as u64, "Run", "Runs");
-        session.log.line(format_args!("traced {} Data and {runs}", graph.data.len()));
-        Ok(())
+        Ok(drawing.draw(&Index::new(graph), local, out)?)
+    }
+
+    fn style(&self, session: &Session) -> Style {
+        let is_coloured = io::stdout().is_terminal() && !session.environment.no_color;
+        Style { is_coloured, width: output::terminal_width(), is_folded: !self.unfold }
     }
 }
 

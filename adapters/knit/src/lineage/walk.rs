@@ -1,22 +1,16 @@
 //! The original's way: one request for every Data and every Run, each once, one after another.
 
+mod path;
+
 use std::collections::{HashMap, HashSet};
 
 use knit_schemas::api::{DataDetail, LineageGraph, RunDetail};
 
+use super::reach::Extent;
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Refusal, Subject};
 
-/// How far to go, and in which directions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Extent {
-    /// Towards origins.
-    pub(crate) upstream: bool,
-    /// Towards consumers.
-    pub(crate) downstream: bool,
-    /// Layers of Runs in each direction; `None` is all.
-    pub(crate) depth: Option<u32>,
-}
+pub(crate) use path::fetch_path;
 
 /// Fetches the graph around `start`.
 pub(crate) async fn fetch(client: &Client, start: &str, extent: Extent) -> Result<LineageGraph, Error> {
@@ -112,6 +106,28 @@ impl<'a> Walk<'a> {
         if !self.known_runs.insert(run_id.to_owned()) {
             return Ok(Vec::new());
         }
+        let (inputs, outputs) = self.fetch_run(run_id).await?;
+        let (around, onward) = match direction {
+            Direction::Up => (outputs, inputs),
+            Direction::Down => (inputs, outputs),
+        };
+        for knit_id in around.iter().chain(&onward) {
+            self.add_data(knit_id).await?;
+        }
+        Ok(onward)
+    }
+
+    /// Adds a Run without anything around it, and returns the Data beyond.
+    async fn behind(&mut self, run_id: &str, direction: Direction) -> Result<Vec<String>, Error> {
+        let (inputs, outputs) = self.fetch_run(run_id).await?;
+        Ok(match direction {
+            Direction::Up => inputs,
+            Direction::Down => outputs,
+        })
+    }
+
+    /// Fetches a Run; returns the ids of what it takes, and of what it makes, the log last.
+    async fn fetch_run(&mut self, run_id: &str) -> Result<(Vec<String>, Vec<String>), Error> {
         let ask = Ask::question("trace", Subject::Run(run_id.to_owned()));
         let run: RunDetail = self.client.get(&ask, &["runs", run_id], Query::new()).await?;
         let ids = |points: &[knit_schemas::api::RunMountpoint]| {
@@ -121,14 +137,7 @@ impl<'a> Walk<'a> {
         let mut outputs = ids(&run.outputs);
         outputs.extend(run.log.as_ref().map(|log| log.knit_id.clone()).filter(|id| !id.is_empty()));
         self.runs.push(run);
-        let (around, onward) = match direction {
-            Direction::Up => (outputs, inputs),
-            Direction::Down => (inputs, outputs),
-        };
-        for knit_id in around.iter().chain(&onward) {
-            self.add_data(knit_id).await?;
-        }
-        Ok(onward)
+        Ok((inputs, outputs))
     }
 
     async fn add_data(&mut self, knit_id: &str) -> Result<(), Error> {

@@ -25,6 +25,5 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let Arguments { tracing, printing, run_id } = arguments;
-    let client = session.client()?;
-    tracing.trace(&client, Kind::Run, run_id, |graph| printing.print(graph, session)).await
+    tracing.trace(Kind::Run, run_id, &printing, session).await
 }

@@ -1,4 +1,4 @@
-//! `knit data lineage`.
+//! `knit data lineage` and `knit data path`.
 
 use serde_json::{Value, json};
 
@@ -129,6 +129,36 @@ fn an_original_server_is_walked_node_by_node() {
     let graph: Value = serde_json::from_str(&all.stdout).unwrap();
     assert_eq!((graph["data"].as_array().unwrap().len(), graph["runs"].as_array().unwrap().len()), (4, 4));
     assert_eq!(graph["cut"], json!([]));
+}
+
+#[test]
+fn a_path_is_looked_for_node_by_node_on_an_original_server() {
+    let server = Server::start(|request| piece_by_piece(&request.target));
+    let place = Place::with(&server);
+    insta::assert_snapshot!(place.knit(&["data", "path", "-o", "tree", "model", "raw"]));
+    let back = place.knit(&["data", "path", "-o", "json", "raw", "model"]).succeeded();
+    let graph: Value = serde_json::from_str(&back.stdout).unwrap();
+    let ids =
+        |list: &str, id: &str| graph[list].as_array().unwrap().iter().map(|one| one[id].clone()).collect::<Value>();
+    assert_eq!(
+        (ids("data", "knitId"), ids("runs", "runId")),
+        (json!(["raw", "train", "model"]), json!(["r-split", "r-train"]))
+    );
+    let none = place.knit(&["data", "path", "test", "model"]);
+    assert!(none.code == 4 && none.stderr.contains("was made of the other"), "{none}");
+    let past = place.knit(&["data", "path", "--as-of", "7", "raw", "model"]);
+    assert!(past.code == 1 && past.stderr.contains("cannot answer about another time"), "{past}");
+}
+
+#[test]
+fn the_past_is_not_followed() {
+    let server = Server::start(|request| piece_by_piece(&request.target));
+    let place = Place::with(&server);
+    for words in [["data", "lineage", "raw"], ["run", "lineage", "r-split"], ["plan", "graph", "p"]] {
+        let refused = place.knit(&[&words[..], &["--follow", "--as-of", "7"]].concat());
+        assert!(refused.code == 2 && refused.stderr.contains("never changes"), "{refused}");
+    }
+    assert!(server.lines().is_empty(), "nothing is asked");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod lineage;
 mod listing;
 mod original;
 mod plan;
+mod plan_graph;
 mod profile;
 mod run;
 mod server;

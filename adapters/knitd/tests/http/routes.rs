@@ -8,7 +8,7 @@ use crate::client::{ask, exchange};
 use crate::kit::World;
 
 /// Every path of the API with the methods it has.
-const ROUTES: [(&str, &str); 30] = [
+const ROUTES: [(&str, &str); 31] = [
     ("/api/data", "OPTIONS, GET, POST"),
     ("/api/data/x", "OPTIONS, GET, PUT"),
     ("/api/data/x/detail", "OPTIONS, GET"),

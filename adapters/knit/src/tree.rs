@@ -1,0 +1,214 @@
+//! Trees, for people: how they are grown from what hangs where, and how they are put on a terminal.
+//!
+//! What is near the root is drawn and what is far is counted: branches grow breadth first, until so many are there
+//! that more would only scroll by. Of many that hang in one place and are alike, the first few are drawn and the rest
+//! is counted. A thing that comes up again is not drawn twice. What is wider than the terminal goes on below, inside
+//! its branch.
+
+mod paint;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::Hash;
+use std::io::{self, Write};
+
+pub(crate) use paint::{Paint, folded};
+
+/// Of so many that are alike each is drawn; of more, so many and the number of the rest.
+const ALIKE_MAX: usize = 4;
+/// Branches of one tree: about a screen of them.
+const BRANCHES_MAX: usize = 40;
+/// Levels of one tree: with more, half of an ordinary terminal would be indentation.
+const LEVELS_MAX: usize = 12;
+/// What stands behind a branch beyond which there is more that is not drawn.
+const MORE_BEYOND: &str = " …";
+
+/// How a tree is to look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    /// Whether colours are wanted.
+    pub(crate) is_coloured: bool,
+    /// Columns to keep to; `None` for lines as long as they come.
+    pub(crate) width: Option<usize>,
+    /// Whether what is too much is only counted.
+    pub(crate) is_folded: bool,
+}
+
+/// What a tree grows from.
+pub(crate) trait Soil<'a> {
+    /// Something that hangs in the tree, in its place.
+    type Node: Copy;
+    /// What nodes in one place must have in common to be alike.
+    type Likeness: Eq + Hash;
+
+    /// What hangs below a node.
+    fn beyond(&self, node: Self::Node) -> Vec<Self::Node>;
+    /// The id of a thing that is drawn with what is below it only once.
+    fn identity(&self, node: Self::Node) -> Option<&'a str>;
+    /// What the node must have in common with others to be alike.
+    fn likeness(&self, node: Self::Node) -> Self::Likeness;
+    /// Where it hangs, and then the words about it; each stays on one line.
+    fn words(&self, node: Self::Node) -> (String, Vec<String>);
+    /// What is said of so many more that are like this.
+    fn more(&self, number: usize, node: Self::Node) -> String;
+}
+
+/// Trees that grow from one soil one after the other: what is in one is not drawn again in the next.
+pub(crate) struct Trees<'a, S> {
+    soil: &'a S,
+    style: Style,
+    /// Things that have their place in a tree.
+    placed: HashSet<&'a str>,
+    /// Those of them that are above what is being written.
+    written: HashSet<&'a str>,
+    /// Whether there are branches beyond which there is more than is drawn.
+    is_cut: bool,
+}
+
+/// A branch of a tree.
+struct Branch<N> {
+    what: What<N>,
+    below: Vec<usize>,
+    level: usize,
+    end: End,
+}
+
+enum What<N> {
+    Node(N),
+    /// Stands for some that are alike.
+    Rest(String),
+}
+
+/// Why nothing hangs below a branch, if nothing does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    /// It is drawn elsewhere.
+    Again,
+    /// There would be too much.
+    TooMuch,
+}
+
+impl<'a, S: Soil<'a>> Trees<'a, S> {
+    pub(crate) fn new(soil: &'a S, style: Style) -> Self {
+        Self { soil, style, placed: HashSet::new(), written: HashSet::new(), is_cut: false }
+    }
+
+    /// Whether more hangs below some branch than was drawn.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// A thing that stands above the trees.
+    pub(crate) fn place(&mut self, id: &'a str) {
+        self.placed.insert(id);
+        self.written.insert(id);
+    }
+
+    /// Ids of all that were drawn.
+    pub(crate) fn drawn(&self) -> &HashSet<&'a str> {
+        &self.placed
+    }
+
+    /// Draws `first` and all that grows from them.
+    pub(crate) fn draw(&mut self, first: Vec<S::Node>, out: &mut impl Write) -> io::Result<()> {
+        let (branches, first) = self.grow(first);
+        self.write(&branches, &first, out)
+    }
+
+    /// Breadth first, so that a thing stands as near to the root as it can, and what is left out is far.
+    fn grow(&mut self, first: Vec<S::Node>) -> (Vec<Branch<S::Node>>, Vec<usize>) {
+        let mut branches = Vec::new();
+        let first = self.hang(first, 0, &mut branches);
+        let mut growing: VecDeque<usize> = first.iter().copied().collect();
+        while let Some(at) = growing.pop_front() {
+            let Branch { what: What::Node(node), level, end, .. } = &branches[at] else { continue };
+            let (beyond, level, is_again) = (self.soil.beyond(*node), level + 1, *end == End::Again);
+            let is_too_much = self.style.is_folded && (branches.len() >= BRANCHES_MAX || level >= LEVELS_MAX);
+            if beyond.is_empty() {
+                // Where nothing hangs below, there is nothing to see elsewhere either.
+                branches[at].end = End::Open;
+            } else if is_again {
+                // What hangs below hangs there.
+            } else if is_too_much {
+                branches[at].end = End::TooMuch;
+                self.is_cut = true;
+            } else {
+                let below = self.hang(beyond, level, &mut branches);
+                growing.extend(&below);
+                branches[at].below = below;
+            }
+        }
+        (branches, first)
+    }
+
+    /// Makes branches of `nodes`, or counts where too many are alike.
+    fn hang(&mut self, nodes: Vec<S::Node>, level: usize, branches: &mut Vec<Branch<S::Node>>) -> Vec<usize> {
+        let from = branches.len();
+        for what in self.fold(nodes) {
+            let identity = if let What::Node(node) = &what { self.soil.identity(*node) } else { None };
+            let is_new = identity.is_none_or(|id| self.placed.insert(id));
+            let end = if is_new { End::Open } else { End::Again };
+            branches.push(Branch { what, below: Vec::new(), level, end });
+        }
+        (from..branches.len()).collect()
+    }
+
+    fn fold(&self, nodes: Vec<S::Node>) -> Vec<What<S::Node>> {
+        let mut alike: HashMap<S::Likeness, usize> = HashMap::new();
+        nodes.iter().for_each(|node| *alike.entry(self.soil.likeness(*node)).or_default() += 1);
+        let mut met: HashMap<S::Likeness, usize> = HashMap::new();
+        let mut kept = Vec::new();
+        for node in nodes {
+            let all = alike[&self.soil.likeness(node)];
+            let nth = met.entry(self.soil.likeness(node)).or_default();
+            *nth += 1;
+            // One more line for the number would be no shorter than the one that it stands for.
+            if !self.style.is_folded || all <= ALIKE_MAX + 1 || *nth <= ALIKE_MAX {
+                kept.push(What::Node(node));
+            } else if *nth == all {
+                kept.push(What::Rest(self.soil.more(all - ALIKE_MAX, node)));
+            }
+        }
+        kept
+    }
+
+    /// A stack instead of recursion: what is drawn whole may be deeper than a thread's.
+    fn write(&mut self, branches: &[Branch<S::Node>], first: &[usize], out: &mut impl Write) -> io::Result<()> {
+        let paint = Paint { is_coloured: self.style.is_coloured };
+        let mut pending = Vec::new();
+        push_all(&mut pending, first, "");
+        while let Some((at, indent, is_last)) = pending.pop() {
+            let branch = &branches[at];
+            let (fork, below) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            let (place, mut words) = match &branch.what {
+                What::Node(node) => self.soil.words(*node),
+                What::Rest(text) => (format!("{} ", paint.faint("…")), vec![paint.faint(text)]),
+            };
+            words.last_mut().expect("a node is at least its id").push_str(self.remark(branch));
+            let bar = if branch.below.is_empty() { "   " } else { "│  " };
+            let lines =
+                folded(&format!("{indent}{fork}{place}"), &format!("{indent}{below}{bar}"), &words, self.style.width);
+            write!(out, "{lines}")?;
+            push_all(&mut pending, &branch.below, &format!("{indent}{below}"));
+        }
+        Ok(())
+    }
+
+    /// What is said of a branch whose below is not here; and it is written now.
+    fn remark(&mut self, branch: &Branch<S::Node>) -> &'static str {
+        let identity = if let What::Node(node) = &branch.what { self.soil.identity(*node) } else { None };
+        match (branch.end, identity) {
+            (End::Again, Some(id)) if self.written.contains(id) => return " (see above)",
+            (End::Again, _) => return " (see below)",
+            (End::Open | End::TooMuch, _) => self.written.extend(identity),
+        }
+        if branch.end == End::TooMuch { MORE_BEYOND } else { "" }
+    }
+}
+
+/// The last one is drawn last, so it goes on the stack first.
+fn push_all(pending: &mut Vec<(usize, String, bool)>, branches: &[usize], indent: &str) {
+    for (i, branch) in branches.iter().enumerate().rev() {
+        pending.push((*branch, indent.to_owned(), i + 1 == branches.len()));
+    }
+}

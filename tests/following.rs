@@ -1,0 +1,65 @@
+//! Following: an answer that is kept up to date as Runs come and go, across a restart of the server.
+
+use knit_tests::plans::PlanFile;
+use knit_tests::port;
+use knit_tests::server::Setup;
+use knit_tests::workshop::{Workshop, id_of};
+use serde_json::Value;
+
+/// A shop whose server comes back to the same address.
+fn lasting_shop() -> Workshop {
+    Workshop::with(Setup::new().listening_on(([127, 0, 0, 1], port::free()).into()))
+}
+
+fn copies(input: &str, output: &str) -> PlanFile {
+    PlanFile::shell("cp /in/it /out/it").input("/in", &[input]).output("/out", &[output])
+}
+
+/// The documents of a follower, one a line.
+fn documents(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_followed_lineage_grows_with_what_is_made_also_after_a_restart() {
+    let mut shop = lasting_shop();
+    let data = shop.push(&[("it", "x")], &["n:1"]);
+    let follower = shop.user().start(["data", "lineage", "--follow", "-n", "all", "-o", "json", &data]);
+    follower.shows(&data);
+    let first = shop.apply(&copies("n:1", "n:2"));
+    let made = shop.only_run_reaches(&first, "done");
+    follower.shows(&id_of(&made["outputs"][0], "knitId"));
+    shop.server.stop();
+    shop.server.start();
+    let second = shop.apply(&copies("n:2", "n:3"));
+    let run = shop.only_run_reaches(&second, "done");
+    follower.shows(&id_of(&run["outputs"][0], "knitId"));
+    // Whoever deletes what is followed ends it: there is nothing to show any more.
+    let _ = shop.knit(&["run", "rm", &id_of(&run, "runId")]);
+    let first_run = id_of(&made, "runId");
+    let _ = shop.knit(&["run", "rm", &first_run]);
+    let upload = shop.data(&data).unwrap()["upstream"]["run"]["runId"].as_str().unwrap().to_owned();
+    let _ = shop.knit(&["run", "rm", &upload]);
+    let told = follower.finish().ended(4).tells("went when its Run was deleted");
+    let answers = documents(&told.stdout);
+    assert!(answers.windows(2).all(|pair| pair[0] != pair[1]), "an answer is written when it is another: {told}");
+    assert!(answers.iter().all(|answer| answer["start"] == *data), "{told}");
+}
+
+#[test]
+fn a_followed_run_and_a_followed_plan_are_written_whole_again_behind_an_empty_line() {
+    let shop = Workshop::open();
+    let plan = shop.apply(&PlanFile::shell("sleep 1000").input("/in", &["n:1"]).output("/out", &["n:2"]));
+    let _ = shop.push(&[("it", "x")], &["n:1"]);
+    let run = id_of(&shop.only_run_reaches(&plan, "running"), "runId");
+    let run_follower = shop.user().start(["run", "lineage", "--follow", "-o", "tree", &run]);
+    let plan_follower = shop.user().start(["plan", "graph", "-f", "-o", "tree", &plan]);
+    run_follower.shows(&format!("Run {run}  running"));
+    plan_follower.shows(&format!("Plan {plan}  active"));
+    let _ = shop.knit(&["plan", "active", "no", &plan]);
+    plan_follower.shows(&format!("\n\nPlan {plan}  inactive"));
+    let next = shop.apply(&copies("n:2", "n:3"));
+    plan_follower.shows(&next);
+    let _ = shop.knit(&["run", "stop", &run]);
+    run_follower.shows(&format!("\n\nRun {run}  done"));
+}
