@@ -307,4 +307,32 @@ proptest! {
             prop_assert_eq!(store.full_spans(*plan, runs_max, At::Now), spans);
         }
     }
+
+    #[test]
+    fn what_the_inputs_of_a_plan_find_and_lack_is_what_a_look_at_all_data_says(acts in acts(ACTS_MAX)) {
+        let world = world_after(&acts);
+        let matcher: Matcher = world.fold();
+        for (plan, state) in &world.plans {
+            let Some(definition) = state.state.definition() else { continue };
+            let told = matcher.explain(*plan).unwrap();
+            prop_assert_eq!(told.inputs.len(), definition.inputs.len());
+            for (input, point) in told.inputs.iter().zip(&definition.inputs) {
+                let fitting = world.data.keys().filter(|data| fits(&world, **data, point)).count();
+                prop_assert_eq!((&input.path, input.candidates), (&point.path, fitting));
+                prop_assert_eq!(input.nearest.is_some(), fitting == 0);
+                // A pin by id leaves nothing to be near to but the one that it names.
+                let Some(nearest) = input.nearest.as_ref().filter(|_| Requirement::of(&point.tags).id_pin().is_none()) else { continue };
+                let fewest = world.data.keys().filter_map(|data| lacked(&world, *data, point)).min();
+                prop_assert_eq!(nearest.missing.len(), fewest.unwrap_or(point.tags.len()));
+                prop_assert_eq!(nearest.knit_id.and_then(|data| lacked(&world, data, point)), fewest);
+            }
+        }
+    }
+}
+
+/// How many tags a Data that can be used lacks of those that an input asks for; none if it has none of them.
+fn lacked(states: &States, data: KnitId, asks: &Mountpoint) -> Option<usize> {
+    let living = states.data.get(&data)?.state.living().ok().filter(|_| states.done_at(data).is_some())?;
+    let lacked = asks.tags.iter().filter(|tag| !living.tags.iter().any(|had| had == *tag)).count();
+    (lacked < asks.tags.len()).then_some(lacked)
 }

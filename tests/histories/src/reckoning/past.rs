@@ -5,7 +5,9 @@ use knit_domain::id::{KnitId, PlanId, RunId};
 use knit_domain::run::Status;
 use knit_domain::tag::Tag;
 use knit_domain::time::Timestamp;
-use knit_projections::store::{At, AttemptView, DataFilter, IdKind, IdPrefix, PlanFilter, RunFilter, RunStory, Store};
+use knit_projections::store::{
+    At, AttemptView, DataFilter, IdKind, IdPrefix, PlanFilter, RunFilter, RunStory, Store, Verdict,
+};
 use knit_schemas::api;
 use uuid::Uuid;
 
@@ -24,6 +26,8 @@ pub struct Answers {
     attempts: Vec<Option<Vec<AttemptView>>>,
     stories: Vec<Option<RunStory>>,
     ids: Vec<Vec<Uuid>>,
+    differences: Vec<Option<api::Difference>>,
+    verdicts: Vec<Option<Vec<Verdict>>>,
     found_data: Vec<Vec<KnitId>>,
     found_runs: Vec<Vec<RunId>>,
     found_plans: Vec<Vec<PlanId>>,
@@ -72,6 +76,8 @@ impl Questions {
             attempts: self.runs.iter().map(|id| store.attempts(*id, at)).collect(),
             stories: self.runs.iter().map(|id| store.explain_run(*id, at)).collect(),
             ids: self.beginnings().map(|(kind, prefix)| store.ids_beginning(kind, prefix, at, IDS_MAX)).collect(),
+            differences: self.differences(store, at),
+            verdicts: self.verdicts(store, at),
             found_data: self.data_filters().iter().map(|filter| store.find_data(filter, at)).collect(),
             found_runs: self.run_filters().iter().map(|filter| store.find_runs(filter, at)).collect(),
             found_plans: self.plan_filters().iter().map(|filter| store.find_plans(filter, at)).collect(),
@@ -95,6 +101,17 @@ impl Questions {
     fn ways(&self) -> impl Iterator<Item = (KnitId, KnitId)> {
         let others = self.data.iter().skip(self.data.len() / 2).chain(&self.data);
         self.data.iter().zip(others).flat_map(|(from, to)| [(*from, *to), (*to, self.data[0])])
+    }
+
+    fn differences(&self, store: &Store, at: At) -> Vec<Option<api::Difference>> {
+        let data = self.data.windows(2).map(|pair| store.diff_data(pair[0], pair[1], at));
+        let runs = self.runs.windows(2).map(|pair| store.diff_runs(pair[0], pair[1], at));
+        data.chain(runs).collect()
+    }
+
+    fn verdicts(&self, store: &Store, at: At) -> Vec<Option<Vec<Verdict>>> {
+        let pairs = self.plans.iter().flat_map(|plan| self.data.iter().map(move |data| (*plan, *data)));
+        pairs.map(|(plan, data)| store.verdicts(plan, data, at)).collect()
     }
 
     fn data_filters(&self) -> Vec<DataFilter> {
@@ -121,6 +138,7 @@ impl Questions {
             RunFilter { statuses, ..RunFilter::default() },
             RunFilter { plans: Some(self.plans.iter().copied().step_by(2).collect()), ..RunFilter::default() },
             RunFilter { inputs: Some(some_data.clone()), since: Some(self.middle), ..RunFilter::default() },
+            RunFilter { until: Some(self.middle), ..RunFilter::default() },
             RunFilter { inputs: Some(some_data.clone()), outputs: Some(some_data), ..RunFilter::default() },
         ]
     }
@@ -129,6 +147,7 @@ impl Questions {
         let [first, _, third] = self.words;
         vec![
             PlanFilter { active: Some(true), ..PlanFilter::default() },
+            PlanFilter { active: Some(false), ..PlanFilter::default() },
             PlanFilter { in_tags: tags(&[first]), ..PlanFilter::default() },
             PlanFilter { out_tags: tags(&[third]), ..PlanFilter::default() },
         ]
