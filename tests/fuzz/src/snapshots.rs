@@ -119,7 +119,7 @@ impl Answers for Store {
             }
             for id in runs {
                 assert!(self.run(id, at).is_some(), "{id} was found");
-                let _ = (self.attempts(id), self.outputs_of(id), self.log_of(id), self.run_status(id));
+                let _ = (self.attempts(id, at), self.outputs_of(id), self.log_of(id), self.run_status(id));
             }
             for id in plans {
                 assert!(self.plan(id, at).is_some(), "{id} was found");
