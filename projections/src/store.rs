@@ -49,6 +49,7 @@ pub use self::explain::{FailureStory, InputStory, RunStory, RunTrigger, RunTrigg
 pub use self::find::{DataFilter, IdKind, IdPrefix, PlanFilter, RunFilter};
 pub use self::lineage::{Continuation, Lineage, Show, Start, Walk};
 pub use self::past::{LOOKED_AT_MAX, PastRuns};
+pub use self::render::drawing::LineageDot;
 pub use self::render::json::{LineageJson, ListJson};
 pub use self::span::Span;
 pub use self::verdict::Verdict;

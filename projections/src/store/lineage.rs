@@ -16,6 +16,7 @@ use knit_schemas::api;
 use uuid::Uuid;
 
 use super::column::{DataRow, PlanRow, Row, RunRow};
+use super::render::drawing::LineageDot;
 use super::render::json::LineageJson;
 use super::{At, Limit, Store};
 
@@ -104,9 +105,12 @@ impl Store {
     /// What is to be shown of a walk; `None` if its start did not exist then.
     #[must_use]
     pub fn shown_graph(&self, start: Start, walk: &Walk, show: &Show, at: At) -> Option<api::LineageGraph> {
+        Some(self.built(start, self.part(start, walk, show, at.limit())?, show, at))
+    }
+
+    fn built(&self, start: Start, Part { walked, plans, next }: Part, show: &Show, at: At) -> api::LineageGraph {
         let limit = at.limit();
-        let Part { walked, plans, next } = self.part(start, walk, show, limit)?;
-        Some(api::LineageGraph {
+        api::LineageGraph {
             start: start.to_string(),
             plans: plans.into_iter().map(|plan| self.plan_summary(plan, limit)).collect(),
             data: walked.data.iter().map(|row| self.lineage_data(*row, limit)).collect(),
@@ -114,7 +118,7 @@ impl Store {
             cut: walked.cut.iter().map(|row| self.data.id(*row).to_string()).collect(),
             next: next.map(|next| self.token(next, at)),
             as_of: show.is_dated.then(|| at.position(self.position)),
-        })
+        }
     }
 
     /// The same as [`Self::lineage_graph`], to be written as JSON piece by piece. Ask for a position, not for now:
@@ -132,6 +136,33 @@ impl Store {
         let next = next.map(|next| self.token(next, at));
         let as_of = show.is_dated.then(|| at.position(self.position));
         Some(LineageJson::new(start.id(), walked, plans, limit).ending(next, as_of))
+    }
+
+    /// The same as [`Self::shown_graph`], to be written as DOT piece by piece. Ask for a position, not for now.
+    #[must_use]
+    pub fn shown_dot(&self, start: Start, walk: &Walk, show: &Show, at: At) -> Option<LineageDot> {
+        let limit = at.limit();
+        let Part { walked, .. } = self.part(start, walk, show, limit)?;
+        Some(LineageDot::new(start.id(), walked, self, limit))
+    }
+
+    /// The same as [`Self::shown_graph`] of no more than `nodes_max` Data and Runs.
+    ///
+    /// # Errors
+    /// How many there are, if they are more.
+    #[must_use]
+    pub fn small_graph(
+        &self,
+        start: Start,
+        walk: &Walk,
+        show: &Show,
+        at: At,
+        nodes_max: usize,
+    ) -> Option<Result<api::LineageGraph, usize>> {
+        let limit = at.limit();
+        let part = self.part(start, walk, show, limit)?;
+        let nodes = part.walked.data.len() + part.walked.runs.len();
+        Some(if nodes > nodes_max { Err(nodes) } else { Ok(self.built(start, part, show, at)) })
     }
 
     fn part(&self, start: Start, walk: &Walk, show: &Show, limit: Limit) -> Option<Part> {

@@ -1,5 +1,6 @@
 //! Rendering: Data, Runs and Plans in the shapes of the wire (web-api 4).
 
+pub(super) mod drawing;
 pub(super) mod json;
 mod plans;
 

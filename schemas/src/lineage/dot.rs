@@ -14,29 +14,64 @@ pub(crate) const GOOD_COLOUR: &str = "#007700";
 
 /// Writes the graph, with times as `zone` has them. Edges always follow the flow of data.
 ///
+/// Whoever has a graph only in parts writes the parts of the file in the same order, each with one or more graphs.
+///
 /// # Errors
 /// What writing to `out` says.
 pub fn draw(index: &Index<'_>, zone: Zone, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "digraph G {{\n\tnode [shape=record fontsize=10]\n\tedge [fontsize=10]")?;
-    for data in &index.graph.data {
-        data_node(index, zone, data, out)?;
-    }
-    for run in &index.graph.runs {
-        run_node(index, zone, run, out)?;
-    }
+    begin(out)?;
+    data_nodes(index, zone, out)?;
+    run_nodes(index, zone, out)?;
     for n in 0..roots(index).count() {
-        writeln!(out, "\t\"root#{n}\"[shape=Mdiamond];")?;
+        root_node(n, out)?;
     }
     edges(index, out)?;
-    writeln!(out, "}}")
+    root_edges(index, 0, out)?;
+    end(out)
+}
+
+/// What stands before all nodes.
+///
+/// # Errors
+/// What writing to `out` says.
+pub fn begin(out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "digraph G {{\n\tnode [shape=record fontsize=10]\n\tedge [fontsize=10]")
+}
+
+/// A node for every Data.
+///
+/// # Errors
+/// What writing to `out` says.
+pub fn data_nodes(index: &Index<'_>, zone: Zone, out: &mut impl Write) -> io::Result<()> {
+    index.graph.data.iter().try_for_each(|data| data_node(index, zone, data, out))
+}
+
+/// A node for every Run.
+///
+/// # Errors
+/// What writing to `out` says.
+pub fn run_nodes(index: &Index<'_>, zone: Zone, out: &mut impl Write) -> io::Result<()> {
+    index.graph.runs.iter().try_for_each(|run| run_node(index, zone, run, out))
+}
+
+/// The node from which an upload or import comes; `n` is its number among these.
+///
+/// # Errors
+/// What writing to `out` says.
+pub fn root_node(n: usize, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "\t\"root#{n}\"[shape=Mdiamond];")
 }
 
 /// Runs without inputs: uploads and imports.
-fn roots<'a>(index: &Index<'a>) -> impl Iterator<Item = &'a Run<'a>> {
+pub fn roots<'a>(index: &Index<'a>) -> impl Iterator<Item = &'a Run<'a>> {
     index.graph.runs.iter().filter(|run| run.inputs.is_empty())
 }
 
-fn edges(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
+/// An edge for everything that a Run took or made and that is in the graph.
+///
+/// # Errors
+/// What writing to `out` says.
+pub fn edges(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
     for run in &index.graph.runs {
         let run_id = Quoted(run.run_id.as_str());
         for (path, data) in index.taken(run) {
@@ -46,10 +81,26 @@ fn edges(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
             writeln!(out, "\t\"r{run_id}\" -> \"d{}\"[label=\"{}\"];", Quoted(data.knit_id.as_str()), Quoted(path))?;
         }
     }
+    Ok(())
+}
+
+/// An edge from its own node to every root, of which `first` are in graphs before this one.
+///
+/// # Errors
+/// What writing to `out` says.
+pub fn root_edges(index: &Index<'_>, first: usize, out: &mut impl Write) -> io::Result<()> {
     for (n, run) in roots(index).enumerate() {
-        writeln!(out, "\t\"root#{n}\" -> \"r{}\";", Quoted(run.run_id.as_str()))?;
+        writeln!(out, "\t\"root#{}\" -> \"r{}\";", first + n, Quoted(run.run_id.as_str()))?;
     }
     Ok(())
+}
+
+/// What stands behind all edges.
+///
+/// # Errors
+/// What writing to `out` says.
+pub fn end(out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "}}")
 }
 
 fn data_node(index: &Index<'_>, zone: Zone, data: &Data<'_>, out: &mut impl Write) -> io::Result<()> {

@@ -1,5 +1,7 @@
 //! Lineage as a picture (SVG): Data and Runs in columns from left to right, as data flow.
 //!
+//! All boxes must be known before the first is placed, so the graph is needed whole; a server bounds it.
+//!
 //! A Run is a box with a row for every mount, so that no two edges need a label in the same place.
 
 use std::collections::HashMap;

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, Store};
+use knit_schemas::api;
 use tower::ServiceExt as _;
 
 use super::events::Watchers;
@@ -48,9 +49,7 @@ impl Api {
         asked.await.map_err(|_| Problem::bug())
     }
 
-    /// Asks the catalog and lineage something whose answer may be tens of megabytes: `question` says which JSON
-    /// it is, and `write` writes it while it is sent, a piece at a time (see [`reply::written`]). `at` is the time
-    /// the question is about; `question` is given its position, so that the answer stays about one.
+    /// Asks the catalog and lineage something whose answer is JSON of tens of megabytes (see [`Self::ask_for_text`]).
     ///
     /// # Errors
     /// What `question` answers instead; 500 when answering panicked.
@@ -60,18 +59,34 @@ impl Api {
         question: impl FnOnce(&Store, At) -> Result<J, Problem> + Send + 'static,
         write: fn(&mut J, &Store, &mut Vec<u8>, usize) -> bool,
     ) -> Result<Response, Problem> {
+        self.ask_for_text(api::JSON, at, question, write).await
+    }
+
+    /// Asks the catalog and lineage something whose answer may be tens of megabytes: `question` says which text
+    /// it is, and `write` writes it while it is sent, a piece at a time (see [`reply::written`]). `at` is the time
+    /// the question is about; `question` is given its position, so that the answer stays about one.
+    ///
+    /// # Errors
+    /// What `question` answers instead; 500 when answering panicked.
+    pub(super) async fn ask_for_text<J: Send + 'static>(
+        self,
+        content_type: &'static str,
+        at: At,
+        question: impl FnOnce(&Store, At) -> Result<J, Problem> + Send + 'static,
+        write: fn(&mut J, &Store, &mut Vec<u8>, usize) -> bool,
+    ) -> Result<Response, Problem> {
         let instance = self.app.views().store.reached().instance;
         let asked = self.ask(move |store| {
             let position = at.position(store.position());
             question(store, At::Position(position)).map(|json| (position, json))
         });
-        let (position, mut json) = asked.await??;
-        let body = reply::written(move |piece, room_bytes| {
+        let (position, mut text) = asked.await??;
+        let body = reply::written(content_type, move |piece, room_bytes| {
             let view = &self.app.views().store;
             let store = view.read();
             // The rows of a store that was folded anew are other rows: what has been sent must not seem whole.
             let is_same = view.reached().instance == instance;
-            if is_same { Ok(write(&mut json, &store, piece, room_bytes)) } else { Err(ErrorKind::Interrupted.into()) }
+            if is_same { Ok(write(&mut text, &store, piece, room_bytes)) } else { Err(ErrorKind::Interrupted.into()) }
         });
         Ok(reply::at(position, body))
     }

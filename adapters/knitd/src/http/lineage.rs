@@ -87,7 +87,7 @@ pub(super) async fn path(State(api): State<Api>, named: Named, Asked(query): Ask
         store.path(from, to, at).ok_or_else(none)
     };
     if let Some(drawing) = drawing::wanted(&query)? {
-        return drawing::drawn(&api, drawing, at, question).await;
+        return drawing::whole(&api, drawing, at, question).await;
     }
     let asked = api.ask(move |store| {
         let position = at.position(store.position());
@@ -109,11 +109,7 @@ async fn answer(api: Api, of: Entity, start: Start, query: &Query) -> Result<Res
     let show = Show { behind, is_dated: at != At::Now || show.nodes_max.is_some(), ..show };
     past::existed(&api, of, at).await?;
     if let Some(drawing) = drawing::wanted(query)? {
-        let question = move |store: &Store, at| {
-            let graph = store.shown_graph(start, &walk, &show, at);
-            graph.ok_or_else(|| Problem::not_found("such thing", &start.to_string()))
-        };
-        return drawing::drawn(&api, drawing, at, question).await;
+        return drawing::of_walk(api, drawing, at, (start, walk, show)).await;
     }
     let question = move |store: &Store, at| {
         store.shown_json(start, &walk, &show, at).ok_or_else(|| Problem::not_found("such thing", &start.to_string()))

@@ -26,9 +26,10 @@ pub(super) fn json_with(status: StatusCode, value: &impl Serialize) -> Response 
     with_type(status, api::JSON, Body::from(body))
 }
 
-/// 200 with one JSON value that `write` writes, a piece whenever the client has taken the one before. It is given
-/// the piece and the bytes that are to be in it, and answers whether there is more.
+/// 200 with a long text that `write` writes, a piece whenever the client has taken the one before. It is given the
+/// piece and the bytes that are to be in it, and answers whether there is more. JSON gets its newline behind it.
 pub(super) fn written(
+    content_type: &'static str,
     mut write: impl FnMut(&mut Vec<u8>, usize) -> std::io::Result<bool> + Send + 'static,
 ) -> Response {
     let mut more = true;
@@ -41,7 +42,7 @@ pub(super) fn written(
             write(&mut piece, PIECE_BYTES)
                 .map(|goes_on| {
                     more = goes_on;
-                    if !goes_on {
+                    if !goes_on && content_type == api::JSON {
                         piece.push(b'\n');
                     }
                     Bytes::from(piece)
@@ -55,7 +56,7 @@ pub(super) fn written(
         (Some(Ok(first)), None) => Body::from(first),
         (first, _) => Body::from_stream(stream::iter(first.into_iter().chain(pieces))),
     };
-    with_type(StatusCode::OK, api::JSON, body)
+    with_type(StatusCode::OK, content_type, body)
 }
 
 /// A body of some type.
@@ -84,7 +85,7 @@ mod tests {
     /// Writes the numbers below `count`, as [`written`] wants it.
     fn numbers(count: usize) -> Response {
         let mut next = 0;
-        written(move |piece, room_bytes| {
+        written(api::JSON, move |piece, room_bytes| {
             while piece.len() < room_bytes && next < count {
                 piece.extend_from_slice(format!("{next} ").as_bytes());
                 next += 1;
@@ -112,7 +113,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_fails_half_way_does_not_seem_whole() {
         let mut pieces = 0;
-        let body = written(move |piece, room_bytes| {
+        let body = written(api::JSON, move |piece, room_bytes| {
             piece.resize(room_bytes, b' ');
             pieces += 1;
             if pieces < 3 { Ok(true) } else { Err(std::io::ErrorKind::Interrupted.into()) }

@@ -2,9 +2,9 @@
 
 use knit_domain::id::{KnitId, PlanId, RunId};
 use knit_projections::projection::Projection as _;
-use knit_projections::store::{At, Lineage, Store, Walk};
+use knit_projections::store::{At, Lineage, Show, Store, Walk};
 
-use super::random::{all_built, all_written};
+use super::random::{all_built, all_written, dot_of, dot_written};
 use crate::world::World;
 use crate::world::acts::Sketch;
 
@@ -228,6 +228,44 @@ fn long_answers_are_written_as_if_they_had_been_built() {
         }
     }
     assert!(written > 0 && world.store().producer_of(d2) == Some(r1));
+}
+
+#[test]
+fn a_wide_lineage_is_drawn_piece_by_piece_as_if_it_had_been_drawn_at_once() {
+    let mut world = World::new();
+    let paths: Vec<String> = (0..70).map(|n| format!("/in/{n}")).collect();
+    let inputs: Vec<(&str, &[&str])> = paths.iter().map(|path| (path.as_str(), &["n:1"][..])).collect();
+    let wide = plan(&mut world, "wide", &inputs, &[("/out", &["n:2"])]);
+    let uploads: Vec<KnitId> = paths.iter().map(|_| world.upload(&["n:1"])).collect();
+    let assigned: Vec<(&str, KnitId)> = paths.iter().map(String::as_str).zip(uploads).collect();
+    let run = world.done_on(wide, &assigned);
+    let store = world.store();
+    for depth in [None, Some(1)] {
+        let walk = Walk { depth, ..Walk::default() };
+        let whole = dot_of(&store.lineage_graph(run, &walk, At::Now).unwrap());
+        assert_eq!(whole.matches("[shape=Mdiamond]").count(), 70);
+        let mut pieces = store.shown_dot(run.into(), &walk, &Show::default(), At::Now).unwrap();
+        let mut sizes = Vec::new();
+        let written = dot_written(&store, |store, piece| {
+            let more = pieces.write(store, piece, 100);
+            sizes.push(piece.len());
+            more
+        });
+        assert_eq!(written, whole);
+        let largest = sizes.iter().max().copied().unwrap_or_default();
+        assert!(sizes.len() > 10 && largest < whole.len() / 3, "{sizes:?}");
+    }
+}
+
+#[test]
+fn a_graph_that_is_too_large_is_only_counted() {
+    let Line { world, data: [d1, _, _], .. } = line();
+    let graph = |nodes_max| {
+        world.store().small_graph(d1.into(), &Walk::default(), &Show::default(), At::Now, nodes_max).unwrap()
+    };
+    let met = |graph: knit_schemas::api::LineageGraph| graph.data.len() + graph.runs.len();
+    // Three Data, two Runs, and the upload of the first.
+    assert_eq!((graph(6).map(met), graph(5).map(met)), (Ok(6), Err(6)));
 }
 
 /// The JSON of a lineage, put together from small pieces.
