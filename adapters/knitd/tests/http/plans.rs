@@ -68,6 +68,33 @@ async fn plans_that_feed_each_other_name_each_other() {
 }
 
 #[tokio::test]
+async fn a_graph_of_plans_is_asked_for_in_one_request() {
+    let world = World::new().await;
+    let first = world.plan(&spec("type:corpus")).await;
+    let second = world
+        .plan(&json!({"image": "host", "inputs": [{"path": "/m", "tags": ["type:model"]}], "outputs": null}))
+        .await;
+    let answer = world.get(&format!("/api/plans/{first}/graph?direction=down&depth=all")).await.expect(200);
+    assert!(answer.header("x-knit-position").is_some());
+    let graph = answer.json();
+    assert_eq!(graph["edges"], json!([{"from": first, "output": "/out", "to": second, "input": "/m"}]));
+    assert_eq!(graph["plans"][1]["inputs"], json!([{"path": "/m", "tags": ["type:model"]}]));
+    assert_eq!((&graph["start"], &graph["cut"], graph.get("asOf")), (&json!(first), &json!([]), None));
+    for (format, kind) in [
+        ("dot", "text/vnd.graphviz; charset=utf-8"),
+        ("mermaid", "text/vnd.mermaid; charset=utf-8"),
+        ("svg", "image/svg+xml"),
+    ] {
+        let drawn = world.get(&format!("/api/plans/{first}/graph?format={format}")).await.expect(200);
+        assert_eq!(drawn.header("content-type"), Some(kind));
+    }
+    for bad in ["direction=sideways", "depth=0", "format=prov", "as-of=yesterday"] {
+        world.get(&format!("/api/plans/{first}/graph?{bad}")).await.expect(400);
+    }
+    world.get(&format!("{UNKNOWN}/graph")).await.expect(404);
+}
+
+#[tokio::test]
 async fn fnd_01_and_02_built_in_plans_are_listed_and_active() {
     let world = World::new().await;
     let plan = world.plan(&spec("type:corpus")).await;
