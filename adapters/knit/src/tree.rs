@@ -14,9 +14,9 @@ use std::io::{self, Write};
 pub(crate) use paint::{Paint, folded};
 
 /// Of so many that are alike each is drawn; of more, so many and the number of the rest.
-const ALIKE_MAX: usize = 4;
-/// Branches of one tree: about a screen of them.
-const BRANCHES_MAX: usize = 40;
+pub(crate) const ALIKE_MAX: usize = 4;
+/// Branches of one tree: two trees are a screen or two.
+const BRANCHES_MAX: usize = 30;
 /// Levels of one tree: with more, half of an ordinary terminal would be indentation.
 const LEVELS_MAX: usize = 12;
 /// What stands behind a branch beyond which there is more that is not drawn.
@@ -46,6 +46,10 @@ pub(crate) trait Soil<'a> {
     fn identity(&self, node: Self::Node) -> Option<&'a str>;
     /// What the node must have in common with others to be alike.
     fn likeness(&self, node: Self::Node) -> Self::Likeness;
+    /// How many are drawn of those that are like the node.
+    fn alike_max(&self, _node: Self::Node) -> usize {
+        ALIKE_MAX
+    }
     /// Where it hangs, and then the words about it; each stays on one line.
     fn words(&self, node: Self::Node) -> (String, Vec<String>);
     /// What is said of so many more that are like this.
@@ -159,14 +163,14 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
         let mut met: HashMap<S::Likeness, usize> = HashMap::new();
         let mut kept = Vec::new();
         for node in nodes {
-            let all = alike[&self.soil.likeness(node)];
+            let (all, drawn) = (alike[&self.soil.likeness(node)], self.soil.alike_max(node));
             let nth = met.entry(self.soil.likeness(node)).or_default();
             *nth += 1;
             // One more line for the number would be no shorter than the one that it stands for.
-            if !self.style.is_folded || all <= ALIKE_MAX + 1 || *nth <= ALIKE_MAX {
+            if !self.style.is_folded || all <= drawn + 1 || *nth <= drawn {
                 kept.push(What::Node(node));
             } else if *nth == all {
-                kept.push(What::Rest(self.soil.more(all - ALIKE_MAX, node)));
+                kept.push(What::Rest(self.soil.more(all - drawn, node)));
             }
         }
         kept

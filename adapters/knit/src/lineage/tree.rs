@@ -9,10 +9,13 @@ use std::io::{self, Write};
 use knit_schemas::lineage::Index;
 use knit_schemas::lineage::graph::{Data, Run, Tag};
 
-use crate::tree::{Paint, Soil, Style, Trees, folded};
+use crate::tree::{ALIKE_MAX, Paint, Soil, Style, Trees, folded};
 
 /// Characters of a Run's command that are shown: enough to tell Runs of one image apart.
 const COMMAND_CHARS_MAX: usize = 32;
+
+/// Of the Data beside the way, so many are drawn: they only say that there is something beside it.
+const SIBLINGS_MAX: usize = 1;
 
 /// Draws both trees.
 pub(super) fn draw(index: &Index<'_>, style: Style, out: &mut impl Write) -> io::Result<()> {
@@ -146,6 +149,13 @@ impl<'a> Soil<'a> for Lineage<'a> {
         }
     }
 
+    fn alike_max(&self, branch: Branch<'a>) -> usize {
+        match branch.node {
+            Node::Run(..) | Node::Data(_) => ALIKE_MAX,
+            Node::Sibling(_) => SIBLINGS_MAX,
+        }
+    }
+
     fn words(&self, Branch { path, node, .. }: Branch<'a>) -> (String, Vec<String>) {
         let path = self.words.paint.faint(path);
         match node {
@@ -161,7 +171,8 @@ impl<'a> Soil<'a> for Lineage<'a> {
                 let plan = self.index.what_runs(run);
                 format!("and {number} more Runs like this of {plan} (--unfold draws them)")
             }
-            Node::Data(_) | Node::Sibling(_) => format!("and {number} more Data (--unfold draws them)"),
+            Node::Data(_) => format!("and {number} more Data (--unfold draws them)"),
+            Node::Sibling(_) => format!("and {number} more Data beside it (--unfold draws them)"),
         }
     }
 }
