@@ -16,7 +16,7 @@ const COLON: char = ':';
 impl Store {
     /// At most `count_max` texts that begin with `typed`, sorted: as long as there is no colon in it, keys with
     /// their colon, and from the colon on whole Tags. Offered is what some Data has or some Plan asks for or gives
-    /// now. Every Tag there ever was is looked at: a million in some ten milliseconds.
+    /// now. Every Tag there ever was is looked at: a hundred thousand in five milliseconds.
     #[must_use]
     pub fn tags_beginning(&self, typed: &str, count_max: usize) -> Vec<String> {
         match typed.split_once(COLON) {
