@@ -1,7 +1,7 @@
 //! Finding as people do it: tables, names, and ids of which only the first digits are typed.
 
 use knit_tests::plans::PlanFile;
-use knit_tests::workshop::{Workshop, id_of};
+use knit_tests::workshop::{Workshop, id_of, output_of};
 
 #[test]
 fn a_run_is_found_looked_at_and_retried_by_the_first_digits_of_ids() {
@@ -24,4 +24,30 @@ fn a_run_is_found_looked_at_and_retried_by_the_first_digits_of_ids() {
     shop.reaches(&run, "failed");
     let _ = shop.knit(&["run", "rm", typed]).tells(&run);
     let _ = shop.refused(4, &["run", "show", "0000"]).tells("there is no");
+}
+
+#[test]
+fn an_id_that_is_not_known_or_of_another_kind_or_gone_is_told() {
+    let shop = Workshop::open();
+    let plan = shop.apply(&PlanFile::shell("true").input("/in", &["a:b"]).output("/out", &["c:d"]));
+    let data = shop.push(&[("it", "x")], &["a:b"]);
+    let run = shop.only_run_reaches(&plan, "done");
+    let (run, made) = (id_of(&run, "runId"), output_of(&run, "/out"));
+    let nobody = "00000000-0000-0000-0000-000000000000";
+
+    let found = shop.knit(&["run", "find", "-p", &plan, "-i", &data, "-o", &made]);
+    assert_eq!(found.stderr, "", "all of them are known");
+    let found = shop.knit(&["run", "find", "-p", &plan, "-i", nobody]).tells(&format!("there is no Data `{nobody}`"));
+    assert_eq!(found.stdout, "[]\n");
+    let _ = shop.knit(&["run", "find", "-p", &data]).tells(&format!("there is no Plan `{data}`"));
+    let _ = shop.knit(&["data", "find", "-t", &format!("knit#id:{}", &data[..13])]).tells("did you mean");
+
+    let _ = shop.refused(4, &["data", "show", &run]).tells(&format!("is the id of a Run: `knit run show {run}`"));
+    let _ = shop.refused(4, &["run", "rm", &plan[..13]]).tells(&format!("`knit plan show {plan}`"));
+
+    let told = shop.knit(&["run", "retry", &run]).tells(&format!("a retry discards what the Run made: Data `{made}`"));
+    assert!(told.stderr.find("a retry discards") < told.stderr.find("will run again"), "{told}");
+    let _ =
+        shop.refused(4, &["data", "pull", &made]).tells(&format!("`knit data show {made}` says whether it ever was"));
+    let _ = shop.refused(4, &["data", "show", &made]).tells("when its Run was retried");
 }
