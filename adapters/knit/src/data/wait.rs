@@ -46,7 +46,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     shape.check::<DataDetail>()?;
     let client = session.client()?;
     let query: Query = tag.iter().map(|tag| ("tag", tag.to_string())).collect();
-    let what = format!("there are not {count} such Data");
+    let what = if count == 1 { "there is no such Data".to_owned() } else { format!("there are not {count} such Data") };
     let body = deadline::within(timeout, &what, enough(&client, &query, count)).await?;
     shape.print(&body, ask(), |data: &DataDetail| !is_transient(data))
 }
@@ -74,7 +74,7 @@ async fn enough(client: &Client, query: &Query, count: usize) -> Result<Bytes, E
             }
         };
         let tags: String = query.iter().map(|(_, tag)| format!(" `{tag}`")).collect();
-        waiting::begin_purpose(&format_args!("{count} finished Data with{tags}; there are {finished}"));
+        waiting::begin_purpose(&format_args!("{count} finished Data with{tags}; so far {finished}"));
         changes.next().await?;
         sleep_until(looked_at + PAUSE_MIN).await;
     }
