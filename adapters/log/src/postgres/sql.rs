@@ -153,16 +153,19 @@ SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, e
 
 pub(super) const CHAIN_AT: &str = "SELECT chain FROM events WHERE position = $1";
 /// Between which positions the log passes each of some times. Stamps never go back along positions, so halves can be
-/// left out: in a million events twenty are looked at. An index would answer too, and cost every append.
+/// left out: in a million events twenty are looked at. An index would answer too, and cost every append. What is behind
+/// `LATERAL` has a limit and so is looked up for each row; joined as the planner likes, the whole table is read for each
+/// halving of many times.
 pub(super) const HALVED: &str = "
 WITH RECURSIVE half (number, time, before, behind) AS (
-    SELECT t.number, t.time, 0::bigint, head.position + 1
-      FROM head, unnest($1::bigint[]) WITH ORDINALITY AS t (time, number)
+    SELECT t.number, t.time, 0::bigint, (SELECT position + 1 FROM head)
+      FROM unnest($1::bigint[]) WITH ORDINALITY AS t (time, number)
   UNION ALL
     SELECT h.number, h.time,
            CASE WHEN e.recorded_at <= h.time THEN e.position ELSE h.before END,
            CASE WHEN e.recorded_at <= h.time THEN h.behind ELSE e.position END
-      FROM half h JOIN events e ON e.position = h.before + (h.behind - h.before) / 2
+      FROM half h CROSS JOIN LATERAL (
+           SELECT position, recorded_at FROM events WHERE position = h.before + (h.behind - h.before) / 2 LIMIT 1) e
      WHERE h.behind - h.before > 1
 )
 SELECT max(before), min(behind) FROM half GROUP BY number ORDER BY number";
