@@ -120,9 +120,11 @@ impl Answers for Store {
             for id in runs {
                 assert!(self.run(id, at).is_some(), "{id} was found");
                 let _ = (self.attempts(id, at), self.outputs_of(id), self.log_of(id), self.run_status(id));
+                let _ = self.explain_run(id, at);
             }
             for id in plans {
                 assert!(self.plan(id, at).is_some(), "{id} was found");
+                let _ = self.full_spans(id, 1, at);
             }
         }
         let _ = (self.nodes(), self.heap_bytes());

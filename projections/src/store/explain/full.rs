@@ -37,7 +37,7 @@ impl Store {
         turns.sort_unstable();
         let (mut spans, mut pending, mut since) = (Vec::new(), 0, None);
         for (position, begins) in turns {
-            pending = if begins { pending + 1 } else { pending - 1 };
+            pending = if begins { pending + 1_u32 } else { pending.saturating_sub(1) };
             if pending >= runs_max {
                 since.get_or_insert(position);
             } else if let Some(since) = since.take() {
