@@ -132,6 +132,12 @@ impl Decision {
         self
     }
 
+    /// Whether any other append makes it out of date.
+    #[must_use]
+    pub fn rests_on_whole_log(&self) -> bool {
+        self.conditions.iter().any(|condition| matches!(condition, Condition::LogAt { .. }))
+    }
+
     /// All events in the order in which they are appended.
     pub fn events(&self) -> impl Iterator<Item = &Event> {
         self.writes.iter().flat_map(|write| &write.events)

@@ -157,7 +157,10 @@ pub async fn execute<'l, F: Future<Output = Result<Decision, CommandError>> + Se
     cause: &Cause,
     decide: impl Fn(Source<'l>) -> F + Send + Sync,
 ) -> Result<Done, CommandError> {
+    let mut needs_turn = false;
     for tries in 1..=TRIES_MAX {
+        // Kept while it is decided: nothing else is appended here meanwhile.
+        let turn = if needs_turn { Some(log.alone().await?) } else { None };
         let decision = match tries {
             1 => decide_twice(log, &decide).await?,
             _ => decide(Source::certain(log)).await?,
@@ -165,7 +168,13 @@ pub async fn execute<'l, F: Future<Output = Result<Decision, CommandError>> + Se
         if decision.is_nothing() {
             return Ok(Done { position: 0 });
         }
-        match log.append(Request::new(decision, cause.metadata())).await {
+        needs_turn = decision.rests_on_whole_log();
+        let request = Request::new(decision, cause.metadata());
+        let appended = match turn {
+            Some(turn) => turn.append(request).await,
+            None => log.append(request).await,
+        };
+        match appended {
             Ok(appended) => return Ok(Done { position: appended.position }),
             Err(AppendError::Conflict(conflicts)) => {
                 tracing::debug!(tries, ?conflicts, "somebody was faster");

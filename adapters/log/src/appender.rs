@@ -14,6 +14,7 @@ use knit_failpoint::failpoint;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use crate::alone::{TURN_MAX, Turn};
 use crate::backend::Backend;
 use crate::batch::{self, Answers, Changes, Questions, Verdict};
 use crate::database::Clock;
@@ -71,7 +72,16 @@ impl Unwritten {
     }
 }
 
-/// A request in the queue.
+/// What waits in the queue.
+#[derive(Debug)]
+pub(crate) enum Queued {
+    /// A request, which may share a transaction with others.
+    Request(Pending),
+    /// Somebody who wants to decide and append while nobody else does.
+    Turn(Turn),
+}
+
+/// A request that waits.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) request: Prepared,
@@ -90,20 +100,36 @@ pub(crate) struct Appender {
 
 impl Appender {
     /// Writes what comes, until the queue is closed and empty.
-    pub(crate) async fn run(self, mut queue: mpsc::Receiver<Pending>, mut closing: watch::Receiver<bool>) {
+    pub(crate) async fn run(self, mut queue: mpsc::Receiver<Queued>, mut closing: watch::Receiver<bool>) {
         let (mut left_over, mut answered) = (None, 0);
         loop {
             let first = match left_over.take() {
                 Some(first) => Some(first),
                 None => wait(&mut queue, &mut closing).await,
             };
-            let Some(first) = first else { return };
+            let first = match first {
+                Some(Queued::Request(first)) => first,
+                Some(Queued::Turn(turn)) => {
+                    self.give(turn).await;
+                    continue;
+                }
+                None => return,
+            };
             if answered > 1 {
                 let_the_answered_come_back(&queue).await;
             }
             let batch = gather(first, &mut queue, &mut left_over);
             answered = batch.len();
             self.append(batch).await;
+        }
+    }
+
+    /// Writes nothing until the one whose turn it is has decided, or gives up, or takes too long.
+    async fn give(&self, turn: Turn) {
+        if turn.begun.send(()).is_ok()
+            && let Ok(Ok(pending)) = tokio::time::timeout(TURN_MAX, turn.request).await
+        {
+            self.append(vec![pending]).await;
         }
     }
 
@@ -230,7 +256,7 @@ impl Tries {
 }
 
 /// The next request; none when all that was let in before closing is done.
-async fn wait(queue: &mut mpsc::Receiver<Pending>, closing: &mut watch::Receiver<bool>) -> Option<Pending> {
+async fn wait(queue: &mut mpsc::Receiver<Queued>, closing: &mut watch::Receiver<bool>) -> Option<Queued> {
     tokio::select! {
         request = queue.recv() => return request,
         _ = closing.wait_for(|closing| *closing) => {}
@@ -242,7 +268,7 @@ async fn wait(queue: &mut mpsc::Receiver<Pending>, closing: &mut watch::Receiver
 /// Lets those run who were answered a moment ago and want more. Without it the first of them would get a
 /// transaction for itself, and all the others wait for it. Whoever was answered alone has come back already, or is
 /// not held up for those who never asked: stepping back wakes threads that find nothing to do.
-async fn let_the_answered_come_back(queue: &mpsc::Receiver<Pending>) {
+async fn let_the_answered_come_back(queue: &mpsc::Receiver<Queued>) {
     let mut waiting = queue.len();
     for _ in 0..YIELDS_MAX {
         tokio::task::yield_now().await;
@@ -254,16 +280,23 @@ async fn let_the_answered_come_back(queue: &mpsc::Receiver<Pending>) {
 }
 
 /// Everything that waits, within the bounds of a batch; what no longer fits is left over.
-fn gather(first: Pending, queue: &mut mpsc::Receiver<Pending>, left_over: &mut Option<Pending>) -> Vec<Pending> {
+fn gather(first: Pending, queue: &mut mpsc::Receiver<Queued>, left_over: &mut Option<Queued>) -> Vec<Pending> {
     let mut events = first.request.events.len();
     let mut bytes = first.request.bytes;
     let mut batch = vec![first];
     while batch.len() < BATCH_REQUESTS_MAX {
-        let Ok(pending) = queue.try_recv() else { break };
+        let pending = match queue.try_recv() {
+            Ok(Queued::Request(pending)) => pending,
+            Ok(turn @ Queued::Turn(_)) => {
+                *left_over = Some(turn);
+                break;
+            }
+            Err(_) => break,
+        };
         events += pending.request.events.len();
         bytes += pending.request.bytes;
         if events > BATCH_EVENTS_MAX || bytes > BATCH_BYTES_MAX {
-            *left_over = Some(pending);
+            *left_over = Some(Queued::Request(pending));
             break;
         }
         batch.push(pending);

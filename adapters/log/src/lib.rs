@@ -18,6 +18,7 @@ mod error;
 mod log;
 mod request;
 
+mod alone;
 mod appender;
 mod batch;
 pub mod chain;
@@ -35,6 +36,7 @@ mod migration;
 mod postgres;
 mod sqlite;
 
+pub use alone::Alone;
 pub use database::{Clock, Database, Options};
 pub use error::{AppendError, Conflict, Fault, OpenError, ReadError, Refusal};
 pub use lease::Lease;

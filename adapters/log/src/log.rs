@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
-use crate::appender::{self, Appender, Pending};
+use crate::appender::{self, Appender, Pending, Queued};
 use crate::backend::Backend;
 use crate::chain::{self, Hash};
 use crate::columns::{hash, unsigned};
@@ -35,7 +35,7 @@ pub struct Log {
 #[derive(Debug)]
 struct Inner {
     backend: Arc<Backend>,
-    queue: mpsc::Sender<Pending>,
+    queue: mpsc::Sender<Queued>,
     newest: Arc<watch::Sender<Position>>,
     recent: Arc<Recent>,
     askers: mpsc::Sender<Asker>,
@@ -101,8 +101,12 @@ impl Log {
     pub async fn append(&self, request: Request) -> Result<Appended, AppendError> {
         let request = Prepared::of(request)?;
         let (answer, verdict) = oneshot::channel();
-        self.inner.queue.send(Pending { request, answer }).await.map_err(|_| Fault::Closed)?;
+        self.queue(Queued::Request(Pending { request, answer })).await?;
         verdict.await.map_err(|_| Fault::Closed)?
+    }
+
+    pub(crate) async fn queue(&self, what: Queued) -> Result<(), Fault> {
+        self.inner.queue.send(what).await.map_err(|_| Fault::Closed)
     }
 
     /// The end of the log as the database has it now; those who ask at once share one look.

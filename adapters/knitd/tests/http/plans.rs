@@ -357,3 +357,34 @@ async fn a_plan_gets_no_more_runs_than_are_wanted_whoever_is_faster() {
     world.send("POST", "/api/plans?max-runs=8", &other).await.expect(200);
     world.send("POST", "/api/plans?max-runs=many", &other).await.expect(400);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_plan_with_few_runs_is_registered_though_something_happens_all_the_time() {
+    let world = World::new().await;
+    let mut data = Vec::new();
+    for _ in 0..8 {
+        data.push(world.push(&[]).await);
+    }
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let busy = data.iter().map(|id| {
+        let (world, over, target) = (&world, &over, format!("/api/data/{id}"));
+        async move {
+            for number in 0_u64.. {
+                if over.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                let change = json!({"remove_key": ["at"], "add": [format!("at:{number}")]});
+                world.send("PUT", &target, &change).await.expect(200);
+            }
+        }
+    });
+    let registering = async {
+        for number in 0..5 {
+            let mut spec = spec("nothing:has-it");
+            spec["args"] = json!([number.to_string()]);
+            world.send("POST", "/api/plans?max-runs=3", &spec).await.expect(200);
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+    };
+    tokio::join!(futures::future::join_all(busy), registering);
+}

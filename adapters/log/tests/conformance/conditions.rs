@@ -1,10 +1,14 @@
 //! Conditions that are only checked, and reservations, which follow from events (D5).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use futures::future::join_all;
 use knit_domain::decision::{Condition, Decision};
 use knit_domain::id::AgentMode::{Read, Write};
 use knit_domain::reservation::{Holder, Scope};
-use knit_log::Conflict;
+use knit_log::{Conflict, Log};
 
 use crate::fixture::{Place, agent, closed, conflicts, data, journal, opened, remark, remarks, request};
 use crate::on_both_databases;
@@ -17,6 +21,8 @@ on_both_databases!(
     d5_a_place_that_must_be_free_or_taken_is_checked,
     d5_a_request_that_fails_takes_no_place,
     d5_what_rests_on_the_whole_log_loses_to_every_append_of_anybody,
+    d5_whoever_has_the_turn_decides_on_an_end_that_nobody_moves,
+    d5_a_turn_that_is_given_up_or_takes_too_long_holds_up_nobody,
     every_condition_that_fails_is_named,
 );
 
@@ -155,4 +161,42 @@ async fn d5_what_rests_on_the_whole_log_loses_to_every_append_of_anybody(place: 
     });
     let won = join_all(racers).await.into_iter().filter(Result::is_ok).count();
     assert_eq!(won, 1, "the first of them is what the others did not know");
+}
+
+/// Appends one remark after another to a stream of its own until it is told to stop; answers how many.
+async fn chatter(log: Log, name: &'static str, stop: Arc<AtomicBool>) -> u64 {
+    let mut version = 0;
+    while !stop.load(Ordering::Relaxed) {
+        log.append(remarks(&journal(name), version, 1)).await.unwrap();
+        version += 1;
+    }
+    version
+}
+
+async fn d5_whoever_has_the_turn_decides_on_an_end_that_nobody_moves(place: Place) {
+    let log = place.open().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let chatters = names.map(|name| tokio::spawn(chatter(log.clone(), name, Arc::clone(&stop))));
+    for turn in 0..20 {
+        let alone = log.alone().await.unwrap();
+        let position = log.head().await.unwrap().position;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let decision = Decision::write(journal("turns"), turn, [remark("x")]).given(Condition::LogAt { position });
+        let appended = alone.append(request(decision)).await.unwrap();
+        assert_eq!(appended.position, position + 1);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let said = join_all(chatters).await.into_iter().map(Result::unwrap).min();
+    assert!(said >= Some(10), "the others go on between two turns: {said:?}");
+}
+
+async fn d5_a_turn_that_is_given_up_or_takes_too_long_holds_up_nobody(place: Place) {
+    let log = place.open().await;
+    drop(log.alone().await.unwrap());
+    log.append(remarks(&journal("a"), 0, 1)).await.unwrap();
+    let alone = log.alone().await.unwrap();
+    log.append(remarks(&journal("a"), 1, 1)).await.unwrap();
+    let late = Decision::write(journal("b"), 0, [remark("x")]).given(Condition::LogAt { position: 1 });
+    assert_eq!(conflicts(alone.append(request(late)).await), [Conflict::Log { expected: 1, actual: 2 }]);
 }
