@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use knit_projections::projection::Projection as _;
 
+use super::as_of;
 use super::front::Api;
 use super::problem::Problem;
 use super::reply;
@@ -22,6 +23,7 @@ const TAGS_DEFAULT: usize = 100;
     ),
     responses((status = 200, body = Vec<String>), Problem))]
 pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<Response, Problem> {
+    as_of::only_now(&query, "what completes a command is offered as it is now")?;
     let prefix = query.scalar("prefix").unwrap_or_default().to_owned();
     let limit = query.scalar("limit").map_or(Ok(TAGS_DEFAULT), limit)?;
     let found = api.ask(move |store| (store.position(), store.tags_beginning(&prefix, limit)));
