@@ -9,8 +9,7 @@
 # and everything it kept are gone at the end.
 set -eu
 
-# How long the server may take to start, and the Runs to end, in tenths of a second.
-START_MAX=200
+# How long the Runs may take to end, in tenths of a second.
 RUNS_MAX=600
 
 [ $# -eq 1 ] || { echo "usage: sh tests/validate/run.sh DIRECTORY_OF_KNIT_AND_KNITD" >&2; exit 2; }
@@ -28,32 +27,7 @@ fi
 for program in curl dot; do
     command -v $program >/dev/null || { echo "install $program first (Debian: curl, graphviz)" >&2; exit 1; }
 done
-work=$(mktemp -d)
-server=
-
-clean_up() {
-    trap '' INT TERM
-    [ -z "$server" ] || { kill "$server" 2>/dev/null && wait "$server" || true; }
-    # What is sealed is read-only.
-    chmod -R u+w "$work" 2>/dev/null || true
-    rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-# Waits until a command succeeds, for at most so many tenths of a second.
-within() {
-    tenths=$1
-    shift
-    until "$@"; do
-        [ "$tenths" -gt 0 ] || return 1
-        tenths=$((tenths - 1))
-        sleep 0.1
-    done
-}
-
-address() { sed -n 's|.*listening on \(http://[0-9.:]*\).*|\1|p' "$work/knitd.log" | grep .; }
+. "$here/../server.sh"
 
 the_runs_have_ended() {
     [ "$(knit run find -s done -s failed --output name | wc -l)" -ge 4 ] && [ -z "$(knit run find -s running -s starting -s ready --output name)" ]
@@ -113,13 +87,7 @@ accepted_by_graphviz() {
     echo "Graphviz accepts $(ls "$work"/drawn/*.dot | wc -l) drawings"
 }
 
-PATH=$programs:$PATH
-: >"$work/knitd.log"
-setsid knitd --state-dir "$work/state" --listen 127.0.0.1:0 --log info 2>"$work/knitd.log" &
-server=$!
-within $START_MAX address >/dev/null || { cat "$work/knitd.log" >&2; exit 1; }
-KNIT_SERVER=$(address)
-export PATH KNIT_SERVER
+start_server info
 make_a_past >"$work/past" 2>&1 || { cat "$work/past" "$work/knitd.log" >&2; exit 1; }
 mkdir "$work/drawn"
 draw 2>"$work/complaint" || { cat "$work/complaint" >&2; exit 1; }

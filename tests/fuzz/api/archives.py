@@ -1,9 +1,11 @@
-"""What Schemathesis uploads: archives that are whole, archives that are not, and other bytes."""
+"""What Schemathesis uploads: archives that are whole, archives that are not, and other bytes; what it leaves out is in
+`endings`."""
 
 import gzip
 import io
 import tarfile
 
+import endings  # noqa: F401 - its hook is told by being read
 import schemathesis
 from hypothesis import strategies as st
 

@@ -8,8 +8,7 @@
 # and when the server panics or complains. The server and everything it kept are gone at the end.
 set -eu
 
-# How long the server may take to start, and the first Runs to finish, in tenths of a second.
-START_MAX=200
+# How long the first Runs may take to finish, in tenths of a second.
 RUNS_MAX=600
 # How many Data, and so Runs, are there at the beginning: one is soon deleted, stopped or torn off.
 DATA=12
@@ -29,32 +28,7 @@ This needs Schemathesis, which is written in Python. Install it where it disturb
 END
     exit 1
 fi
-work=$(mktemp -d)
-server=
-
-clean_up() {
-    trap '' INT TERM
-    [ -z "$server" ] || { kill "$server" 2>/dev/null && wait "$server" || true; }
-    # What is sealed is read-only.
-    chmod -R u+w "$work" 2>/dev/null || true
-    rm -rf "$work"
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-# Waits until a command succeeds, for at most so many tenths of a second.
-within() {
-    tenths=$1
-    shift
-    until "$@"; do
-        [ "$tenths" -gt 0 ] || return 1
-        tenths=$((tenths - 1))
-        sleep 0.1
-    done
-}
-
-address() { sed -n 's|.*listening on \(http://[0-9.:]*\).*|\1|p' "$work/knitd.log" | grep .; }
+. "$here/../../server.sh"
 
 # The values of a field in what `knit` prints, each once, as the elements of a list.
 values_of() { sed -n "s/^ *\"$1\": \(\"[^\"]*\"\).*/\1/p" | sort -u | paste -sd ,; }
@@ -97,6 +71,10 @@ times.values = ["2020-01-01T00:00:00Z", "2999-12-31T23:59:59.999+09:00"]
 durations.values = ["1h", "1h30m0.5s", "-2562047h"]
 directions.values = ["up", "down", "both"]
 depths.values = ["1", "4294967295", "all"]
+moments.values = ["0", "1", "20", "2h ago", "2020-01-01T00:00:00Z", "999999"]
+formats.values = ["json", "dot", "mermaid", "svg", "openlineage", "prov", "ro-crate"]
+prefixes.values = ["", "0", "a", "type:", "knit#", "type:g"]
+kinds.values = ["data", "plan", "run"]
 
 [parameters]
 "query.image" = { dictionary = "images", probability = 0.5 }
@@ -108,6 +86,11 @@ depths.values = ["1", "4294967295", "all"]
 "query.duration" = { dictionary = "durations", probability = 0.5 }
 "query.direction" = { dictionary = "directions", probability = 0.7 }
 "query.depth" = { dictionary = "depths", probability = 0.7 }
+"query.as-of" = { dictionary = "moments", probability = 0.7 }
+"query.format" = { dictionary = "formats", probability = 0.8 }
+"query.prefix" = { dictionary = "prefixes", probability = 0.7 }
+"query.of" = { dictionary = "kinds", probability = 0.8 }
+"query.data" = { dictionary = "data", probability = 0.7 }
 "body.image" = { dictionary = "images", probability = 0.9 }
 "body.inputs[*].path" = { dictionary = "paths", probability = 0.7 }
 "body.outputs[*].path" = { dictionary = "outs", probability = 0.7 }
@@ -121,7 +104,7 @@ depths.values = ["1", "4294967295", "all"]
 
 [[operations]]
 include-path-regex = "^/api/data/"
-parameters = { "path.id" = { dictionary = "data", probability = 0.8 } }
+parameters = { "path.id" = { dictionary = "data", probability = 0.8 }, "query.to" = { dictionary = "data", probability = 0.8 } }
 
 [[operations]]
 include-path-regex = "^/api/plans/"
@@ -129,24 +112,17 @@ parameters = { "path.id" = { dictionary = "plans", probability = 0.8 } }
 
 [[operations]]
 include-path-regex = "^/api/runs/"
-parameters = { "path.id" = { dictionary = "runs", probability = 0.8 } }
+parameters = { "path.id" = { dictionary = "runs", probability = 0.8 }, "query.to" = { dictionary = "runs", probability = 0.8 } }
 END
 }
 
-PATH=$programs:$PATH
-: >"$work/knitd.log"
-# In a session of its own, Ctrl-C reaches this script alone, which then stops the server.
-setsid knitd --state-dir "$work/state" --listen 127.0.0.1:0 --log info,knitd=debug 2>"$work/knitd.log" &
-server=$!
-within $START_MAX address >/dev/null || { cat "$work/knitd.log" >&2; exit 1; }
-KNIT_SERVER=$(address)
-export PATH KNIT_SERVER
+start_server info,knitd=debug
 make_a_past >"$work/past" 2>&1 || { cat "$work/past" "$work/knitd.log" >&2; exit 1; }
 configure >"$work/schemathesis.toml"
 
 cd "$work"
 failed=0
-SCHEMATHESIS_HOOKS="$here/archives.py" PYTHONDONTWRITEBYTECODE=1 "$schemathesis" \
+PYTHONPATH="$here" SCHEMATHESIS_HOOKS="$here/archives.py" PYTHONDONTWRITEBYTECODE=1 "$schemathesis" \
     --config-file "$work/schemathesis.toml" run "$KNIT_SERVER/openapi.json" \
     --checks not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance \
     --phases examples,coverage,fuzzing,stateful --max-examples "${API_EXAMPLES:-200}" --seed "${API_SEED:-1}" \

@@ -35,7 +35,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::front::Api;
-use super::openapi::RawBytes;
+use super::openapi::ServerSentEvent;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::Asked;
@@ -89,7 +89,7 @@ impl Watchers {
         ("entity" = Option<String>, Query, description = "Any of these: data:ID, plan:ID, run:ID, or a kind of stream: data, plan, run, agent, plan-catalog, journal"),
         ("type" = Option<String>, Query, description = "Any of these names, such as RunSucceeded,RunFailed"),
     ),
-    responses((status = 200, body = inline(RawBytes), content_type = "text/event-stream", description = "Server-sent events: `id` is the position, `event` the type, `data` a LogEvent; a comment at least every 15 s"), Problem))]
+    responses((status = 200, body = inline(ServerSentEvent), content_type = "text/event-stream", description = "Server-sent events: `id` is the position, `event` the type, `data` a LogEvent; a comment at least every 15 s"), Problem))]
 pub(super) async fn watch(
     State(api): State<Api>,
     headers: HeaderMap,

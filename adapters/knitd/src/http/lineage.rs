@@ -10,6 +10,7 @@ use knit_projections::store::{At, Continuation, LineageJson, Show, Start, Store,
 use knit_schemas::api;
 
 use super::front::Api;
+use super::openapi::LineageAnswer;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Asked, Named};
@@ -37,7 +38,7 @@ const NODES_MAX: usize = 10_000_000;
         ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
         ("format" = Option<String>, Query, description = "json, or drawn as dot, mermaid, svg, openlineage, prov or ro-crate; json if absent"),
     ),
-    responses((status = 200, body = api::LineageGraph), Problem))]
+    responses(LineageAnswer, Problem))]
 pub(super) async fn around(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let id: KnitId = named.id("Data")?;
     answer(api, Entity::Data(id), id.into(), &query).await
@@ -57,7 +58,7 @@ pub(super) async fn around(State(api): State<Api>, named: Named, Asked(query): A
         ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
         ("format" = Option<String>, Query, description = "json, or drawn as dot, mermaid, svg, openlineage, prov or ro-crate; json if absent"),
     ),
-    responses((status = 200, body = api::LineageGraph), Problem))]
+    responses(LineageAnswer, Problem))]
 pub(super) async fn around_run(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let id: RunId = named.id("Run")?;
     answer(api, Entity::Run(id), id.into(), &query).await
@@ -71,7 +72,7 @@ pub(super) async fn around_run(State(api): State<Api>, named: Named, Asked(query
         ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
         ("format" = Option<String>, Query, description = "json, or drawn as dot, mermaid, svg, openlineage, prov or ro-crate; json if absent"),
     ),
-    responses((status = 200, body = api::LineageGraph), Problem))]
+    responses(LineageAnswer, Problem))]
 pub(super) async fn path(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let from: KnitId = named.id("Data")?;
     let to = query.scalar("to").ok_or_else(|| Problem::bad_request("`to` should be the id of another Data"))?;

@@ -1,5 +1,7 @@
 //! `GET /openapi.json`: the API described from its handlers and types, so that it cannot say another thing.
 
+use std::collections::BTreeMap;
+
 use ::http::StatusCode;
 use axum::response::Response;
 use utoipa::OpenApi;
@@ -12,6 +14,8 @@ use super::{
     data, download, events, explain, health, ids, lineage, logs, matches, plan_graph, plans, reply, runs, tags, upload,
 };
 use knit_schemas::api;
+use knit_schemas::lineage::Drawing;
+use knit_schemas::plan_graph::PlanDrawing;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -55,7 +59,7 @@ use knit_schemas::api;
         health::alive,
         health::ready,
     ),
-    components(schemas(api::ErrorMessage, api::LogEvent))
+    components(schemas(api::ErrorMessage, api::LineageGraph, api::LogEvent, api::PlanGraph))
 )]
 struct Document;
 
@@ -79,6 +83,53 @@ impl utoipa::PartialSchema for RawBytes {
 
 impl utoipa::ToSchema for RawBytes {}
 
+/// One of the server-sent events of an answer. It is only described, never made.
+pub(super) enum ServerSentEvent {}
+
+impl utoipa::PartialSchema for ServerSentEvent {
+    fn schema() -> RefOr<Schema> {
+        let text = |meaning| ObjectBuilder::new().schema_type(Type::String).description(Some(meaning));
+        ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .property("id", text("The position of the event"))
+            .property("event", text("Its name"))
+            .property("data", text("A LogEvent, as JSON"))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for ServerSentEvent {}
+
+/// A [`api::LineageGraph`], as JSON or drawn. It is only described, never made.
+pub(super) enum LineageAnswer {}
+
+impl utoipa::IntoResponses for LineageAnswer {
+    fn responses() -> Responses {
+        graph("LineageGraph", &Drawing::ALL.map(Drawing::content_type))
+    }
+}
+
+/// A [`api::PlanGraph`], as JSON or drawn. It is only described, never made.
+pub(super) enum PlanGraphAnswer {}
+
+impl utoipa::IntoResponses for PlanGraphAnswer {
+    fn responses() -> Responses {
+        graph("PlanGraph", &PlanDrawing::ALL.map(PlanDrawing::content_type))
+    }
+}
+
+type Responses = BTreeMap<String, RefOr<utoipa::openapi::Response>>;
+
+fn graph(schema: &str, drawn: &[&str]) -> Responses {
+    let json = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+    let response = ResponseBuilder::new().description("The graph, as `format` says").content(api::JSON, json);
+    let response = drawn.iter().fold(response, |response, content_type| {
+        let drawing = ContentBuilder::new().schema(Some(<RawBytes as utoipa::PartialSchema>::schema())).build();
+        response.content(*content_type, drawing)
+    });
+    [(StatusCode::OK.as_str().to_owned(), response.build().into())].into()
+}
+
 /// The statuses of a [`Problem`], and what they mean in general; 405 is no answer of what is described.
 pub(super) const PROBLEMS: &[(StatusCode, &str)] = &[
     (StatusCode::BAD_REQUEST, "What was sent cannot be understood or breaks a rule"),
@@ -92,7 +143,7 @@ pub(super) const PROBLEMS: &[(StatusCode, &str)] = &[
 
 /// Every answer that is an error has the same body.
 impl utoipa::IntoResponses for Problem {
-    fn responses() -> std::collections::BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+    fn responses() -> Responses {
         let response = |meaning: &str| {
             let message = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorMessage"))).build();
             ResponseBuilder::new().description(meaning).content(api::JSON, message).build()

@@ -12,6 +12,7 @@ use knit_schemas::api;
 use knit_schemas::plan_graph::{PlanDrawing, PlanIndex};
 
 use super::front::Api;
+use super::openapi::PlanGraphAnswer;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Asked, Named};
@@ -26,7 +27,7 @@ use super::{as_of, lineage, past, reply};
         ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
         ("format" = Option<String>, Query, description = "json, or drawn as dot, mermaid or svg; json if absent"),
     ),
-    responses((status = 200, body = api::PlanGraph), Problem))]
+    responses(PlanGraphAnswer, Problem))]
 pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let id: PlanId = named.id("Plan")?;
     let walk = lineage::walk_of(&query)?;

@@ -111,6 +111,21 @@ async fn the_description_gives_every_operation_a_name_of_its_own_and_every_refus
 }
 
 #[tokio::test]
+async fn the_description_knows_every_form_in_which_a_graph_is_answered() {
+    let world = World::new().await;
+    let data = world.push(&["type:corpus"]).await;
+    let document = world.get("/openapi.json").await.expect(200).json();
+    let described = &document["paths"]["/api/data/{id}/lineage"]["get"]["responses"]["200"]["content"];
+    for format in ["json", "dot", "mermaid", "svg", "openlineage", "prov", "ro-crate"] {
+        let answer = world.get(&format!("/api/data/{data}/lineage?format={format}")).await.expect(200);
+        let content_type = answer.header("content-type").unwrap();
+        assert!(described[content_type].is_object(), "{format} is {content_type}");
+    }
+    assert_eq!(described["application/json"]["schema"]["$ref"], "#/components/schemas/LineageGraph");
+    assert!(document["components"]["schemas"]["LineageGraph"].is_object());
+}
+
+#[tokio::test]
 async fn strangers_are_refused() {
     let world = World::new().await;
     for (host, origin) in

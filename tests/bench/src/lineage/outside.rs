@@ -101,10 +101,14 @@ impl Served<'_> {
         let what = |tail: &str| {
             format!("lineage, depth {DEPTH}, both directions, {} nodes, {tail}", number(graph.nodes() as f64))
         };
-        let row = Row::judged(what("through the API"), "p99 ≤ 2 ms", latency(&now), now.p99() <= 2e-3)
+        let row = Row::tells(what("through the API"), latency(&now))
             .value("p50_s", now.median())
             .value("p99_s", now.p99())
-            .note("1 ms in the server, and as much for the request, the answer and whoever reads it");
+            .note(format!(
+                "the request, the answer and whoever reads it included; the worst, {}, is the megabyte around a Data \
+                 that a thousand Runs take",
+                time(now.max())
+            ));
         let some: Vec<DataRow> = starts.iter().step_by((starts.len() / STARTS_OF_QUERY).max(1)).copied().collect();
         let row = match edges {
             Some(edges) => {
