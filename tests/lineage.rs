@@ -103,8 +103,8 @@ fn plans_are_drawn_with_what_feeds_them_by_both_programs() {
     }
     let dot = shop.knit(&["plan", "graph", &plans[1][..8]]).stdout;
     let [first, second, third] = &plans;
-    assert!(dot.contains(&format!("\t\"p{first}@/out\" -> \"p{second}@/in\";\n")), "{dot}");
-    assert!(dot.contains(&format!("\t\"p{second}@log\" -> \"p{third}@/in\";\n")), "{dot}");
+    assert!(dot.contains(&format!("\t\"p{first}@/out\" -> \"p{second}@/in\"[label=\"n:2\"];\n")), "{dot}");
+    assert!(dot.contains(&format!("\t\"p{second}@log\" -> \"p{third}@/in\"[label=\"is:log\"];\n")), "{dot}");
     let tree = shop.knit(&["plan", "graph", "-o", "tree", second]).stdout;
     assert!(tree.contains("/in ← /out") && tree.contains("(log) → /in"), "{tree}");
 }

@@ -6,6 +6,7 @@
 
 pub mod graph;
 
+mod command;
 pub mod dot;
 pub mod mermaid;
 pub mod openlineage;
@@ -101,8 +102,21 @@ pub struct Index<'a> {
     /// What is looked up in.
     pub graph: &'a Graph<'a>,
     data: HashMap<&'a str, &'a Data<'a>>,
-    plans: HashMap<&'a str, &'a PlanSummary>,
+    plans: HashMap<&'a str, Described<'a>>,
     cut: HashSet<&'a str>,
+}
+
+/// A Plan, and what is said of it for each of its Runs.
+#[derive(Debug)]
+struct Described<'a> {
+    plan: &'a PlanSummary,
+    command_line: Option<String>,
+}
+
+impl<'a> From<&'a PlanSummary> for Described<'a> {
+    fn from(plan: &'a PlanSummary) -> Self {
+        Self { plan, command_line: plan.command_line() }
+    }
 }
 
 impl<'a> Index<'a> {
@@ -110,7 +124,7 @@ impl<'a> Index<'a> {
     #[must_use]
     pub fn new(graph: &'a Graph<'a>) -> Self {
         let data = graph.data.iter().map(|data| (data.knit_id.as_str(), data)).collect();
-        let plans = graph.plans.iter().map(|plan| (plan.plan_id.as_str(), plan)).collect();
+        let plans = graph.plans.iter().map(|plan| (plan.plan_id.as_str(), Described::from(plan))).collect();
         let cut = graph.cut.iter().map(Text::as_str).collect();
         Self { graph, data, plans, cut }
     }
@@ -124,7 +138,7 @@ impl<'a> Index<'a> {
     /// The Plan that the Run carries out, if the answer describes it.
     #[must_use]
     pub fn plan(&self, run: &Run<'_>) -> Option<&'a PlanSummary> {
-        self.plans.get(run.plan_id.as_str()).copied()
+        self.plans.get(run.plan_id.as_str()).map(|described| described.plan)
     }
 
     /// Whether the walk ended at that Data although there is more.
@@ -138,6 +152,12 @@ impl<'a> Index<'a> {
     pub fn what_runs(&self, run: &Run<'_>) -> &'a str {
         let plan = self.plan(run);
         plan.and_then(|plan| plan.image.as_deref().or(plan.name.as_deref())).unwrap_or("(unknown Plan)")
+    }
+
+    /// The Plan's command in one short line, see [`PlanSummary::command_line`]; nothing where the image has its own.
+    #[must_use]
+    pub fn command_line(&self, run: &Run<'_>) -> Option<&str> {
+        self.plans.get(run.plan_id.as_str())?.command_line.as_deref()
     }
 
     /// The words of the Plan's command; none where the image has its own.

@@ -10,8 +10,11 @@ pub mod svg;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 
-use crate::api::{GraphPlan, PlanEdge, PlanGraph};
+use crate::api::{GraphPlan, PlanEdge, PlanGraph, Tag};
 use crate::lineage::{Drawing, LOG};
+
+/// Tags that an edge shows; more would hide the graph behind them.
+const TAGS_MAX: usize = 6;
 
 /// The ways in which a graph of Plans is drawn. They are ways of lineage too; those that speak of what ran are not
 /// among them.
@@ -101,6 +104,17 @@ impl<'a> PlanIndex<'a> {
     #[must_use]
     pub fn is_cut(&self, plan: &GraphPlan) -> bool {
         self.cut.contains(plan.id())
+    }
+
+    /// The tags that the input at the end of an edge asks for, those of users first; of many, some and how many more.
+    fn asked(&self, edge: &PlanEdge) -> impl Iterator<Item = String> {
+        let mut inputs = self.plan(&edge.to).into_iter().flat_map(|plan| &plan.inputs);
+        let input = inputs.find(|input| input.path == edge.input);
+        let tags = input.map(|input| input.tags.as_slice()).unwrap_or_default();
+        let (system, users): (Vec<&Tag>, Vec<&Tag>) = tags.iter().partition(|tag| tag.is_system());
+        let left = tags.len().saturating_sub(TAGS_MAX);
+        let shown = users.into_iter().chain(system).take(TAGS_MAX).map(Tag::to_string);
+        shown.chain((left > 0).then(|| format!("… and {left} more tags")))
     }
 
     /// The edges both of whose ends are in the graph, with the numbers of these.

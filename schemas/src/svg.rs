@@ -15,10 +15,17 @@ pub(crate) const LINE_PX: usize = 15;
 pub(crate) const WIDTH_PX: usize = 330;
 /// Pixels between the edge of a box and what is in it.
 pub(crate) const INSET_PX: usize = 6;
+/// Pixels for a curve to turn.
+const TURN_PX: usize = 60;
 /// Characters that fit into a box; longer texts are cut and are whole in what the pointer shows.
 const CHARS_MAX: usize = 42;
 /// Characters of a mount path that fit into half a box.
 const PATH_CHARS_MAX: usize = 20;
+
+/// Pixels between two columns for what stands on an edge; what is longer is cut and is whole in what the pointer shows.
+pub(crate) const EDGE_TEXT_PX: usize = 130;
+/// Characters that fit there.
+const EDGE_CHARS_MAX: usize = 24;
 
 /// The colours of the drawing as DOT.
 const STYLE: &str = "<style>.d{fill:#fff;stroke:#1c9930}.r{fill:#fff;stroke:#ffa500}.p{fill:#fff;stroke:#daa520}\
@@ -88,24 +95,35 @@ pub(crate) fn row_px(place: Place, row: usize) -> usize {
     place.y_px + row * LINE_PX + LINE_PX / 2 + INSET_PX / 2
 }
 
-/// A curve from a point to one right of it; the pointer shows `title`.
+/// A curve from the right edge of a box to the left edge of another; the pointer shows `title`.
 pub(crate) fn edge(
     out: &mut impl Write,
     title: &str,
     (x, y): (usize, usize),
     (to_x, to_y): (usize, usize),
 ) -> io::Result<()> {
-    let bend = usize::midpoint(x, to_x);
+    let middle = usize::midpoint(x, to_x);
+    // What goes on below leads back to the left, and leaves and enters boxes where others do.
+    let (bend, to_bend) = if x < to_x { (middle, middle) } else { (x + TURN_PX, to_x.saturating_sub(TURN_PX)) };
     let title = Xml(title);
     writeln!(
         out,
-        "<path class=\"e\" d=\"M{x} {y}C{bend} {y} {bend} {to_y} {to_x} {to_y}\"><title>{title}</title></path>"
+        "<path class=\"e\" d=\"M{x} {y}C{bend} {y} {to_bend} {to_y} {to_x} {to_y}\"><title>{title}</title></path>"
     )
+}
+
+/// What fits on an edge.
+pub(crate) fn on_edge(line: &str) -> String {
+    cut(line, EDGE_CHARS_MAX)
 }
 
 /// What fits into a box.
 fn beginning(line: &str) -> String {
-    match line.char_indices().nth(CHARS_MAX) {
+    cut(line, CHARS_MAX)
+}
+
+fn cut(line: &str, chars_max: usize) -> String {
+    match line.char_indices().nth(chars_max) {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line.to_owned(),
     }

@@ -144,7 +144,14 @@ fn run_node(index: &Index<'_>, zone: Zone, run: &Run<'_>, out: &mut impl Write) 
     write!(out, "<TR><TD COLSPAN=\"3\"><FONT POINT-SIZE=\"8\">last updated: {updated}</FONT></TD></TR>")?;
     // Built-in Plans have a name, whose mark no image can hold, instead of an image.
     let label = if what.contains('#') { "" } else { "image = " };
-    writeln!(out, "<TR><TD COLSPAN=\"3\">{label}{}</TD></TR></TABLE>>];", Html(what))
+    write!(out, "<TR><TD COLSPAN=\"3\">{label}{}</TD></TR>", Html(what))?;
+    command_row(index.command_line(run), out)?;
+    writeln!(out, "</TABLE>>];")
+}
+
+/// A row that the original does not have: of many Runs or Plans of one image it tells which is which.
+pub(crate) fn command_row(command_line: Option<&str>, out: &mut impl Write) -> io::Result<()> {
+    command_line.map_or(Ok(()), |line| write!(out, "<TR><TD COLSPAN=\"3\">{}</TD></TR>", Html(line)))
 }
 
 /// Begins the table of a node with what it is.

@@ -31,8 +31,7 @@ pub fn draw(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// The colours of the drawing as DOT.
-const CLASSES: &str = "\
-    classDef data fill:#ffffff,stroke:#1c9930,color:#000000
+const CLASSES: &str = "    classDef data fill:#ffffff,stroke:#1c9930,color:#000000
     classDef cut fill:#ffffff,stroke:#1c9930,color:#000000,stroke-dasharray:4 3
     classDef start fill:#d4ecc6,stroke:#1c9930,color:#000000,stroke-width:3px
     classDef run fill:#ffffff,stroke:#ffa500,color:#000000
@@ -91,7 +90,8 @@ impl fmt::Display for RunLabel<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(index, run) = self;
         let (id, status) = (Escaped(run.run_id.as_str()), Escaped(run.status.as_str()));
-        write!(f, "Run {id}<br/>{status}<br/>{}", Escaped(index.what_runs(run)))
+        write!(f, "Run {id}<br/>{status}<br/>{}", Escaped(index.what_runs(run)))?;
+        index.command_line(run).map_or(Ok(()), |line| write!(f, "<br/>{}", Escaped(line)))
     }
 }
 
@@ -127,6 +127,8 @@ mod tests {
         assert!(text.contains("more beyond\"]):::cut") || text.contains("more beyond\"]):::start"), "{text}");
         assert!(text.contains("d0 -->|\"/in/raw\"| r0\n"), "{text}");
         assert!(text.contains("r0 -->|\"(log)\"| d2\n"), "{text}");
+        assert!(text.contains("<br/>done<br/>trainer:v1.0<br/>python train.py --rate=0.1\"]:::run\n"), "{text}");
+        assert!(text.lines().skip(1).all(|line| line.starts_with("    ")), "{text}");
         assert!(!text.contains("%%"), "{text}");
     }
 }

@@ -14,7 +14,7 @@ use crate::svg::{self, WIDTH_PX, Xml, edge, row_px};
 
 /// Tags of a Data that are shown; more would hide the graph behind them.
 const TAGS_MAX: usize = 6;
-/// Lines of a Run above its mounts.
+/// Lines of a Run above its mounts, beside its command.
 const RUN_LINES: usize = 3;
 
 /// Writes the picture, with times as `zone` has them.
@@ -37,14 +37,14 @@ pub fn draw(index: &Index<'_>, zone: Zone, out: &mut impl Write) -> io::Result<(
 }
 
 fn edges(index: &Index<'_>, boxes: &Boxes<'_>, run: &Run<'_>, out: &mut impl Write) -> io::Result<()> {
-    let at = boxes.of_run(run);
+    let (at, head) = (boxes.of_run(run), head_lines(index, run));
     for (row, (path, data)) in index.taken(run).into_iter().enumerate() {
         let from = boxes.of_data(data);
-        edge(out, path, (from.x_px + WIDTH_PX, row_px(from, 0)), (at.x_px, row_px(at, RUN_LINES + row)))?;
+        edge(out, path, (from.x_px + WIDTH_PX, row_px(from, 0)), (at.x_px, row_px(at, head + row)))?;
     }
     for (row, (path, data)) in index.made(run).into_iter().enumerate() {
         let to = boxes.of_data(data);
-        edge(out, path, (at.x_px + WIDTH_PX, row_px(at, RUN_LINES + row)), (to.x_px, row_px(to, 0)))?;
+        edge(out, path, (at.x_px + WIDTH_PX, row_px(at, head + row)), (to.x_px, row_px(to, 0)))?;
     }
     Ok(())
 }
@@ -89,9 +89,17 @@ fn run_box(index: &Index<'_>, zone: Zone, run: &Run<'_>, at: Place, out: &mut im
     };
     svg::text(out, at, 1, class, &format!("{} {}", run.status.as_str(), zone(&run.updated_at)))?;
     svg::text(out, at, 2, "", what)?;
+    if let Some(line) = index.command_line(run) {
+        svg::text(out, at, RUN_LINES, "s", line)?;
+    }
     let taken = index.taken(run).into_iter().map(|(path, _)| path);
-    svg::ports(out, at, RUN_LINES, taken, index.made(run).into_iter().map(|(path, _)| path))?;
+    svg::ports(out, at, head_lines(index, run), taken, index.made(run).into_iter().map(|(path, _)| path))?;
     writeln!(out, "</g>")
+}
+
+/// Lines of a Run above its mounts.
+fn head_lines(index: &Index<'_>, run: &Run<'_>) -> usize {
+    RUN_LINES + usize::from(index.command_line(run).is_some())
 }
 
 /// Every box in its place.
@@ -108,10 +116,11 @@ impl<'a> Boxes<'a> {
         let first_run = graph.data.len();
         let runs = graph.runs.iter().enumerate().map(|(n, run)| (run.run_id.as_str(), first_run + n)).collect();
         let of_data = graph.data.iter().map(|data| data_lines(index, data, |made| *made).len());
-        let of_runs = graph.runs.iter().map(|run| RUN_LINES + index.taken(run).len().max(index.made(run).len()));
+        let of_runs =
+            graph.runs.iter().map(|run| head_lines(index, run) + index.taken(run).len().max(index.made(run).len()));
         let heights: Vec<usize> = of_data.chain(of_runs).map(svg::height_px).collect();
         let mut boxes = Self { places: Vec::new(), data, runs };
-        boxes.places = layout::placed(&boxes.flow(index, heights.len()), &heights);
+        boxes.places = layout::placed(&boxes.flow(index, heights.len()), &heights, 0);
         boxes
     }
 
@@ -154,6 +163,7 @@ mod tests {
         assert_eq!(text.matches("<path class=\"e\"").count(), 4);
         assert!(text.contains("note:a &quot;quote&quot; &amp; &lt;b&gt;"), "{text}");
         assert!(text.contains("class=\"d cut\""), "{text}");
+        assert_eq!(text.matches(">python train.py --rate=0.1</text>").count(), 2, "{text}");
         assert_eq!(text.matches("<g>").count(), text.matches("</g>").count());
     }
 }

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use super::PlanIndex;
-use crate::api::{GraphPlan, PlanEdge};
+use crate::api::GraphPlan;
 use crate::lineage::LOG;
-use crate::lineage::dot::{DATA_COLOUR, GOOD_COLOUR, Html, Quoted, header};
+use crate::lineage::dot::{DATA_COLOUR, GOOD_COLOUR, Html, Quoted, command_row, header};
 
 const PLAN_COLOUR: &str = "#DAA520";
 const START_COLOUR: &str = "#EDD9B4";
@@ -14,7 +14,8 @@ const LOG_POINT: &str = "log";
 /// Keeps a Plan and its points together.
 const INNER_EDGE: &str = "weight=10, penwidth=0.3";
 
-/// Writes the graph: every Plan with a point for every input and output, and edges between these.
+/// Writes the graph: every Plan with a point for every input and output, and edges between these, labelled with what
+/// is asked for.
 ///
 /// # Errors
 /// What writing to `out` says.
@@ -23,9 +24,13 @@ pub fn draw(index: &PlanIndex<'_>, out: &mut impl Write) -> io::Result<()> {
     for plan in &index.graph.plans {
         cluster(index, plan, out)?;
     }
-    for (_, _, PlanEdge { from, output, to, input }) in index.edges() {
-        let (from, output) = (Quoted(from), Quoted(output.as_deref().unwrap_or(LOG_POINT)));
-        writeln!(out, "\t\"p{from}@{output}\" -> \"p{}@{}\";", Quoted(to), Quoted(input))?;
+    for (_, _, edge) in index.edges() {
+        let (from, output) = (Quoted(&edge.from), Quoted(edge.output.as_deref().unwrap_or(LOG_POINT)));
+        write!(out, "\t\"p{from}@{output}\" -> \"p{}@{}\"[label=\"", Quoted(&edge.to), Quoted(&edge.input))?;
+        for (n, tag) in index.asked(edge).enumerate() {
+            write!(out, "{}{}", if n == 0 { "" } else { "\\n" }, Quoted(&tag))?;
+        }
+        writeln!(out, "\"];")?;
     }
     writeln!(out, "}}")
 }
@@ -61,6 +66,7 @@ fn node(index: &PlanIndex<'_>, plan: &GraphPlan, out: &mut impl Write) -> io::Re
     write!(out, "<TD BGCOLOR=\"{background}\">id: {}</TD></TR>", Html(plan.id()))?;
     let label = if plan.plan.image.is_some() { "image = " } else { "" };
     write!(out, "<TR><TD COLSPAN=\"3\">{label}{}</TD></TR>", Html(plan.what_runs()))?;
+    command_row(plan.plan.command_line().as_deref(), out)?;
     if !plan.plan.annotations.is_empty() {
         write!(out, "<TR><TD COLSPAN=\"3\">")?;
         for (i, pair) in plan.plan.annotations.iter().enumerate() {
@@ -85,9 +91,12 @@ mod tests {
         draw(&PlanIndex::new(&graph), &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         let (split, train) = ("p11111111-1111-4111-8111-111111111111", "p22222222-2222-4222-8222-222222222222");
-        assert!(text.contains(&format!("\t\"{split}@/out\" -> \"{train}@/in/raw\";\n")), "{text}");
+        assert!(text.contains(&format!("\t\"{split}@/out\" -> \"{train}@/in/raw\"[label=\"type:raw\"];\n")), "{text}");
+        assert!(text.contains("image = trainer:v1.0</TD></TR><TR><TD COLSPAN=\"3\">--rate=0.1</TD></TR>"), "{text}");
         assert!(
-            text.contains(&format!("\t\"{train}@log\" -> \"p33333333-3333-4333-8333-333333333333@/in/log\";\n")),
+            text.contains(&format!(
+                "\t\"{train}@log\" -> \"p33333333-3333-4333-8333-333333333333@/in/log\"[label=\"type:log\"];\n"
+            )),
             "{text}"
         );
         assert!(text.contains(r#"@/out/\"model\""[shape=point"#), "{text}");

@@ -6,9 +6,9 @@ use super::PlanIndex;
 use crate::api::{GraphPlan, PlanEdge};
 use crate::lineage::LOG;
 use crate::svg::layout::{self, Flow, Place};
-use crate::svg::{self, WIDTH_PX, Xml, edge, row_px};
+use crate::svg::{self, EDGE_TEXT_PX, INSET_PX, LINE_PX, WIDTH_PX, Xml, edge, row_px};
 
-/// Lines of a Plan above its mounts.
+/// Lines of a Plan above its mounts, beside its command.
 const PLAN_LINES: usize = 3;
 
 /// Writes the picture.
@@ -20,10 +20,10 @@ pub fn draw(index: &PlanIndex<'_>, out: &mut impl Write) -> io::Result<()> {
     let heights: Vec<usize> = plans.iter().map(|plan| svg::height_px(lines(index, plan))).collect();
     let mut flow = Flow::among(plans.len());
     index.edges().for_each(|(from, to, _)| flow.join(from, to));
-    let places = layout::placed(&flow, &heights);
+    let places = layout::placed(&flow, &heights, EDGE_TEXT_PX);
     svg::begin(out, layout::size_px(&places))?;
     for (from, to, edge) in index.edges() {
-        curve(edge, (&plans[from], places[from]), (&plans[to], places[to]), out)?;
+        curve(index, edge, (&plans[from], places[from]), (&plans[to], places[to]), out)?;
     }
     for (plan, place) in plans.iter().zip(places) {
         plan_box(index, plan, place, out)?;
@@ -33,7 +33,12 @@ pub fn draw(index: &PlanIndex<'_>, out: &mut impl Write) -> io::Result<()> {
 
 fn lines(index: &PlanIndex<'_>, plan: &GraphPlan) -> usize {
     let rows = plan.inputs.len().max(sources(plan).count());
-    PLAN_LINES + rows + usize::from(index.is_cut(plan))
+    head_lines(plan) + rows + usize::from(index.is_cut(plan))
+}
+
+/// Lines of a Plan above its mounts.
+fn head_lines(plan: &GraphPlan) -> usize {
+    PLAN_LINES + usize::from(plan.plan.command_line().is_some())
 }
 
 /// The outputs in their order, the log last.
@@ -42,6 +47,7 @@ fn sources(plan: &GraphPlan) -> impl Iterator<Item = &str> {
 }
 
 fn curve(
+    index: &PlanIndex<'_>,
     of: &PlanEdge,
     (from, from_at): (&GraphPlan, Place),
     (to, to_at): (&GraphPlan, Place),
@@ -49,8 +55,13 @@ fn curve(
 ) -> io::Result<()> {
     let source = sources(from).position(|path| path == of.source()).unwrap_or_default();
     let input = to.inputs.iter().position(|input| input.path == of.input).unwrap_or_default();
-    let begin = (from_at.x_px + WIDTH_PX, row_px(from_at, PLAN_LINES + source));
-    edge(out, &format!("{} to {}", of.source(), of.input), begin, (to_at.x_px, row_px(to_at, PLAN_LINES + input)))
+    let begin = (from_at.x_px + WIDTH_PX, row_px(from_at, head_lines(from) + source));
+    let end = (to_at.x_px, row_px(to_at, head_lines(to) + input));
+    let tags: Vec<String> = index.asked(of).collect();
+    edge(out, &format!("{} to {}: {}", of.source(), of.input, tags.join(" ")), begin, end)?;
+    // Beside where it ends, so that edges to one input say the same in one place, and those to others below it.
+    svg::label(out, end.0 - INSET_PX, end.1 - LINE_PX / 2, "s\" text-anchor=\"end", &svg::on_edge(&tags.join(" ")))?;
+    writeln!(out)
 }
 
 fn plan_box(index: &PlanIndex<'_>, plan: &GraphPlan, at: Place, out: &mut impl Write) -> io::Result<()> {
@@ -65,7 +76,10 @@ fn plan_box(index: &PlanIndex<'_>, plan: &GraphPlan, at: Place, out: &mut impl W
     svg::text(out, at, 0, "h", &format!("Plan {}", plan.id()))?;
     svg::text(out, at, 1, if plan.active { "ok" } else { "s" }, plan.activity())?;
     svg::text(out, at, 2, "", plan.what_runs())?;
-    svg::ports(out, at, PLAN_LINES, plan.inputs.iter().map(|input| input.path.as_str()), sources(plan))?;
+    if let Some(line) = plan.plan.command_line() {
+        svg::text(out, at, PLAN_LINES, "s", &line)?;
+    }
+    svg::ports(out, at, head_lines(plan), plan.inputs.iter().map(|input| input.path.as_str()), sources(plan))?;
     if index.is_cut(plan) {
         svg::text(out, at, lines(index, plan) - 1, "s", "more beyond")?;
     }
@@ -87,6 +101,7 @@ mod tests {
         assert_eq!(text.matches("<path class=\"e\"").count(), 2);
         assert!(text.contains("class=\"p cut\"") && text.contains("class=\"p start\""), "{text}");
         assert!(text.contains("owner=a &amp; &lt;b&gt;") && text.contains("(log) to /in/log"), "{text}");
+        assert!(text.contains(">--rate=0.1</text>") && text.contains(">type:raw</text>"), "{text}");
         assert_eq!(text.matches("<g>").count(), text.matches("</g>").count());
     }
 }

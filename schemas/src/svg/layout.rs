@@ -2,7 +2,7 @@
 //!
 //! Columns first: a node is right of everything that flows into it, and what nothing flows into stands directly
 //! left of where it is first used. Then rows: each column is put in the order of the middles of its neighbours, to
-//! and fro a few times, which straightens most edges.
+//! and fro a few times, which straightens most edges. A chain goes on below, as the lines of a text do.
 
 use std::collections::HashMap;
 
@@ -12,6 +12,12 @@ use super::WIDTH_PX;
 const COLUMN_GAP_PX: usize = 70;
 /// Pixels between two boxes of a column.
 const ROW_GAP_PX: usize = 14;
+/// Columns beside each other in a picture that would be far wider than high.
+const COLUMNS_MAX: usize = 8;
+/// So many times as wide as high is far wider.
+const FAR_WIDER: usize = 3;
+/// Pixels between what is above and what goes on below: room for edges to lead back.
+const BAND_GAP_PX: usize = 50;
 /// Pixels around everything.
 const MARGIN_PX: usize = 20;
 /// How often the rows are put in order again; more hardly changes anything.
@@ -72,8 +78,9 @@ impl Flow {
     }
 }
 
-/// Where the boxes of these heights are, each by the number of its node.
-pub(crate) fn placed(flow: &Flow, heights: &[usize]) -> Vec<Place> {
+/// Where the boxes of these heights are, each by the number of its node; between columns are `text_px` for what stands
+/// on edges.
+pub(crate) fn placed(flow: &Flow, heights: &[usize], text_px: usize) -> Vec<Place> {
     let columns = flow.columns();
     let mut order = vec![Vec::new(); columns.iter().max().map_or(0, |last| last + 1)];
     for (node, &column) in columns.iter().enumerate() {
@@ -90,13 +97,44 @@ pub(crate) fn placed(flow: &Flow, heights: &[usize]) -> Vec<Place> {
             order.iter_mut().rev().for_each(|column| settle(column, &flow.after, heights, &mut middles));
         }
     }
-    let top = (0..heights.len()).map(|node| middles[node] - half(heights[node])).fold(f64::INFINITY, f64::min);
+    let tops: Vec<f64> = (0..heights.len()).map(|node| middles[node] - half(heights[node])).collect();
+    let column_px = WIDTH_PX + COLUMN_GAP_PX + text_px;
+    let beside = columns_beside(order.len(), column_px, &tops, heights);
+    let sinks = sinks(&columns, beside, &tops, heights);
+    // What leads back to the left has its text left of the first column.
+    let left_px = if sinks.len() > 1 { MARGIN_PX + text_px } else { MARGIN_PX };
     let place = |node: usize| Place {
-        x_px: MARGIN_PX + columns[node] * (WIDTH_PX + COLUMN_GAP_PX),
-        y_px: MARGIN_PX + whole(middles[node] - half(heights[node]) - top),
+        x_px: left_px + columns[node] % beside * column_px,
+        y_px: whole(tops[node] + sinks[columns[node] / beside]),
         height_px: heights[node],
     };
     (0..heights.len()).map(place).collect()
+}
+
+/// How many of the columns stand beside each other; the others go on below.
+fn columns_beside(columns: usize, column_px: usize, tops: &[f64], heights: &[usize]) -> usize {
+    let top = tops.iter().copied().fold(f64::INFINITY, f64::min);
+    let bottom = tops.iter().zip(heights).map(|(top, height)| top + count(*height)).fold(f64::NEG_INFINITY, f64::max);
+    let is_far_wider = count(columns * column_px) > count(FAR_WIDER) * (bottom - top);
+    if is_far_wider && columns > COLUMNS_MAX { COLUMNS_MAX } else { columns.max(1) }
+}
+
+/// By how much the boxes of each band of columns sink, so that the bands are below each other.
+fn sinks(columns: &[usize], beside: usize, tops: &[f64], heights: &[usize]) -> Vec<f64> {
+    let bands = columns.iter().max().map_or(0, |last| last / beside + 1);
+    let mut reaches = vec![(f64::INFINITY, f64::NEG_INFINITY); bands];
+    for (node, column) in columns.iter().enumerate() {
+        let (top, bottom) = &mut reaches[column / beside];
+        *top = top.min(tops[node]);
+        *bottom = bottom.max(tops[node] + count(heights[node]));
+    }
+    let mut free_from = count(MARGIN_PX);
+    let sink = |(top, bottom): (f64, f64)| {
+        let sink = free_from - top;
+        free_from += (bottom - top).max(0.0) + count(BAND_GAP_PX);
+        sink
+    };
+    reaches.into_iter().map(sink).collect()
 }
 
 /// Puts a column's boxes below each other, from the top.
@@ -168,10 +206,21 @@ mod tests {
     }
 
     #[test]
+    fn a_long_chain_goes_on_below() {
+        let edges: Vec<(usize, usize)> = (1..30).map(|node| (node - 1, node)).collect();
+        let places = placed(&flow(&edges, 30), &[40; 30], 0);
+        let (width, height) = size_px(&places);
+        assert!(width < 9 * (WIDTH_PX + COLUMN_GAP_PX) && height < 500, "{width} × {height}");
+        let goes_on = |from: Place, to: Place| to.x_px > from.x_px || to.y_px >= from.y_px + from.height_px;
+        assert!(edges.iter().all(|(from, to)| goes_on(places[*from], places[*to])), "{places:?}");
+        assert!(placed(&flow(&edges[..7], 8), &[40; 8], 0).iter().all(|place| place.y_px == MARGIN_PX));
+    }
+
+    #[test]
     fn no_two_boxes_of_a_column_overlap() {
         let edges: Vec<(usize, usize)> = (1..40).map(|node| (0, node)).chain((40..50).map(|node| (7, node))).collect();
         let heights: Vec<usize> = (0..50).map(|node| 20 + node % 5 * 15).collect();
-        let places = placed(&flow(&edges, 50), &heights);
+        let places = placed(&flow(&edges, 50), &heights, 0);
         for (a, one) in places.iter().enumerate() {
             let below = |other: &Place| one.y_px >= other.y_px + other.height_px;
             let mut others = places.iter().enumerate().filter(|(b, other)| *b != a && other.x_px == one.x_px);
