@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::client::{Client, Query, connection_lost};
 use crate::error::{Ask, Error, Subject};
 use crate::output;
+use crate::waiting;
 use sse::Lines;
 
 /// A server says something at least every 15 s; after three times that it is taken for dead.
@@ -119,7 +120,11 @@ impl<'a> Events<'a> {
             let response = patiently(async || answer(self.client, &self.wanted, after, self.follows).await).await?;
             self.lines = Lines::of(response);
             match self.is_same_log().await {
-                Some(true) => return Ok(()),
+                Some(true) => {
+                    // The server is there again; however long nothing happens, it is not waited for.
+                    waiting::end();
+                    return Ok(());
+                }
                 Some(false) => return Err(Error::OtherLog { position: self.after }),
                 // It broke off again.
                 None => {}

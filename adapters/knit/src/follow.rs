@@ -15,6 +15,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::events::{Changes, Wanted, patiently};
 use crate::output;
+use crate::waiting;
 
 /// The kinds of things in an answer that can be followed.
 const KINDS: [&str; 3] = ["data", "plan", "run"];
@@ -62,6 +63,8 @@ pub(crate) async fn follow(client: &Client, mut look: impl AsyncFnMut() -> Resul
     let wanted = Wanted { entities: KINDS.map(str::to_owned).into(), types: Vec::new() };
     let mut changes = Changes::since(client, wanted, position).await?;
     loop {
+        // From here on the server is not waited for, however long nothing happens.
+        waiting::end();
         let told = changes.next_behind(position).await?;
         let looked_at = Instant::now();
         let answer = loop {

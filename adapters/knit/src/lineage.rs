@@ -4,6 +4,7 @@
 pub(crate) mod print;
 pub(crate) mod reach;
 pub(crate) mod trace;
-pub(crate) mod tree;
+mod tree;
 pub(crate) mod walk;
 mod way;
+mod words;

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::marker::PhantomData;
 
 use clap::{Args, ValueEnum};
-use knit_schemas::api::PlanSummary;
+use knit_schemas::api::{PlanSummary, Tag};
 use knit_schemas::instant::Instant;
 use serde::de::{DeserializeOwned, DeserializeSeed, SeqAccess, Visitor};
 use serde::ser::SerializeSeq as _;
@@ -19,6 +19,9 @@ use serde_json::ser::PrettyFormatter;
 use crate::error::{Ask, Error};
 use crate::number;
 use crate::output::{self, INDENT};
+
+/// Digits of an id that tell it apart among some thousands, and are not wide.
+const FIRST_DIGITS: usize = 8;
 
 /// Blanks between two columns: one could be part of a cell.
 const GAP: &str = "  ";
@@ -212,6 +215,22 @@ pub(crate) fn local(time: &str) -> String {
     let here =
         |made: Instant| made.as_date_time().with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string();
     Instant::parse(time).map_or_else(|_| time.to_owned(), here)
+}
+
+/// The first digits of an id: by so many it is known in a list, and can be typed.
+pub(crate) fn first_digits(id: &str) -> &str {
+    id.get(..FIRST_DIGITS).unwrap_or(id)
+}
+
+/// Tags in a cell: those of users first, since what does not fit is cut.
+pub(crate) fn tags(tags: &[Tag]) -> String {
+    let (system, users): (Vec<&Tag>, Vec<&Tag>) = tags.iter().partition(|tag| tag.is_system());
+    users.into_iter().chain(system).map(Tag::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// What a Plan runs in a few words: its command, or else its image or its name.
+pub(crate) fn command(of: &PlanSummary) -> String {
+    of.command_line().unwrap_or_else(|| plan(of))
 }
 
 /// A Plan in a word: its image, or the name of a built-in one.

@@ -14,9 +14,9 @@ use std::io::{self, Write};
 pub(crate) use paint::{Paint, folded};
 
 /// Of so many that are alike each is drawn; of more, so many and the number of the rest.
-pub(crate) const ALIKE_MAX: usize = 4;
-/// Branches of one tree: two trees are a screen or two.
-const BRANCHES_MAX: usize = 30;
+pub(crate) const ALIKE_MAX: usize = 2;
+/// Branches of one tree: two trees are a screen or two. As many hang in one place.
+const BRANCHES_MAX: usize = 20;
 /// Levels of one tree: with more, half of an ordinary terminal would be indentation.
 const LEVELS_MAX: usize = 12;
 /// What stands behind a branch beyond which there is more that is not drawn.
@@ -46,14 +46,22 @@ pub(crate) trait Soil<'a> {
     fn identity(&self, node: Self::Node) -> Option<&'a str>;
     /// What the node must have in common with others to be alike.
     fn likeness(&self, node: Self::Node) -> Self::Likeness;
+    /// The id of what the node shows, if it has one: by it is known what was drawn.
+    fn id(&self, node: Self::Node) -> Option<&'a str> {
+        self.identity(node)
+    }
     /// How many are drawn of those that are like the node.
     fn alike_max(&self, _node: Self::Node) -> usize {
         ALIKE_MAX
     }
+    /// How many levels a tree has.
+    fn levels_max(&self) -> usize {
+        LEVELS_MAX
+    }
     /// Where it hangs, and then the words about it; each stays on one line.
     fn words(&self, node: Self::Node) -> (String, Vec<String>);
-    /// What is said of so many more that are like this.
-    fn more(&self, number: usize, node: Self::Node) -> String;
+    /// What is said of so many more that are like this; each stays on one line.
+    fn more(&self, number: usize, node: Self::Node) -> Vec<String>;
 }
 
 /// Trees that grow from one soil one after the other: what is in one is not drawn again in the next.
@@ -64,8 +72,8 @@ pub(crate) struct Trees<'a, S> {
     placed: HashSet<&'a str>,
     /// Those of them that are above what is being written.
     written: HashSet<&'a str>,
-    /// Whether there are branches beyond which there is more than is drawn.
-    is_cut: bool,
+    /// Ids of all that were drawn.
+    drawn: HashSet<&'a str>,
 }
 
 /// A branch of a tree.
@@ -79,7 +87,7 @@ struct Branch<N> {
 enum What<N> {
     Node(N),
     /// Stands for some that are alike.
-    Rest(String),
+    Rest(Vec<String>),
 }
 
 /// Why nothing hangs below a branch, if nothing does.
@@ -94,23 +102,19 @@ enum End {
 
 impl<'a, S: Soil<'a>> Trees<'a, S> {
     pub(crate) fn new(soil: &'a S, style: Style) -> Self {
-        Self { soil, style, placed: HashSet::new(), written: HashSet::new(), is_cut: false }
-    }
-
-    /// Whether more hangs below some branch than was drawn.
-    pub(crate) fn is_cut(&self) -> bool {
-        self.is_cut
+        Self { soil, style, placed: HashSet::new(), written: HashSet::new(), drawn: HashSet::new() }
     }
 
     /// A thing that stands above the trees.
     pub(crate) fn place(&mut self, id: &'a str) {
         self.placed.insert(id);
         self.written.insert(id);
+        self.drawn.insert(id);
     }
 
     /// Ids of all that were drawn.
     pub(crate) fn drawn(&self) -> &HashSet<&'a str> {
-        &self.placed
+        &self.drawn
     }
 
     /// Draws `first` and all that grows from them.
@@ -127,7 +131,8 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
         while let Some(at) = growing.pop_front() {
             let Branch { what: What::Node(node), level, end, .. } = &branches[at] else { continue };
             let (beyond, level, is_again) = (self.soil.beyond(*node), level + 1, *end == End::Again);
-            let is_too_much = self.style.is_folded && (branches.len() >= BRANCHES_MAX || level >= LEVELS_MAX);
+            let is_full = branches.len() >= BRANCHES_MAX || level >= self.soil.levels_max();
+            let is_too_much = self.style.is_folded && is_full;
             if beyond.is_empty() {
                 // Where nothing hangs below, there is nothing to see elsewhere either.
                 branches[at].end = End::Open;
@@ -135,7 +140,6 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
                 // What hangs below hangs there.
             } else if is_too_much {
                 branches[at].end = End::TooMuch;
-                self.is_cut = true;
             } else {
                 let below = self.hang(beyond, level, &mut branches);
                 growing.extend(&below);
@@ -150,6 +154,7 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
         let from = branches.len();
         for what in self.fold(nodes) {
             let identity = if let What::Node(node) = &what { self.soil.identity(*node) } else { None };
+            self.drawn.extend(if let What::Node(node) = &what { self.soil.id(*node) } else { None });
             let is_new = identity.is_none_or(|id| self.placed.insert(id));
             let end = if is_new { End::Open } else { End::Again };
             branches.push(Branch { what, below: Vec::new(), level, end });
@@ -173,6 +178,10 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
                 kept.push(What::Rest(self.soil.more(all - drawn, node)));
             }
         }
+        if self.style.is_folded && kept.len() > BRANCHES_MAX {
+            kept.truncate(BRANCHES_MAX);
+            kept.push(What::Rest(vec!["and more".to_owned()]));
+        }
         kept
     }
 
@@ -186,7 +195,9 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
             let (fork, below) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
             let (place, mut words) = match &branch.what {
                 What::Node(node) => self.soil.words(*node),
-                What::Rest(text) => (format!("{} ", paint.faint("…")), vec![paint.faint(text)]),
+                What::Rest(words) => {
+                    (format!("{} ", paint.faint("…")), words.iter().map(|word| paint.faint(word)).collect())
+                }
             };
             words.last_mut().expect("a node is at least its id").push_str(self.remark(branch));
             let bar = if branch.below.is_empty() { "   " } else { "│  " };

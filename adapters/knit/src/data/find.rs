@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 
 impl Listed for DataDetail {
     const FIELDS: &'static [&'static str] = &["knitId", "tags", "upstream", "downstreams", "nomination"];
-    const COLUMNS: &'static [&'static str] = &["DATA", "MADE", "BY", "USES", "TAGS"];
+    const COLUMNS: &'static [&'static str] = &["DATA", "TAGS", "MADE", "BY", "USES"];
 
     fn id(&self) -> &str {
         &self.knit_id
@@ -51,10 +51,10 @@ impl Listed for DataDetail {
         let tags: Vec<String> = self.tags.iter().filter(|tag| !tag.is_system()).map(Tag::to_string).collect();
         vec![
             self.knit_id.clone(),
+            tags.join(", "),
             made.or_else(|| system("knit#transient")).unwrap_or_default(),
             listing::plan(&self.upstream.run.plan),
             self.downstreams.len().to_string(),
-            tags.join(", "),
         ]
     }
 }

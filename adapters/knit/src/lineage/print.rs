@@ -10,6 +10,7 @@ use knit_schemas::instant::Instant;
 use knit_schemas::lineage::graph::Graph;
 use knit_schemas::lineage::{Drawing, Index, dot};
 
+use super::tree::Sought;
 use super::{tree, way};
 use crate::error::Error;
 use crate::output;
@@ -64,8 +65,8 @@ enum Ids {
 /// What a graph is to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// Everything around its start.
-    Around,
+    /// Everything around its start; what is sought is listed also where nothing that is shown leads to it.
+    Around(Sought),
     /// A way from its start to its end.
     Way,
 }
@@ -125,7 +126,7 @@ impl Printing {
             (Some(Format::Tree), _) => {
                 let (index, style) = (Index::new(graph), self.style(session));
                 let drawn = match shape {
-                    Shape::Around => tree::draw(&index, style, out),
+                    Shape::Around(sought) => tree::draw(&index, sought, style, out),
                     Shape::Way => way::draw(&index, style, out),
                 };
                 return Ok(drawn?);

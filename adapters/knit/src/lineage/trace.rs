@@ -10,6 +10,7 @@ use knit_schemas::lineage::graph::Graph;
 
 use super::print::{Printing, Shape};
 use super::reach::{Extent, Reach};
+use super::tree::Sought;
 use super::walk;
 use crate::as_of::AsOf;
 use crate::client::{self, Client};
@@ -69,18 +70,24 @@ impl Tracing {
         }
         if let Some((ask, answer, _)) = self.ask_once(&question).await? {
             let graph = client::understand(&ask, &answer)?;
-            printing.print(&graph, Shape::Around, session)?;
+            printing.print(&graph, self.shape(), session)?;
             ids::say_unknown(client, Kind::Plan, &question.plan, &self.as_of).await;
             // The program ends now. Taking a graph of 10⁵ nodes apart would take as long as half of drawing it.
             mem::forget(graph);
             return Ok(());
         }
-        printing.print(&Graph::from(&self.walk(&question).await?), Shape::Around, session)
+        printing.print(&Graph::from(&self.walk(&question).await?), self.shape(), session)
+    }
+
+    /// Everything around the start, and what the filters are for.
+    fn shape(&self) -> Shape {
+        let runs = !self.plan.is_empty() || !self.status.is_empty();
+        Shape::Around(Sought { data: !self.tag.is_empty(), runs })
     }
 
     /// One of the answers of whoever follows.
     async fn look(&self, question: &Question<'_>, printing: &Printing, session: &Session) -> Result<Shown, Error> {
-        let shown = |graph: &Graph<'_>| printing.one_of_many(graph, Shape::Around, session);
+        let shown = |graph: &Graph<'_>| printing.one_of_many(graph, self.shape(), session);
         match self.ask_once(question).await? {
             Some((ask, answer, position)) => Ok((shown(&client::understand(&ask, &answer)?)?, position)),
             None => Ok((shown(&Graph::from(&self.walk(question).await?))?, None)),

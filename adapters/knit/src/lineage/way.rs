@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use knit_schemas::lineage::Index;
 use knit_schemas::lineage::graph::{Data, Run};
 
-use super::tree::Words;
+use super::words::Words;
 use crate::tree::{Style, folded};
 
 /// Steps that are drawn at either end of a long way; each is a Run and a Data.

@@ -50,21 +50,23 @@ impl Listed for PlanDetail {
         "resources",
         "service_account",
     ];
-    const COLUMNS: &'static [&'static str] = &["PLAN", "ACTIVE", "IMAGE", "INPUTS", "OUTPUTS"];
+    const COLUMNS: &'static [&'static str] = &["PLAN", "ACTIVE", "INPUTS", "OUTPUTS", "COMMAND", "IMAGE"];
 
     fn id(&self) -> &str {
         &self.plan_id
     }
 
     fn cells(&self) -> Vec<String> {
-        let inputs: Vec<&str> = self.inputs.iter().map(|input| input.path.as_str()).collect();
-        let outputs: Vec<&str> = self.outputs.iter().map(|output| output.path.as_str()).collect();
+        let inputs: Vec<String> = self.inputs.iter().map(|input| listing::tags(&input.tags)).collect();
+        let outputs: Vec<String> = self.outputs.iter().map(|output| listing::tags(&output.tags)).collect();
+        let summary = self.summary();
         vec![
             self.plan_id.clone(),
             if self.active { "yes" } else { "no" }.to_owned(),
-            listing::plan(&self.summary()),
             inputs.join(", "),
             outputs.join(", "),
+            summary.command_line().unwrap_or_default(),
+            listing::plan(&summary),
         ]
     }
 }

@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
 impl Listed for RunDetail {
     const FIELDS: &'static [&'static str] =
         &["runId", "status", "updatedAt", "exit", "plan", "inputs", "outputs", "log"];
-    const COLUMNS: &'static [&'static str] = &["RUN", "STATUS", "SINCE", "PLAN", "EXIT"];
+    const COLUMNS: &'static [&'static str] = &["RUN", "STATUS", "PLAN", "COMMAND", "SINCE", "EXIT"];
 
     fn id(&self) -> &str {
         &self.run_id
@@ -65,8 +65,9 @@ impl Listed for RunDetail {
         vec![
             self.run_id.clone(),
             self.status.clone(),
+            listing::first_digits(&self.plan.plan_id).to_owned(),
+            listing::command(&self.plan),
             listing::local(&self.updated_at.to_string()),
-            listing::plan(&self.plan),
             exit.unwrap_or_default(),
         ]
     }

@@ -73,6 +73,19 @@ fn a_tree_is_for_people() {
 }
 
 #[test]
+fn what_a_filter_selects_is_in_the_tree_wherever_it_is() {
+    let mut filtered = graph();
+    filtered["data"] = json!([filtered["data"][0], {"knitId": "far", "tags": ["type:far"]}]);
+    let server = Server::start(move |_| Reply::json(&filtered));
+    let words = ["data", "lineage", "-n", "all", "-o", "tree", "-t", "type:far", "train"];
+    let tree = Place::with(&server).knit(&words).succeeded().stdout;
+    let end = "… beyond what is not shown\n\
+               └─ Data far  type:far\n\
+               … not drawn: 1 of 4 Runs (--unfold draws all)\n";
+    assert!(tree.ends_with(end), "{tree}");
+}
+
+#[test]
 fn json_is_the_graph_itself() {
     let server = Server::start(|_| Reply::json(&graph()));
     let printed = Place::with(&server).knit(&["data", "lineage", "-o", "json", "train"]).succeeded();

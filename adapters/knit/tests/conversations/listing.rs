@@ -10,12 +10,13 @@ use crate::server::{Reply, Server};
 fn two_of_each() -> Server {
     let run = |id: &str, status: &str, exit: Value| {
         json!({"runId": id, "status": status, "updatedAt": "2025-03-03T09:15:02.418+00:00", "exit": exit,
-               "plan": {"planId": "p1", "image": "trainer:1"}, "inputs": [], "outputs": [], "log": null})
+               "plan": {"planId": "0123456789", "image": "trainer:1", "args": ["train.py"]},
+               "inputs": [], "outputs": [], "log": null})
     };
     let plan = |id: &str, active: bool| {
-        json!({"planId": id, "image": "trainer:1", "active": active,
-               "inputs": [{"path": "/in/a", "tags": []}, {"path": "/in/b", "tags": []}],
-               "outputs": [{"path": "/out", "tags": []}]})
+        json!({"planId": id, "image": "trainer:1", "args": ["train.py"], "active": active,
+               "inputs": [{"path": "/in/a", "tags": ["knit#id:d1", "a:b"]}, {"path": "/in/b", "tags": ["c:d e"]}],
+               "outputs": [{"path": "/out", "tags": ["type:model"]}]})
     };
     Server::start(move |request| {
         Reply::json(&match request.target.as_str() {

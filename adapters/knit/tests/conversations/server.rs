@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
@@ -54,6 +55,8 @@ enum Piece {
     Trailer(String),
     /// Time for what came before to be sent.
     Pause,
+    /// Silence.
+    Wait(Duration),
     Break,
 }
 
@@ -89,6 +92,12 @@ impl Reply {
         self.header("trailer", "x-checksum-md5")
     }
 
+    /// Goes on with `bytes` after a while.
+    pub(crate) fn later(mut self, wait: Duration, bytes: impl Into<Vec<u8>>) -> Self {
+        self.pieces.extend([Piece::Wait(wait), Piece::Bytes(bytes.into())]);
+        self
+    }
+
     /// Ends by breaking the connection.
     pub(crate) fn broken(mut self) -> Self {
         self.pieces.extend([Piece::Pause, Piece::Break]);
@@ -108,6 +117,14 @@ impl http_body::Body for Reply {
             Piece::Bytes(bytes) => Ok(Frame::data(bytes.into())),
             Piece::Pause => {
                 cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Piece::Wait(wait) => {
+                let waker = cx.waker().clone();
+                std::thread::spawn(move || {
+                    std::thread::sleep(wait);
+                    waker.wake();
+                });
                 return Poll::Pending;
             }
             Piece::Break => Err(io::ErrorKind::BrokenPipe.into()),

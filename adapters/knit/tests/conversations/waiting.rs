@@ -68,3 +68,22 @@ fn who_waits_for_a_run_is_told_for_which() {
     let (_, rest) = seen.split_once("waiting for Run `r1` to end").unwrap_or_else(|| panic!("{seen:?}"));
     assert!(rest.ends_with("Run `r1` is done\r\n"), "{seen:?}");
 }
+
+#[test]
+fn who_follows_is_not_told_to_wait_while_nothing_happens() {
+    let looks = AtomicUsize::new(0);
+    let event = "id: 2\nevent: DataDiscarded\ndata: {\"position\":2,\"eventId\":\"e\"}\n\n";
+    let server = Server::start(move |request| {
+        if request.target.starts_with("/api/events") {
+            return Reply::nothing(200).header("content-type", "text/event-stream").later(LONG, event);
+        }
+        if looks.fetch_add(1, Ordering::SeqCst) > 0 {
+            return Reply::error(404, "not found");
+        }
+        let graph = json!({"start": "d1", "data": [{"knitId": "d1", "tags": []}], "runs": [], "plans": [], "cut": []});
+        Reply::json(&graph).header("x-knit-position", "1")
+    });
+    let seen = Place::with(&server).on_a_terminal(&["data", "lineage", "--follow", "d1"]);
+    assert!(seen.contains("\u{1b}[2J") && seen.contains("not found"), "{seen:?}");
+    assert!(!seen.contains("waiting for"), "{seen:?}");
+}

@@ -6,8 +6,10 @@ use std::io::{self, Write};
 use knit_schemas::api::{GraphPlan, PlanEdge, Tag};
 use knit_schemas::plan_graph::PlanIndex;
 
-use crate::lineage::tree::shortened;
 use crate::tree::{Paint, Soil, Style, Trees, folded};
+
+/// Levels of one tree: as many steps as lineage has, where a step has two levels.
+const LEVELS_MAX: usize = 6;
 
 /// Draws both trees.
 pub(super) fn draw(index: &PlanIndex<'_>, style: Style, out: &mut impl Write) -> io::Result<()> {
@@ -22,11 +24,12 @@ pub(super) fn draw(index: &PlanIndex<'_>, style: Style, out: &mut impl Write) ->
             trees.draw(branches, out)?;
         }
     }
-    if trees.is_cut() {
-        let (drawn, all) = (trees.drawn().len(), index.graph.plans.len());
-        writeln!(out, "… {drawn} of {all} Plans are drawn (--unfold draws all)")?;
+    let (drawn, all) = (trees.drawn().len(), index.graph.plans.len());
+    if drawn == all {
+        Ok(())
+    } else {
+        writeln!(out, "… not drawn: {} of {all} Plans (--unfold draws all)", all - drawn)
     }
-    Ok(())
 }
 
 /// What hangs below a Plan: by which of its points, and what.
@@ -79,10 +82,10 @@ impl<'a> Plans<'a> {
     fn plan(&self, plan: &GraphPlan) -> Vec<String> {
         let activity = plan.activity();
         let mut words = vec![format!("{} {}", self.paint.yellow("Plan"), plan.id())];
-        words.push(if plan.active { self.paint.green(activity) } else { self.paint.faint(activity) });
-        words.push(plan.what_runs().to_owned());
-        let command: Vec<&str> = plan.plan.entrypoint.iter().chain(&plan.plan.args).map(String::as_str).collect();
-        words.extend(shortened(&command).map(|command| self.paint.faint(&command)));
+        // Together, so that no line is only the command.
+        let activity = if plan.active { self.paint.green(activity) } else { self.paint.faint(activity) };
+        let command = plan.plan.command_line().map(|command| format!("  {}", self.paint.faint(&command)));
+        words.push(format!("{activity}  {}{}", plan.what_runs(), command.unwrap_or_default()));
         words.extend(self.index.is_cut(plan).then(|| "(more: -n all)".to_owned()));
         words
     }
@@ -108,6 +111,10 @@ impl<'a> Soil<'a> for Plans<'a> {
         }
     }
 
+    fn levels_max(&self) -> usize {
+        LEVELS_MAX
+    }
+
     fn likeness(&self, branch: Branch<'a>) -> Self::Likeness {
         match branch {
             Branch::Source(edge, _) => ("source", &edge.input),
@@ -131,15 +138,53 @@ impl<'a> Soil<'a> for Plans<'a> {
         }
     }
 
-    fn more(&self, number: usize, branch: Branch<'a>) -> String {
-        match branch {
-            Branch::Source(edge, _) => {
-                format!("and {number} more Plans that feed {} (--unfold draws them)", edge.input)
-            }
-            Branch::Consumer(edge, _) => {
-                format!("and {number} more Plans fed by {} (--unfold draws them)", edge.source())
-            }
-            Branch::Unfed(..) => format!("and {number} more inputs that no Plan makes (--unfold draws them)"),
-        }
+    fn more(&self, number: usize, branch: Branch<'a>) -> Vec<String> {
+        vec![match branch {
+            Branch::Source(edge, _) => format!("and {number} more Plans that feed {}", edge.input),
+            Branch::Consumer(edge, _) => format!("and {number} more Plans fed by {}", edge.source()),
+            Branch::Unfed(..) => format!("and {number} more inputs that no Plan makes"),
+        }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use knit_schemas::api::PlanGraph;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A chain of so many Plans, with ids as long as ids are.
+    fn chain(plans: usize) -> PlanGraph {
+        let id = |n: usize| format!("{n:08}-1111-4111-8111-111111111111");
+        let plan = |n: usize| {
+            json!({"planId": id(n), "image": "host:latest", "entrypoint": ["sh", "-c"], "args": ["cp /in/it /out/it"],
+                   "active": true, "inputs": [{"path": "/in", "tags": [format!("chain:{n}")]}],
+                   "outputs": [{"path": "/out", "tags": [format!("chain:{}", n + 1)]}]})
+        };
+        let edge = |n: usize| json!({"from": id(n), "output": "/out", "to": id(n + 1), "input": "/in"});
+        let (plans, edges): (Vec<_>, Vec<_>) = ((0..plans).map(plan).collect(), (0..plans - 1).map(edge).collect());
+        serde_json::from_value(json!({"start": id(0), "plans": plans, "edges": edges, "cut": []})).unwrap()
+    }
+
+    fn drawn(graph: &PlanGraph, is_folded: bool) -> String {
+        let mut text = Vec::new();
+        let style = Style { is_coloured: false, width: Some(80), is_folded };
+        draw(&PlanIndex::new(graph), style, &mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_long_chain_of_plans_fits_on_a_screen() {
+        let text = drawn(&chain(30), true);
+        assert!(text.lines().count() <= 20, "{text}");
+        assert!(text.ends_with("\n… not drawn: 23 of 30 Plans (--unfold draws all)\n"), "{text}");
+        let commands: Vec<&str> = text.lines().filter(|line| line.contains("sh -c")).collect();
+        assert_eq!(commands.len(), 7, "{text}");
+        assert!(
+            commands.iter().all(|line| line.contains("active  host:latest  sh -c")),
+            "no line is only that: {text}"
+        );
+        assert!(!drawn(&chain(30), false).contains("not drawn"));
     }
 }
