@@ -63,6 +63,33 @@ fn a_plan_says_of_each_input_which_tag_is_missing_and_of_one_data_what_it_lacks(
 }
 
 #[test]
+fn what_was_removed_since_is_told_as_such() {
+    let shop = Workshop::open();
+    let plan = shop.apply(&PlanFile::shell("exit 3").input("/in", &["is:a", "is:checked"]));
+    let source = shop.push(&[("it", "1")], &["is:a", "is:checked"]);
+    let run = id_of(&shop.only_run_reaches(&plan, "failed"), "runId");
+    let explained = |run: &str| shop.knit(&["run", "explain", "-o", "text", run]).stdout;
+    let before = explained(&run);
+    assert!(!before.contains("removed again"), "{before}");
+    let _ = shop.knit(&["run", "rm", &run]);
+
+    let why_not = shop.knit(&["plan", "why-not", "--data", &source, "-o", "text", &plan]).stdout;
+    assert!(why_not.contains(&format!("its Run {run}, which took it at /in, was removed at 20")), "{why_not}");
+    assert!(why_not.contains("by anonymous") && why_not.contains("so it is not made again"), "{why_not}");
+    assert!(!why_not.contains("nothing is missing"), "{why_not}");
+    let why_not = shop.knit(&["plan", "why-not", "-o", "text", &plan]).stdout;
+    assert!(why_not.contains("but for those whose Run was removed"), "{why_not}");
+
+    let _ = shop.knit(&["data", "tag", "--remove", "is:checked", &source]);
+    let after = explained(&run);
+    assert!(after.contains("; removed again 20") && after.contains("after the Run was made"), "{after}");
+    assert!(after.contains("it failed: its command ended with exit code 3"), "{after}");
+    let upload = shop.knit(&["data", "show", &source]).json();
+    let upload = explained(upload["upstream"]["run"]["runId"].as_str().expect("it was made by a Run"));
+    assert!(!upload.contains("Worker") && upload.contains("for the content to arrive"), "{upload}");
+}
+
+#[test]
 fn what_a_plan_would_start_is_told_before_it_is_registered_and_then_happens() {
     let shop = Workshop::open();
     for number in ["1", "2", "3"] {
@@ -79,6 +106,15 @@ fn what_a_plan_would_start_is_told_before_it_is_registered_and_then_happens() {
     let text = shop.knit(&["plan", "apply", "--dry-run", "-o", "text", &file]).stdout;
     assert!(text.contains("nothing is registered; the Plan would get 3 Runs now"), "{text}");
     assert_eq!(shop.knit(&["plan", "find", "--image", "host"]).json(), json!([]), "nothing was registered");
+
+    // Each is told by the tag that tells it from the others, of which it has none here.
+    let listed = text.lines().filter(|line| line.starts_with("  a Run of /in/a ")).count();
+    assert_eq!(listed, 3, "{text}");
+    let off = shop.written(&plan.clone().with("active", json!(false)));
+    let waits = shop.knit(&["plan", "apply", "--dry-run", "-o", "text", &off]).stdout;
+    assert!(waits.contains("none of them would start: the Plan is switched off"), "{waits}");
+    let refused = shop.refused(5, &["plan", "apply", "--dry-run", "--max-runs", "2", &file]);
+    let _ = refused.tells("cannot accept the Plan").tells("too many Runs").tells("without `--max-runs`");
 
     let _ =
         shop.refused(5, &["plan", "apply", "--max-runs", "2", &file]).tells("would get 3 Runs").tells("3 for /in/a");
@@ -134,7 +170,18 @@ fn two_results_differ_in_the_settings_that_were_not_the_same() {
     assert!(text.contains("tags < pace:hasty"), "{text}");
     let same = shop.knit(&["data", "diff", "-o", "text", &hasty, &hasty]).stdout;
     assert_eq!(same, "they are one and the same\n");
-    let _ = shop.refused(4, &["data", "diff", &hasty, "00000000-0000-0000-0000-000000000000"]);
+    let nobody = "00000000-0000-0000-0000-000000000000";
+    for verb in ["diff", "path"] {
+        let refused = shop.refused(4, &["data", verb, &hasty, nobody]);
+        let _ = refused.tells(&format!("Data `{hasty}` with Data `{nobody}`")).tells("there is no Data");
+    }
+    let unrelated = shop.refused(4, &["data", "path", &hasty, &patient]);
+    let (headline, rest) = unrelated.stderr.split_once('\n').expect("more than one line");
+    assert!(
+        headline.starts_with("error: cannot connect") && rest.starts_with("  neither of Data"),
+        "{headline}\n{rest}"
+    );
+    assert!(rest.contains("knit data lineage -n all") && !rest.contains("data find"), "{rest}");
 }
 
 /// The names of the aspects in which two differ themselves, and what is told of one of them.

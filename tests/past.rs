@@ -54,6 +54,21 @@ fn d7_what_is_gone_says_when_and_by_whom_it_went_and_its_past_is_there() {
 
     let _ = shop.refused(4, &["data", "show", &made]).tells("when its Run was deleted").tells("by anonymous");
     let _ = shop.refused(4, &["data", "lineage", &made]).tells("went");
+    // Removing it is one act of several events; what is suggested to look at lies before all of them.
+    let look = shop.refused(4, &["data", "show", &made[..8]]).stderr;
+    let command = look.split("hint: `knit ").nth(1).and_then(|rest| rest.split('`').next()).expect("a hint to paste");
+    let words: Vec<&str> = command.split(' ').collect();
+    assert_eq!(words[..3], ["data", "show", "--as-of"], "{look}");
+    assert_eq!(id_of(&shop.knit(&words).json(), "knitId"), made);
+    assert_eq!(shop.knit(&["run", "show", "--as-of", words[3], &run]).json(), failed, "nothing of it was removed yet");
+    for who_needs_it in [&["data", "tag", "--add", "x:y", made.as_str()][..], &["data", "pull", made.as_str()]] {
+        let _ = shop.refused(4, who_needs_it).tells("when its Run was deleted").tells(command);
+    }
+    let shown = shop.knit(&["run", "show", &run]).stderr;
+    assert!(shown.contains("note: the Run was removed 20") && shown.contains(" by anonymous"), "{shown}");
+    assert!(shown.contains(&format!("`knit run show --as-of {} {run}`", words[3])), "{shown}");
+    let _ = shop.refused(4, &["data", "show", "276"]).tells("an id may be shortened to its first four digits");
+    let _ = shop.refused(4, &["data", "lineage", "--as-of", "1", &source[..6]]).tells("was made only at");
     assert_eq!(id_of(&shop.knit(&["data", "show", "--as-of", &then, &made]).json(), "knitId"), made);
     assert_eq!(shop.knit(&["run", "show", "--as-of", &then, &run]).json(), failed);
     let found = shop.knit(&["run", "find", "-p", &plan, "--as-of", &then]).json();

@@ -37,6 +37,14 @@ fn what_has_happened_is_told_in_order_and_from_any_position_on() {
     let rest = events(&shop, &["--after", "2"]);
     assert_eq!(rest, all[2..]);
 
+    assert_eq!(events(&shop, &["--last", "2"]), all[all.len() - 2..]);
+    let reserved = events(&shop, &["--last", "1", "--type", "DataReserved"]);
+    assert_eq!(names(&reserved), ["DataReserved"]);
+    assert_eq!(events(&shop, &["--last", "999"]), all, "no more than there are");
+    let _ = shop.refused(2, &["events", "--last", "2", "--after", "1"]).tells("cannot be used with");
+    let beyond = shop.refused(1, &["events", "--after", "999999"]).tells("the log ends at");
+    assert!(!beyond.stderr.contains("Last-Event-ID"), "{}", beyond.stderr);
+
     let about = events(&shop, &["--entity", &format!("data:{}", &data[..8])]);
     assert!(about.len() < all.len() && names(&about).contains(&"DataTagsChanged"), "{about:#?}");
     let tagged = events(&shop, &["--entity", "data,run", "--type", "DataTagsChanged"]);

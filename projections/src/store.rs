@@ -45,7 +45,7 @@ use knit_schemas::proto::store as message;
 use uuid::Uuid;
 
 pub use self::attempts::{AttemptView, WorkerView};
-pub use self::explain::{FailureStory, InputStory, RunStory, RunTrigger, RunTriggerKind, StepStory};
+pub use self::explain::{FailureStory, InputStory, RunStory, RunTrigger, RunTriggerKind, StepStory, TagStory};
 pub use self::find::{DataFilter, IdKind, IdPrefix, PlanFilter, RunFilter};
 pub use self::lineage::{Continuation, Lineage, Show, Start, Walk};
 pub use self::past::{LOOKED_AT_MAX, PastRuns};

@@ -29,9 +29,9 @@ pub use event::{EVENT_STREAM, EVENTS_SILENCE_SECONDS_MAX, EventStream, LAST_EVEN
 pub use explain::{
     ExplainedInput, ExplainedStep, Failure, MatchedTag, Moment, RunExplanation, Trigger, TriggerKind, Waiting,
 };
-pub use forecast::{DayOfRuns, PastRuns, PlanForecast, PlanOrForecast};
+pub use forecast::{DayOfRuns, ForecastData, PastRuns, PlanForecast, PlanOrForecast};
 pub use lineage::{LineageData, LineageEdge, LineageGraph, LineageRun};
-pub use matches::{DataVerdict, InputMatches, PlanMatches, Producer};
+pub use matches::{DataVerdict, InputMatches, PlanMatches, Producer, RemovedRun};
 pub use pair::{MalformedPair, Pair};
 pub use plan::{
     AnnotationChange, LogPoint, Mountpoint, OnNode, PlanDetail, PlanDownstream, PlanInput, PlanLog, PlanOutput,

@@ -1,13 +1,15 @@
 //! The one place that turns what went wrong into what a person reads: a headline, its causes, and
 //! what to do next.
 
+mod refused;
+
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
 use crate::completion::bash;
-use crate::error::{Error, Refusal, Subject};
+use crate::error::Error;
 use crate::exit::ExitStatus;
 use crate::plan::template::image::ImageError;
 use crate::profile::{self, ProfileError};
@@ -107,7 +109,8 @@ fn explanation(error: &Error) -> Vec<String> {
         return candidates.iter().map(|(path, count)| format!("Data that fit {path}: {count}")).collect();
     }
     let refused = if let Error::Untagged { source, .. } = error { source } else { error };
-    if let Error::Refused(refusal) = refused { refusal.advice.clone() } else { Vec::new() }
+    let Error::Refused(refusal) = refused else { return Vec::new() };
+    refusal.advice.iter().filter(|line| !refused::shows_as_it_was(line)).cloned().collect()
 }
 
 /// The chain of sources; texts that only repeat what was already said are left out.
@@ -138,7 +141,7 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
     match error {
         Error::Usage(_) => vec![format!("`knit {words} --help` explains the command")],
         Error::NoSuchCommand { .. } => hint("`knit --help` lists the commands"),
-        Error::Refused(refusal) => refusal_hints(refusal),
+        Error::Refused(refusal) => refused::hints(refusal),
         Error::Unreachable { by_default: true, .. } => vec![
             "start the server on this machine with `knitd`".to_owned(),
             "or name another one: `--server URL`, the variable KNIT_SERVER, or `knit init KNIT_PROFILE_FILE`"
@@ -286,64 +289,6 @@ fn profile_hints(problem: &ProfileError) -> Vec<String> {
     }
 }
 
-/// Why a Plan is not registered that would get more Runs than are wanted.
-const TOO_MANY_RUNS: &str = "too many Runs";
-
-fn refusal_hints(refusal: &Refusal) -> Vec<String> {
-    if refusal.is_of_a_stranger() {
-        return vec![NO_KNITFAB.to_owned()];
-    }
-    let mut hints = Vec::new();
-    match (refusal.status, &refusal.see, &refusal.ask.subject) {
-        // What is not there may be another thing than the one that was asked about.
-        (404, _, Subject::Plan(_)) if refusal.says("there is no Data") => {
-            hints.push("`knit data find` lists all Data".to_owned());
-        }
-        (404, _, Subject::Data(id)) if refusal.says("retried or deleted") => {
-            hints.push(format!("`knit data show {id}` says whether it ever was; `knit data find` lists all Data"));
-        }
-        (404, _, Subject::Data(_)) => hints.push("`knit data find` lists all Data".to_owned()),
-        (404, _, Subject::Plan(_)) if refusal.says("`knit plan find`") => {}
-        (404, _, Subject::Plan(_)) => hints.push("`knit plan find` lists all Plans".to_owned()),
-        (404, _, Subject::Run(_)) => hints.push("`knit run find` lists all Runs".to_owned()),
-        (404, _, Subject::AttemptsOf(id)) => hints.push(format!("`knit run show {id}` prints the Run as it is now")),
-        (404, _, Subject::LogOf(_)) if refusal.says("there is no Run") => {
-            hints.push("`knit run find` lists all Runs".to_owned());
-        }
-        (404, _, Subject::LogOf(_)) if refusal.says("removed") => {}
-        (404, _, Subject::LogOf(id)) if refusal.says("has attempts") => {
-            hints.push(format!("`knit run show --attempt 1 --log {id}` prints the log of the first"));
-        }
-        (404, _, Subject::LogOf(id)) => {
-            hints.push(format!("`knit run show {id}` prints the Run; with `log:` in its file, a Plan keeps logs"));
-        }
-        // It is an option that is wrong, and not the file.
-        (400, _, Subject::NewPlan(_)) if refusal.says("`days`") || refusal.says("`max-runs`") => {}
-        (400 | 409, None, Subject::NewPlan(file)) if refusal.reason != TOO_MANY_RUNS => {
-            let try_it = format!("`knit plan apply --dry-run {}`", shell_word(file));
-            hints.push(format!("nothing is registered; correct the file and try it: {try_it}"));
-        }
-        (409, None, Subject::NewPlan(file)) => {
-            let try_it = format!("`knit plan apply --dry-run {}`", shell_word(file));
-            hints.push(format!("{try_it} says which Runs it would get, and registers nothing"));
-        }
-        (409, Some(see), Subject::NewPlan(_)) => {
-            hints.push(format!("it is there already: `knit plan show {see}`"));
-            hints.push(format!("to change its resources only: `knit plan resource --set cpu=2 {see}`"));
-        }
-        (409, _, Subject::Run(id)) => hints.push(format!("`knit run show {id}` tells its status")),
-        (503, _, Subject::LogOf(id)) => {
-            hints.push(format!("the Run may not have started yet: `knit run show {id}` tells its status"));
-            hints.push(format!("`knit run show --log --follow {id}` waits for it"));
-        }
-        (503, ..) if refusal.advice.is_empty() => hints.push("try again in a moment".to_owned()),
-        (503, ..) => {}
-        (500.., ..) => hints.push("the log of the server says more".to_owned()),
-        _ => {}
-    }
-    hints
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,7 +306,7 @@ mod tests {
         assert_eq!(denied, ["`find corpus ! -readable` lists what may not be read"]);
     }
     use crate::client::Client;
-    use crate::error::Ask;
+    use crate::error::{Ask, Subject};
     use crate::profile::Server;
     use crate::session::block_on;
 

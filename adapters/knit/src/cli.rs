@@ -1,6 +1,7 @@
 //! The command line: every command on one screen, and how it is read.
 
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -161,6 +162,10 @@ fn as_switch(argument: clap::Arg) -> clap::Arg {
         .hide_default_value(true)
 }
 
+/// What usage lines say behind a switch. That one may be written `--fail=false` is for old scripts, and no news for
+/// whoever made a slip.
+const SWITCH_VALUE: &str = "[=<BOOL>]";
+
 fn switch(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {
         "1" | "true" | "on" | "yes" => Ok(true),
@@ -172,7 +177,12 @@ fn switch(text: &str) -> Result<bool, String> {
 /// Prints help where it was asked for, and otherwise what is wrong with the command line. Values that
 /// do not parse are failures (1) and not wrong usage (2), as the original has it.
 fn explain(refused: &clap::Error) -> ExitStatus {
-    let printed = refused.print();
+    let text = refused.render().to_string();
+    let printed = if refused.use_stderr() && text.contains(SWITCH_VALUE) {
+        io::stderr().write_all(text.replace(SWITCH_VALUE, "").as_bytes())
+    } else {
+        refused.print()
+    };
     match (refused.kind(), printed) {
         (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, Ok(())) => ExitStatus::Success,
         (ErrorKind::ValueValidation, Ok(())) => ExitStatus::Failure,

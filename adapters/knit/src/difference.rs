@@ -4,12 +4,13 @@ use knit_schemas::api::{Aspect, AspectName, Difference, DifferingPair, PairKind}
 
 use crate::as_of::AsOf;
 use crate::client::Client;
-use crate::error::{Ask, Error};
+use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
 use crate::telling::Telling;
 
-/// Differing pairs that are told to people: the nearest are what they look for.
-const TOLD_MAX: usize = 10;
+/// Differing pairs that are told to people: the nearest are what they look for, and what is behind them differs
+/// mostly because of them, or in the same again.
+const TOLD_MAX: usize = 3;
 
 /// Asks in what two things of one kind differ, of whose ids the first digits may do, and tells it.
 pub(crate) async fn ask_and_tell(
@@ -21,7 +22,7 @@ pub(crate) async fn ask_and_tell(
 ) -> Result<(), Error> {
     let left = ids::whole_as_of(client, kind, left, as_of).await?;
     let right = ids::whole_as_of(client, kind, right, as_of).await?;
-    let ask = Ask::question("compare", kind.one(&left));
+    let ask = Ask::question("compare", Subject::Pair(kind, left.clone(), right.clone()));
     let query = [("with", right)].into_iter().chain(as_of.query()).collect();
     let difference: Result<Difference, Error> = client.get(&ask, &[kind.route(), &left, "diff"], query).await;
     telling.tell(&difference.map_err(Error::if_unable)?, lines)

@@ -265,6 +265,8 @@ pub(crate) enum Subject {
     AnyData,
     /// One Data.
     Data(String),
+    /// Two of one kind, held against each other.
+    Pair(Kind, String, String),
     /// All Plans.
     AnyPlan,
     /// The Plan to be, of this file.
@@ -290,7 +292,7 @@ impl Subject {
             Self::Data(id) => Some((Kind::Data, id)),
             Self::Plan(id) => Some((Kind::Plan, id)),
             Self::Run(id) | Self::LogOf(id) | Self::AttemptsOf(id) => Some((Kind::Run, id)),
-            Self::AnyData | Self::AnyPlan | Self::NewPlan(_) | Self::AnyRun | Self::Events => None,
+            Self::Pair(..) | Self::AnyData | Self::AnyPlan | Self::NewPlan(_) | Self::AnyRun | Self::Events => None,
         }
     }
 }
@@ -313,6 +315,10 @@ impl fmt::Display for Ask {
         match &self.subject {
             Subject::AnyData => f.write_str("Data"),
             Subject::Data(id) => write!(f, "Data `{id}`"),
+            Subject::Pair(kind, left, right) => {
+                let name = kind.name();
+                write!(f, "{name} `{left}` with {name} `{right}`")
+            }
             Subject::AnyPlan => f.write_str("Plans"),
             Subject::NewPlan(file) => write!(f, "the Plan of {}", called(file)),
             Subject::Plan(id) => write!(f, "Plan `{id}`"),

@@ -69,7 +69,8 @@ impl Kind {
     }
 }
 
-/// The whole id of which `typed` is the beginning. What fits nothing, or cannot be completed because the server is an
+/// The whole id of which `typed` is the beginning, of what is gone where nothing that is there begins so. What
+/// fits nothing, or cannot be completed because the server is an
 /// original one, stays as it is: whoever asks for it is told that it is not there.
 pub(crate) async fn whole(client: &Client, kind: Kind, typed: String) -> Result<String, Error> {
     whole_as_of(client, kind, typed, &AsOf::default()).await
@@ -80,7 +81,7 @@ pub(crate) async fn whole_as_of(client: &Client, kind: Kind, typed: String, as_o
     if !is_beginning(&typed) {
         return Ok(typed);
     }
-    let mut fitting = beginning(client, kind, &typed, as_of).await?;
+    let mut fitting = none_if_unable(asked(client, kind, &typed, as_of, true).await)?;
     match fitting.len() {
         0 => Ok(typed),
         1 => Ok(fitting.remove(0)),
@@ -113,7 +114,7 @@ pub(crate) async fn all_whole_as_of(
 /// Says that what was not found is there as a thing of another kind, if that is so: ids look alike.
 pub(crate) fn say_other_kind(session: &Session, error: &Error) -> Option<String> {
     let Error::Refused(refusal) = error else { return None };
-    let (kind, typed) = refusal.ask.subject.id().filter(|_| refusal.status == 404)?;
+    let (kind, typed) = refusal.absent()?;
     let client = session.client().ok().filter(|_| typed.len() == ID_CHARS || is_beginning(typed))?;
     let others = [Kind::Data, Kind::Plan, Kind::Run].into_iter().filter(|other| *other != kind);
     briefly(async {
@@ -130,15 +131,22 @@ pub(crate) fn say_other_kind(session: &Session, error: &Error) -> Option<String>
 
 /// Ids that begin so, the newest first; none where the server cannot tell.
 pub(crate) async fn beginning(client: &Client, kind: Kind, typed: &str, as_of: &AsOf) -> Result<Vec<String>, Error> {
-    match asked(client, kind, typed, as_of).await {
+    none_if_unable(asked(client, kind, typed, as_of, false).await)
+}
+
+fn none_if_unable(answer: Result<Vec<String>, Error>) -> Result<Vec<String>, Error> {
+    match answer {
         Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 404 | 405) => Ok(Vec::new()),
         answer => answer,
     }
 }
 
-async fn asked(client: &Client, kind: Kind, typed: &str, as_of: &AsOf) -> Result<Vec<String>, Error> {
+/// Ids that begin so; if `ever`, of what is gone or came later where nothing else does.
+async fn asked(client: &Client, kind: Kind, typed: &str, as_of: &AsOf, ever: bool) -> Result<Vec<String>, Error> {
     let ask = Ask::question("find", kind.any());
-    let mut query: Query = vec![("of", kind.word().to_owned()), ("prefix", typed.to_owned())];
+    let mut query: Query = vec![("of", kind.word().to_owned())];
+    query.extend(ever.then(|| ("ever", String::new())));
+    query.push(("prefix", typed.to_owned()));
     query.extend(as_of.query());
     client.get(&ask, &["ids"], query).await
 }
@@ -158,7 +166,7 @@ pub(crate) async fn say_unknown(client: &Client, kind: Kind, named: &[String], a
 
 /// What is said about `id`, if the server does not know it.
 async fn unknown(client: &Client, kind: Kind, id: &str, as_of: &AsOf) -> Result<Option<String>, Error> {
-    let found = match asked(client, kind, id, as_of).await {
+    let found = match asked(client, kind, id, as_of, false).await {
         // What cannot be the beginning of an id is none either.
         Err(Error::Refused(refusal)) if refusal.status == 400 => Vec::new(),
         answer => answer?,
@@ -177,6 +185,12 @@ async fn unknown(client: &Client, kind: Kind, id: &str, as_of: &AsOf) -> Result<
     })
 }
 
+/// Whether `typed` may be the beginning of an id, but of too many.
+pub(crate) fn is_too_short(typed: &str) -> bool {
+    (1..DIGITS_MIN).contains(&typed.len()) && typed.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether `typed` may be the beginning of an id, and not all of it.
 fn is_beginning(typed: &str) -> bool {
     (DIGITS_MIN..ID_CHARS).contains(&typed.len()) && typed.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
@@ -189,6 +203,8 @@ mod tests {
     fn only_what_can_be_the_beginning_of_an_id_is_asked_for() {
         assert!(["6cd0", "6cd03965-619d", "dead"].iter().all(|typed| is_beginning(typed)));
         let whole = "6cd03965-619d-4429-afcd-de2db9e7a326";
+        assert!(["6", "6cd"].iter().all(|typed| is_too_short(typed)));
+        assert!(!["", "run", "6cd0"].iter().any(|typed| is_too_short(typed)));
         assert!(!["6cd", "", "run-1", "6cd0 ", whole].iter().any(|typed| is_beginning(typed)));
     }
 }

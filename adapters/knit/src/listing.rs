@@ -92,7 +92,11 @@ impl Shape {
                     }
                 });
                 if decoded.is_ok() && found.is_empty() && format == Format::Table {
-                    output::say("nothing found");
+                    output::say(if self.limit == Some(0) {
+                        "nothing is printed: `--limit 0`"
+                    } else {
+                        "nothing found"
+                    });
                 } else if decoded.is_ok() {
                     let mut out = output::stdout();
                     out.write_all(text(format, &found)?.as_bytes())?;

@@ -42,11 +42,44 @@ impl Telling {
             return Ok(output::json(value)?);
         }
         let mut out = output::stdout();
+        let columns = output::terminal_width();
         for line in lines(value) {
-            writeln!(out, "{line}")?;
+            match columns {
+                Some(columns) => writeln!(out, "{}", wrapped(&line, columns))?,
+                None => writeln!(out, "{line}")?,
+            }
         }
         Ok(out.flush()?)
     }
+}
+
+/// Blanks before what goes on in the next row, beside those that its line begins with.
+const HANGING_BLANKS: usize = 4;
+/// Fewest columns for which lines are broken: on anything narrower, little more than an id stands in a row.
+const COLUMNS_MIN: usize = 60;
+
+/// A line broken between words so that its rows fit into `columns`, those but the first indented.
+fn wrapped(line: &str, columns: usize) -> String {
+    // What is to be pasted stays whole: terminals break rows without breaking what is copied from them.
+    if columns < COLUMNS_MIN || line.starts_with("hint:") {
+        return line.to_owned();
+    }
+    let blanks = line.len() - line.trim_start().len();
+    let (mut text, mut width) = (" ".repeat(blanks), blanks);
+    for (place, word) in line.trim_start().split(' ').enumerate() {
+        let chars = word.chars().count();
+        if place > 0 && width + 1 + chars > columns {
+            text.push('\n');
+            text.push_str(&" ".repeat(blanks + HANGING_BLANKS));
+            width = blanks + HANGING_BLANKS;
+        } else if place > 0 {
+            text.push(' ');
+            width += 1;
+        }
+        text.push_str(word);
+        width += chars;
+    }
+    text
 }
 
 /// So many of something, of which one has another name than several.
@@ -67,6 +100,27 @@ pub(crate) fn moment(moment: &Moment) -> String {
 /// A time as the clock on the wall has it.
 pub(crate) fn time(at: Instant) -> String {
     at.as_date_time().with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Its day, as the calendar on the wall has it.
+pub(crate) fn day(at: Instant) -> String {
+    at.as_date_time().with_timezone(&Local).format("%Y-%m-%d").to_string()
+}
+
+/// Its time of day, as the clock on the wall has it.
+pub(crate) fn clock(at: Instant) -> String {
+    at.as_date_time().with_timezone(&Local).format("%H:%M:%S").to_string()
+}
+
+/// Who it was, unless it was a part of the server: what those do goes without saying.
+pub(crate) fn person(moment: &Moment) -> Option<&str> {
+    Some(moment.actor.as_str()).filter(|actor| !actor.starts_with("reactor:"))
+}
+
+/// A moment in words, without its place in the log: local time, and the person, if it was one.
+pub(crate) fn when(moment: &Moment) -> String {
+    let by = person(moment).map(|actor| format!(" by {actor}")).unwrap_or_default();
+    format!("{}{by}", time(moment.at))
 }
 
 const SECOND_MS: u64 = 1_000;
@@ -94,6 +148,15 @@ mod tests {
         let told = |count| (counted(count, "Run", "Runs"), fitting(count));
         assert_eq!(told(1), ("1 Run".to_owned(), "1 Data fits".to_owned()));
         assert_eq!(told(0), ("0 Runs".to_owned(), "0 Data fit".to_owned()));
+    }
+
+    #[test]
+    fn a_long_line_goes_on_indented_and_no_word_is_broken() {
+        let id = "6cd03965-619d-4429-afcd-de2db9e7a326";
+        let line = format!("  /in  Data {id}, made by Run {id}");
+        assert_eq!(wrapped(&line, 80), format!("  /in  Data {id}, made by Run\n      {id}"));
+        assert_eq!(wrapped(&line, 200), line);
+        assert_eq!(wrapped(&line, 20), line);
     }
 
     #[test]

@@ -84,8 +84,19 @@ pub struct InputStory {
     pub made_by: RunId,
     /// Where that Run was done.
     pub available: Option<Position>,
-    /// What the input asks for, and where the Data got it; none where it has not.
-    pub tags: Vec<(Tag, Option<Position>)>,
+    /// What the input asks for.
+    pub tags: Vec<TagStory>,
+}
+
+/// A tag that an input asks for, on its Data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagStory {
+    /// The tag; it may be a pin.
+    pub tag: Tag,
+    /// Where the Data got it; none where it had not when the Run was made.
+    pub since: Option<Position>,
+    /// Where the Data lost it after that; none while it has it.
+    pub until: Option<Position>,
 }
 
 /// Something that happened to a Run.
@@ -128,7 +139,7 @@ impl Store {
         life.reverse();
         let (_, birth) = *life.first()?;
         let inputs: Vec<InputStory> =
-            self.runs.inputs(row).filter_map(|(_, edge)| self.input_story(edge, birth.position)).collect();
+            self.runs.inputs(row).filter_map(|(_, edge)| self.input_story(edge, birth.position, limit)).collect();
         let status = self.seen_status(row, limit)?;
         let trigger = self.trigger(row, birth, &inputs);
         Some(RunStory {
@@ -138,12 +149,12 @@ impl Store {
             steps: self.step_stories(row, &life, trigger.as_ref().map(|trigger| trigger.position)),
             trigger,
             inputs,
-            waits_for: life.last().and_then(|(_, step)| next_of(step.kind)),
+            waits_for: life.last().and_then(|(_, step)| next_of(step.kind, has_worker(birth.kind))),
             failure: self.failure_story(status, &life),
         })
     }
 
-    fn input_story(&self, edge: Edge, born: Position) -> Option<InputStory> {
+    fn input_story(&self, edge: Edge, born: Position, seen: Limit) -> Option<InputStory> {
         // The event that made the Run changed none of its Data: what held before it, held when it was decided.
         let limit = Limit(born);
         let record = self.plans.record(self.runs.records[edge.run].plan);
@@ -154,12 +165,16 @@ impl Store {
             KEY_TIMESTAMP => available,
             _ => self.tagged_since(edge.data, self.tags.row(tag)?, limit),
         };
+        let told = |tag: &Tag| {
+            let until = self.tags.row(tag).and_then(|row| self.lost_at(edge.data, row, limit, seen));
+            TagStory { tag: tag.clone(), since: since(tag), until }
+        };
         Some(InputStory {
             path: input.path.clone(),
             knit_id: self.data.id(edge.data),
             made_by: self.runs.id(self.data.records[edge.data].run),
             available,
-            tags: input.tags.iter().map(|tag| (tag.clone(), since(tag))).collect(),
+            tags: input.tags.iter().map(told).collect(),
         })
     }
 
@@ -188,6 +203,24 @@ impl Store {
         Some(got.unwrap_or_else(|| self.reserved_at(data)))
     }
 
+    /// Where a Data first lost a tag that it had at `born`, as far as `seen`.
+    fn lost_at(&self, data: DataRow, tag: TagRow, born: Limit, seen: Limit) -> Option<Position> {
+        let has = |set| self.tags.has_all(set, &[tag]);
+        let newest = self.data.records[data].retagged;
+        let changes = std::iter::successors(newest, |row| self.data.retags[*row].previous);
+        let changes = changes.map(|row| self.data.retags[row]).take_while(|change| !born.covers(change.position));
+        // Newest first, so what each change left is what the one after it found.
+        let mut after = self.data.tags(data, Limit::NOW);
+        let mut lost = None;
+        for change in changes {
+            if seen.covers(change.position) && has(change.before) && !has(after) {
+                lost = Some(change.position);
+            }
+            after = change.before;
+        }
+        lost
+    }
+
     /// The last of all that a Run needed.
     fn trigger(&self, run: RunRow, birth: Step, inputs: &[InputStory]) -> Option<RunTrigger> {
         let root = |kind| {
@@ -214,8 +247,8 @@ impl Store {
         let mut needs = vec![*registered];
         for input in inputs {
             needs.push(input.available?);
-            for (_, since) in &input.tags {
-                needs.push((*since)?);
+            for tag in &input.tags {
+                needs.push(tag.since?);
             }
         }
         let position = needs.iter().copied().max()?;
@@ -226,6 +259,7 @@ impl Store {
     fn step_stories(&self, run: RunRow, life: &[(StepRow, Step)], set_off: Option<Position>) -> Vec<StepStory> {
         let plan = self.runs.records[run].plan;
         let (mut attempt, mut before) = (0, None::<Step>);
+        let has_worker = life.first().is_some_and(|(_, birth)| has_worker(birth.kind));
         let mut stories = Vec::with_capacity(life.len());
         for (_, step) in life {
             attempt += u32::from(step.kind.begins_attempt());
@@ -237,7 +271,7 @@ impl Store {
                 position: step.position,
                 at: step.recorded_at,
                 status: step.kind.status(),
-                waited_for: spent_on(step.kind),
+                waited_for: spent_on(step.kind, has_worker),
                 held: held.map(|before| self.held_between(run, before.position, step.position)).unwrap_or_default(),
                 full: full.unwrap_or_default(),
             });
@@ -256,7 +290,8 @@ impl Store {
     }
 
     fn failure_story(&self, status: Status, life: &[(StepRow, Step)]) -> Option<FailureStory> {
-        if !matches!(status, Status::Failed | Status::Aborting) {
+        // One that was removed has failed before, or not: that is how it ended.
+        if !matches!(status, Status::Failed | Status::Aborting | Status::Invalidated) {
             return None;
         }
         let attempt = life.iter().rev().take_while(|(_, step)| !step.kind.begins_attempt());
@@ -279,7 +314,7 @@ fn told(position: Position, registered: Position, inputs: &[InputStory]) -> RunT
     if position == registered {
         return none(RunTriggerKind::PlanRegistered);
     }
-    let got = |tag: &&(Tag, Option<Position>)| tag.1 == Some(position);
+    let got = |tag: &&TagStory| tag.since == Some(position);
     let filled = |input: &&InputStory| input.available == Some(position) || input.tags.iter().any(|tag| got(&tag));
     let filled: Vec<&InputStory> = inputs.iter().filter(filled).collect();
     let made = filled.iter().any(|input| input.available == Some(position));
@@ -287,7 +322,7 @@ fn told(position: Position, registered: Position, inputs: &[InputStory]) -> RunT
         (RunTriggerKind::DataAvailable, Vec::new())
     } else {
         let tags = filled.iter().flat_map(|input| input.tags.iter().filter(got));
-        (RunTriggerKind::TagsChanged, tags.map(|(tag, _)| tag.clone()).collect())
+        (RunTriggerKind::TagsChanged, tags.map(|got| got.tag.clone()).collect())
     };
     tags.sort();
     tags.dedup();
@@ -300,8 +335,13 @@ fn is_removal(kind: StepKind) -> bool {
     matches!(kind, StepKind::Invalidated | StepKind::Erased)
 }
 
+/// Whether a Run that began so has a Worker: what is uploaded or imported comes from outside.
+const fn has_worker(birth: StepKind) -> bool {
+    !matches!(birth, StepKind::UploadStarted | StepKind::ImportStarted)
+}
+
 /// What the time before a step is spent on.
-const fn spent_on(kind: StepKind) -> &'static str {
+const fn spent_on(kind: StepKind, has_worker: bool) -> &'static str {
     match kind {
         StepKind::Projected => "the Run to be made",
         StepKind::UploadStarted | StepKind::ImportStarted => "nothing",
@@ -309,26 +349,28 @@ const fn spent_on(kind: StepKind) -> &'static str {
         StepKind::WorkerRequested => "its turn to get a Worker",
         StepKind::WorkerSpawned => "its Worker to be made",
         StepKind::Started => "its Worker to run: its image, and room for it",
-        StepKind::SuccessDecided | StepKind::FailureDecided => "the end of the work",
-        StepKind::Succeeded => "its Worker to be removed and its outputs to be sealed",
-        StepKind::Failed => "its Worker to be removed",
+        StepKind::SuccessDecided | StepKind::FailureDecided if has_worker => "the end of the work",
+        StepKind::SuccessDecided | StepKind::FailureDecided => "the content to arrive",
+        StepKind::Succeeded if has_worker => "its Worker to be removed and its outputs to be sealed",
+        StepKind::Succeeded => "the Data to be sealed",
+        StepKind::Failed if has_worker => "its Worker to be removed",
+        StepKind::Failed => "what had arrived to be cleared away",
         StepKind::Retried => "somebody to retry it",
         StepKind::Invalidated | StepKind::Erased => "somebody to remove it",
     }
 }
 
 /// What a Run waits for after a step; `None` when it has ended.
-const fn next_of(kind: StepKind) -> Option<&'static str> {
-    match kind {
-        StepKind::Projected | StepKind::Retried => Some(spent_on(StepKind::VolumesPrepared)),
-        StepKind::VolumesPrepared => Some(spent_on(StepKind::WorkerRequested)),
-        StepKind::WorkerRequested => Some(spent_on(StepKind::WorkerSpawned)),
-        StepKind::WorkerSpawned => Some(spent_on(StepKind::Started)),
-        StepKind::UploadStarted | StepKind::ImportStarted | StepKind::Started => {
-            Some(spent_on(StepKind::SuccessDecided))
-        }
-        StepKind::SuccessDecided => Some(spent_on(StepKind::Succeeded)),
-        StepKind::FailureDecided => Some(spent_on(StepKind::Failed)),
-        StepKind::Succeeded | StepKind::Failed | StepKind::Invalidated | StepKind::Erased => None,
-    }
+const fn next_of(kind: StepKind, has_worker: bool) -> Option<&'static str> {
+    let next = match kind {
+        StepKind::Projected | StepKind::Retried => StepKind::VolumesPrepared,
+        StepKind::VolumesPrepared => StepKind::WorkerRequested,
+        StepKind::WorkerRequested => StepKind::WorkerSpawned,
+        StepKind::WorkerSpawned => StepKind::Started,
+        StepKind::UploadStarted | StepKind::ImportStarted | StepKind::Started => StepKind::SuccessDecided,
+        StepKind::SuccessDecided => StepKind::Succeeded,
+        StepKind::FailureDecided => StepKind::Failed,
+        StepKind::Succeeded | StepKind::Failed | StepKind::Invalidated | StepKind::Erased => return None,
+    };
+    Some(spent_on(next, has_worker))
 }

@@ -1,11 +1,13 @@
 //! Whether one Data fits the inputs of a Plan, and what it lacks where it does not.
 
+use knit_domain::event::Position;
 use knit_domain::id::{KnitId, PlanId, RunId};
 use knit_domain::matching::{Candidate, Requirement};
 use knit_domain::run::Status;
 use knit_domain::tag::{KEY_ID, KEY_TIMESTAMP, Tag, TagSet};
 
-use super::column::{DataRow, PlanRow};
+use super::column::{DataRow, PlanRow, RunRow};
+use super::steps::StepKind;
 use super::{At, Limit, Store};
 
 /// How one Data does for one input.
@@ -23,6 +25,8 @@ pub struct Verdict {
     pub made_by: RunId,
     /// Runs of the Plan that take the Data on this input, oldest first, removed ones included.
     pub runs: Vec<RunId>,
+    /// Those of them that were removed, and where in the log: what they ran on is not run again.
+    pub removed: Vec<(RunId, Position)>,
 }
 
 impl Store {
@@ -63,15 +67,24 @@ impl Store {
             _ => tag.is_system() || !tags.contains(tag),
         };
         let takes = self.uses(data).filter(|edge| self.runs.records[edge.run].plan == plan && edge.input == number);
-        let runs = takes.filter(|edge| self.runs.status(edge.run, limit).is_some());
+        let runs: Vec<RunRow> =
+            takes.map(|edge| edge.run).filter(|run| self.runs.status(*run, limit).is_some()).collect();
+        let removed = runs.iter().filter_map(|run| Some((self.runs.id(*run), self.removed_at(*run, limit)?)));
         Verdict {
             path: path.to_owned(),
             fits: Requirement::of(asks).admits(&Candidate { knit_id, tags: &tags, timestamp, done }),
             lacks: asks.iter().filter(lacks).cloned().collect(),
             unusable: status.filter(|status| *status != Status::Done),
             made_by: self.runs.id(maker),
-            runs: runs.map(|edge| self.runs.id(edge.run)).collect(),
+            removed: removed.collect(),
+            runs: runs.iter().map(|run| self.runs.id(*run)).collect(),
         }
+    }
+
+    /// Where a Run was removed, if it is there as one that was.
+    fn removed_at(&self, run: RunRow, limit: Limit) -> Option<Position> {
+        let newest = self.runs.steps.back_from(self.runs.records[run].newest, limit).next();
+        newest.filter(|(_, step)| step.kind == StepKind::Invalidated).map(|(_, step)| step.position)
     }
 
     /// The user tags of a Data.

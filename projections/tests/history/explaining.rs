@@ -244,6 +244,17 @@ fn a_run_says_which_tags_of_which_data_set_it_off_and_that_its_plan_held_it() {
     assert_eq!((trigger.knit_id, trigger.paths), (Some(data), vec!["/in/a".to_owned()]));
     assert_eq!((trigger.tags, trigger.rest_since), (vec![Tag::new("c", "1")], Some(registered)));
     assert_eq!(story.steps[1].held, [(held, goes_on)]);
+    world.tag(data, &[], &["c:1"]);
+    let lost = world.log.len() as u64;
+    let until = |at: At| {
+        let story = world.fold::<Store>().explain_run(run, at).unwrap();
+        story.inputs[0].tags.iter().map(|tag| (tag.tag.key.clone(), tag.until)).collect::<Vec<_>>()
+    };
+    assert_eq!(until(At::Position(lost - 1)).into_iter().find_map(|(_, until)| until), None);
+    assert_eq!(
+        until(At::Now).into_iter().filter_map(|(key, until)| Some((key, until?))).collect::<Vec<_>>(),
+        [("c".to_owned(), lost)]
+    );
 }
 
 #[test]

@@ -111,6 +111,9 @@ pub struct MatchedTag {
     /// Since when the Data has it without a break; absent only where it has not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Moment>,
+    /// Where the Data lost it after the Run was made; absent while it has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Moment>,
 }
 
 /// Something that happened to a Run.

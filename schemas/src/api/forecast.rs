@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{InputMatches, LineageEdge, PlanDetail};
+use super::{InputMatches, LineageEdge, PlanDetail, Tag};
 
 /// What a Plan that is not registered would start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -19,9 +19,22 @@ pub struct PlanForecast {
     pub inputs: Vec<InputMatches>,
     /// The first of the Runs, each as the Data on its inputs.
     pub first: Vec<Vec<LineageEdge>>,
+    /// The Data that these take, with their tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data: Vec<ForecastData>,
     /// What it would have created, had it always been registered; absent unless asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub past: Option<PastRuns>,
+}
+
+/// A Data that a Run to come would take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ForecastData {
+    /// The Data.
+    pub knit_id: String,
+    /// Its tags.
+    pub tags: Vec<Tag>,
 }
 
 /// How many Runs a Plan would have had, by the day on which their last Data came to fit.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Tag;
+use super::{Moment, Tag};
 
 /// What a Plan finds for its inputs at present.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -13,6 +13,9 @@ pub struct PlanMatches {
     pub plan_id: String,
     /// One for every input, in the order of the Plan's.
     pub inputs: Vec<InputMatches>,
+    /// Runs ever made of the Plan, whatever became of them.
+    #[serde(default)]
+    pub runs: u64,
     /// Runs of the Plan that have not ended.
     pub pending: u64,
     /// Runs of the Plan that were removed: what they ran on is not run again.
@@ -69,6 +72,22 @@ pub struct DataVerdict {
     pub runs: Vec<String>,
     /// How many these are.
     pub runs_count: u64,
+    /// Some of those that were removed: what they ran on is not run again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<RemovedRun>,
+    /// How many were removed.
+    #[serde(default)]
+    pub removed_count: u64,
+}
+
+/// A Run that was removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RemovedRun {
+    /// The Run.
+    pub run_id: String,
+    /// When it was removed, where in the log, and by whom.
+    pub moment: Moment,
 }
 
 /// A Plan of which an output or log would fit an input.

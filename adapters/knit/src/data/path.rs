@@ -31,7 +31,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let client = session.client()?;
     let from = ids::whole_as_of(&client, Kind::Data, from, &as_of).await?;
     let to = ids::whole_as_of(&client, Kind::Data, to, &as_of).await?;
-    let ask = Ask::question("trace", Subject::Data(from.clone()));
+    let ask = Ask::question("connect", Subject::Pair(Kind::Data, from.clone(), to.clone()));
     let query = vec![("to", to.clone())];
     match client.get_bytes_as_of(&ask, &["data", &from, "path"], query, &as_of).await {
         Ok(answer) => printing.print(&client::understand(&ask, &answer)?, Shape::Way, session),

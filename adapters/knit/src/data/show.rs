@@ -1,23 +1,30 @@
 //! `knit data show`.
 
 use clap::Args;
-use knit_schemas::api::DataDetail;
+use knit_schemas::api::{DataDetail, PlanSummary};
 
 use crate::as_of::AsOf;
 use crate::client::{self, Query};
 use crate::error::{Ask, Error, Refusal, Subject};
 use crate::ids::{self, Kind};
-use crate::output;
+use crate::listing;
 use crate::session::Session;
+use crate::telling::{Telling, counted};
+
+/// Uses, and inputs that it fits, that are told to people: a Data may have hundreds, and these fit on a screen.
+const TOLD_MAX: usize = 5;
 
 /// Print a Data, or what became of it
 ///
-/// The Data is printed as JSON with the Run that made it, its uses, and the Plans it fits. Of one that is gone, or
-/// that was not there at the time of `--as-of`, it is said when it went and by whom, or when it was made.
+/// The Data is printed with the Run that made it, its uses, and the Plans it fits: on a terminal in a few lines, else
+/// as JSON with all of them. Of one that is gone, or that was not there at the time of `--as-of`, it is said when it
+/// went and by whom, or when it was made.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     as_of: AsOf,
+    #[command(flatten)]
+    telling: Telling,
     /// Id of the Data
     #[arg(value_name = "KNIT_ID")]
     knit_id: String,
@@ -25,7 +32,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let client = session.client()?;
-    let Arguments { as_of, knit_id } = arguments;
+    let Arguments { as_of, telling, knit_id } = arguments;
     let knit_id = ids::whole_as_of(&client, Kind::Data, knit_id, &as_of).await?;
     let ask = Ask::question("show", Subject::Data(knit_id.clone()));
     let data: DataDetail = match client.get_bytes_as_of(&ask, &["data", &knit_id, "detail"], Query::new(), &as_of).await
@@ -40,5 +47,63 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         }
         Err(error) => return Err(error),
     };
-    Ok(output::json(&data)?)
+    telling.tell(&data, lines)
+}
+
+fn lines(data: &DataDetail) -> Vec<String> {
+    let run = &data.upstream.run;
+    let point = match (&data.upstream.mountpoint, &data.upstream.log) {
+        (Some(output), _) => format!("output {}", output.path),
+        (None, _) => "log".to_owned(),
+    };
+    let mut lines = vec![format!("Data {}", data.knit_id), format!("  tags: {}", tags(data))];
+    lines.extend(moment(data));
+    lines.push(format!("{point} of Run {}, which is {}", run.run_id, run.status));
+    lines.push(format!("  of {}", plan(&run.plan)));
+    lines.push(match data.downstreams.len() as u64 {
+        0 => "no Run uses it".to_owned(),
+        uses => format!("used by {}", counted(uses, "Run", "Runs")),
+    });
+    lines.extend(first(&data.downstreams, |used| {
+        format!(
+            "  {} by Run {} ({}) of {}",
+            used.mountpoint.path,
+            used.run.run_id,
+            used.run.status,
+            plan(&used.run.plan)
+        )
+    }));
+    lines.push(match data.nomination.len() as u64 {
+        0 => "it fits no input of a Plan".to_owned(),
+        inputs => format!("it fits {}", counted(inputs, "input of a Plan", "inputs of Plans")),
+    });
+    lines.extend(first(&data.nomination, |fits| format!("  {} of {}", fits.path, plan(&fits.plan))));
+    if data.downstreams.len().max(data.nomination.len()) > TOLD_MAX {
+        lines.push(format!("hint: `knit data show -o json {}` prints all of it", data.knit_id));
+    }
+    lines
+}
+
+/// The tags that people gave it.
+fn tags(data: &DataDetail) -> String {
+    let tags: Vec<String> = data.tags.iter().filter(|tag| !tag.is_system()).map(|tag| format!("`{tag}`")).collect();
+    if tags.is_empty() { "none".to_owned() } else { tags.join(" ") }
+}
+
+/// When it was made, or that it is not.
+fn moment(data: &DataDetail) -> Option<String> {
+    let system = |key: &str| data.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.clone());
+    let made = system("knit#timestamp").map(|made| format!("  made: {}", listing::local(&made)));
+    made.or_else(|| system("knit#transient").map(|state| format!("  not made: {state}")))
+}
+
+fn plan(plan: &PlanSummary) -> String {
+    format!("Plan {} ({})", plan.plan_id, listing::plan(plan))
+}
+
+/// The first few, and how many there are beside them.
+fn first<T>(all: &[T], line: impl Fn(&T) -> String) -> Vec<String> {
+    let more = all.len().saturating_sub(TOLD_MAX);
+    let more = (more > 0).then(|| format!("  and {more} more"));
+    all.iter().take(TOLD_MAX).map(line).chain(more).collect()
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Ask, Error, Subject};
+use crate::ids::Kind;
 
 /// The reason of an answer that is a page for people, which nobody wants to read here.
 const WEB_PAGE: &str = "the answer is a web page";
@@ -60,6 +61,20 @@ impl Refusal {
         self.advice.iter().any(|line| line.contains(words))
     }
 
+    /// The kind and the id of the one thing that is not there, as far as that can be told.
+    pub(crate) fn absent(&self) -> Option<(Kind, &str)> {
+        let names = |id: &str| self.says(&format!("there is no {id}"));
+        let absent = match &self.ask.subject {
+            Subject::Pair(kind, left, right) => {
+                let ids = [left, right].into_iter();
+                let mut absent = ids.filter(|id| names(&format!("{} `{id}`", kind.name())));
+                absent.next().map(|id| (*kind, id.as_str()))
+            }
+            subject => subject.id(),
+        };
+        absent.filter(|_| self.status == 404)
+    }
+
     /// So spelled, it is the route that is unknown: the server is an original one, or an older one of ours.
     pub(crate) fn is_unknown_route(&self) -> bool {
         self.status == 405 || (self.status == 404 && self.reason == "Not Found")
@@ -70,6 +85,7 @@ impl Refusal {
         let is_list = match self.ask.subject {
             Subject::AnyData | Subject::AnyPlan | Subject::NewPlan(_) | Subject::AnyRun => true,
             Subject::Data(_)
+            | Subject::Pair(..)
             | Subject::Plan(_)
             | Subject::Run(_)
             | Subject::LogOf(_)

@@ -1,5 +1,6 @@
 //! `knit events`.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 
@@ -7,6 +8,8 @@ use clap::{Args, ValueEnum};
 use knit_schemas::api::LogEvent;
 
 use super::{Events, Told, Wanted, ask};
+use crate::as_of::AsOf;
+use crate::client::Client;
 use crate::error::Error;
 use crate::ids::{self, Kind};
 use crate::listing;
@@ -17,6 +20,9 @@ use crate::waiting;
 
 /// Characters of a payload that are shown to people: enough to see what it is about.
 const GIST_CHARS_MAX: usize = 200;
+
+/// Events that may be asked for with `--last`: they are in memory together, and one may have a megabyte.
+const LAST_MAX: usize = 1_000;
 
 /// Print what has happened, in order, and what happens
 ///
@@ -30,6 +36,9 @@ pub(crate) struct Arguments {
     /// Begin behind this position [default: 0, the beginning]
     #[arg(long, value_name = "POSITION", default_value_t = 0, hide_default_value = true, value_parser = number::parse::<u64>)]
     after: u64,
+    /// Begin so that at most the last N of them are printed
+    #[arg(long, value_name = "N", conflicts_with = "after", value_parser = last_count)]
+    last: Option<usize>,
     /// About this thing, data:ID, plan:ID or run:ID, or in streams of this kind: data, plan, run, agent, plan-catalog,
     /// journal; may be repeated, then any of them
     #[arg(long, short, value_name = "ENTITY", value_delimiter = ',')]
@@ -51,7 +60,7 @@ enum Format {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { follow, after, entity, types, output } = arguments;
+    let Arguments { follow, mut after, last, entity, types, output } = arguments;
     let is_terminal = std::io::stdout().is_terminal();
     let format = output.unwrap_or(if is_terminal { Format::Text } else { Format::Json });
     let client = session.client()?;
@@ -60,15 +69,22 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         entities.push(whole(&client, word).await?);
     }
     let wanted = Wanted { entities, types };
-    let Some(mut events) = Events::open(&client, wanted, after, follow).await? else {
-        return Err(Error::Unable { ask: ask() });
-    };
+    if let Some(count) = last {
+        let (events, end) = tail(&client, &wanted, count).await?;
+        let mut out = output::stdout();
+        for event in &events {
+            writeln!(out, "{}", line(event, format)?)?;
+        }
+        out.flush()?;
+        if !follow {
+            return Ok(());
+        }
+        after = end;
+    }
+    let mut events = open(&client, wanted, after, follow).await?;
     let mut out = output::stdout();
     while let Some(event) = events.next().await? {
-        let line = match format {
-            Format::Json => event.json,
-            Format::Text => text(&event)?,
-        };
+        let line = line(&event, format)?;
         waiting::end();
         writeln!(out, "{line}")?;
         // Whoever follows wants each at once; for the others many are written together.
@@ -79,8 +95,47 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     Ok(out.flush()?)
 }
 
+async fn open(client: &Client, wanted: Wanted, after: u64, follow: bool) -> Result<Events<'_>, Error> {
+    Events::open(client, wanted, after, follow).await?.ok_or_else(|| Error::Unable { ask: ask() })
+}
+
+/// The last events that are wanted, at most `count`, and the position behind which others follow. Without a filter
+/// they are the last of the log; with one, it is looked through from its beginning.
+async fn tail(client: &Client, wanted: &Wanted, count: usize) -> Result<(VecDeque<Told>, u64), Error> {
+    let any = vec![("of", Kind::Plan.word().to_owned()), ("prefix", "0000".to_owned())];
+    let (_, head) =
+        client.get_bytes_at_as_of(&ask(), &["ids"], any, &AsOf::default()).await.map_err(Error::if_unable)?;
+    let head = head.unwrap_or_default();
+    let is_all = wanted.entities.is_empty() && wanted.types.is_empty();
+    let after = if is_all { head.saturating_sub(count as u64) } else { 0 };
+    let mut events = open(client, wanted.clone(), after, false).await?;
+    let mut last = VecDeque::with_capacity(count);
+    while let Some(told) = events.next().await? {
+        if last.len() == count {
+            last.pop_front();
+        }
+        last.push_back(told);
+    }
+    let end = last.back().map_or(head, |told| told.position.max(head));
+    Ok((last, end))
+}
+
+fn last_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=LAST_MAX) => Ok(count),
+        _ => Err(format!("write a number from 1 to {LAST_MAX}")),
+    }
+}
+
+fn line(event: &Told, format: Format) -> Result<String, Error> {
+    match format {
+        Format::Json => Ok(event.json.clone()),
+        Format::Text => text(event),
+    }
+}
+
 /// `data:6cd0` with the whole id.
-async fn whole(client: &crate::client::Client, word: String) -> Result<String, Error> {
+async fn whole(client: &Client, word: String) -> Result<String, Error> {
     let Some((name, id)) = word.split_once(':') else { return Ok(word) };
     let Some(kind) = [Kind::Data, Kind::Plan, Kind::Run].into_iter().find(|kind| kind.word() == name) else {
         return Ok(word);

@@ -18,6 +18,11 @@ use crate::telling::{Telling, counted, fitting};
 /// Where to look how a Plan file is written.
 const EXAMPLE: &str = "`knit plan template --scratch` prints a Plan file to compare with";
 
+/// Runs to come that are told to people one by one: they look whether these are what they meant.
+const RUNS_TOLD_MAX: usize = 4;
+/// Tags by which a Data of such a Run is told from others.
+const TAGS_TOLD_MAX: usize = 2;
+
 /// Register a Plan and print it
 ///
 /// A Plan cannot be registered twice: when an equivalent one exists, that one is named. With `--dry-run` nothing is
@@ -48,9 +53,10 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         let mut query: Query = vec![("dry-run", String::new())];
         query.extend(arguments.max_runs.map(within));
         query.extend(arguments.days.map(|days| ("days", days.to_string())));
-        let ask = Ask::question("forecast", Subject::NewPlan(arguments.file));
+        let verb = if arguments.max_runs.is_some() { "accept" } else { "forecast" };
+        let ask = Ask::question(verb, Subject::NewPlan(arguments.file));
         let forecast: PlanForecast = client.change_with(&ask, Method::POST, &["plans"], query, Some(&spec)).await?;
-        return arguments.telling.tell(&forecast, lines);
+        return arguments.telling.tell(&forecast, |forecast| lines(forecast, spec.active.unwrap_or(true)));
     }
     let query = match arguments.max_runs {
         Some(runs_max) => limit(&client, &arguments.file, &spec, runs_max).await?,
@@ -113,18 +119,26 @@ fn read(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-fn lines(forecast: &PlanForecast) -> Vec<String> {
+fn lines(forecast: &PlanForecast, is_active: bool) -> Vec<String> {
     let PlanForecast { runs, at_once, .. } = forecast;
     let mut lines = vec![match runs {
         0 => "nothing is registered; the Plan would get no Run now".to_owned(),
         runs => format!("nothing is registered; the Plan would get {} now", counted(*runs, "Run", "Runs")),
     }];
+    if !is_active && *runs > 0 {
+        lines.push(
+            "note: none of them would start: the Plan is switched off (`active: false`), so they wait as deactivated"
+                .to_owned(),
+        );
+    }
     if at_once < runs {
-        lines.push(format!("note: {at_once} of them at once, the others as these end; `--max-runs N` refuses so many"));
+        lines.push(format!(
+            "note: a Plan may have {at_once} Runs that have not ended, so the others are made as these end; `--max-runs N` refuses a Plan with so many"
+        ));
     }
     lines.extend(forecast.inputs.iter().map(found));
-    lines.extend(forecast.first.iter().map(|run| one(run)));
-    let told = forecast.first.len() as u64;
+    lines.extend(forecast.first.iter().take(RUNS_TOLD_MAX).map(|run| one(run, forecast)));
+    let told = forecast.first.len().min(RUNS_TOLD_MAX) as u64;
     if *runs > told {
         lines.push(format!("  and {} more", runs - told));
     }
@@ -143,14 +157,24 @@ fn found(input: &InputMatches) -> String {
     format!("input {} asks for{asks}: {}{lacks}", input.path, fitting(input.candidates))
 }
 
-fn one(run: &[LineageEdge]) -> String {
-    let inputs: Vec<String> = run.iter().map(|input| format!("{} {}", input.path, input.knit_id)).collect();
-    format!("  a Run of {}", inputs.join(", "))
+/// A Run as the Data that it would take, each with the tags by which people know it from the others that fit.
+fn one(run: &[LineageEdge], forecast: &PlanForecast) -> String {
+    let known = |input: &LineageEdge| {
+        let asked = forecast.inputs.iter().find(|matches| matches.path == input.path).map(|matches| &matches.tags);
+        let named = forecast.data.iter().find(|data| data.knit_id == input.knit_id)?;
+        let own = named.tags.iter().filter(|tag| !tag.is_system() && !asked.is_some_and(|asked| asked.contains(tag)));
+        let own: Vec<String> = own.take(TAGS_TOLD_MAX).map(|tag| format!("`{tag}`")).collect();
+        (!own.is_empty()).then(|| format!(" ({})", own.join(" ")))
+    };
+    let input = |input: &LineageEdge| format!("{} {}{}", input.path, input.knit_id, known(input).unwrap_or_default());
+    format!("  a Run of {}", run.iter().map(input).collect::<Vec<_>>().join(", "))
 }
 
 fn past(past: &PastRuns) -> Vec<String> {
     let at_least = if past.exact { "" } else { "at least " };
-    let mut lines = vec![format!("had it always been registered, Runs by day (UTC): {at_least}{} before", past.before)];
-    lines.extend(past.days.iter().map(|day| format!("  {}  {at_least}{}", day.day, day.runs)));
+    let got = |runs: u64| format!("{at_least}{}", counted(runs, "Run", "Runs"));
+    let mut lines = vec!["had it always been registered, it would have got, by days of UTC,".to_owned()];
+    lines.extend(past.days.first().map(|first| format!("  before {}: {}", first.day, got(past.before))));
+    lines.extend(past.days.iter().map(|day| format!("  on     {}: {}", day.day, got(day.runs))));
     lines
 }

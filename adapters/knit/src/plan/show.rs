@@ -36,11 +36,20 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     if !plan.inputs.is_empty() && !arguments.as_of.is_past() {
         let matches = matches(&client, &plan_id).await?;
         notes(&plan, matches.as_ref()).iter().for_each(output::say);
-        for input in matches.iter().flat_map(|matches| &matches.inputs) {
-            misspelt(&client, &plan, input).await.iter().for_each(output::say);
+        if let Some(matches) = &matches {
+            all_misspelt(&client, &plan, matches).await.iter().for_each(output::say);
         }
     }
     Ok(())
+}
+
+/// Which tags of the inputs are misspelt, by all that is known. Where the Plan has run, each was once on some Data.
+pub(super) async fn all_misspelt(client: &Client, plan: &PlanDetail, matches: &PlanMatches) -> Vec<String> {
+    let mut notes = Vec::new();
+    for input in matches.inputs.iter().filter(|_| matches.runs == 0) {
+        notes.extend(misspelt(client, plan, input).await);
+    }
+    notes
 }
 
 /// What the Plan finds; an original server cannot tell.

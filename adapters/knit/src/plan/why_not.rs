@@ -1,14 +1,14 @@
 //! `knit plan why-not`.
 
 use clap::Args;
-use knit_schemas::api::{DataVerdict, InputMatches, PlanDetail, PlanMatches, Tag};
+use knit_schemas::api::{DataVerdict, InputMatches, PlanDetail, PlanMatches, RemovedRun, Tag};
 
 use super::show;
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
 use crate::session::Session;
-use crate::telling::{Telling, counted, fitting};
+use crate::telling::{self, Telling, counted, fitting};
 
 /// Say why a Plan has no Runs, or none on a certain Data
 ///
@@ -37,7 +37,11 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let ask = Ask::question("explain", Subject::Plan(plan_id.clone()));
     let matches: Result<PlanMatches, Error> = client.get(&ask, &["plans", &plan_id, "matches"], query).await;
     let matches = matches.map_err(Error::if_unable)?;
-    arguments.telling.tell(&matches, |matches| lines(&plan, matches))
+    let mut misspelt = Vec::new();
+    if arguments.telling.is_text() {
+        misspelt = show::all_misspelt(&client, &plan, &matches).await;
+    }
+    arguments.telling.tell(&matches, |matches| lines(&plan, matches).into_iter().chain(misspelt).collect())
 }
 
 async fn plan(client: &Client, plan_id: &str) -> Result<PlanDetail, Error> {
@@ -49,16 +53,28 @@ fn lines(plan: &PlanDetail, matches: &PlanMatches) -> Vec<String> {
     let mut lines: Vec<String> = matches.inputs.iter().map(found).collect();
     lines.extend(matches.inputs.iter().filter_map(|input| Some((input, input.verdict.as_ref()?))).flat_map(verdict));
     let unfed = matches.inputs.iter().any(|input| input.candidates == 0);
-    let misfit = matches.inputs.iter().any(|input| input.verdict.as_ref().is_some_and(|verdict| !verdict.fits));
+    let verdicts = || matches.inputs.iter().filter_map(|input| input.verdict.as_ref());
+    let removed = verdicts().find_map(|verdict| verdict.removed.first());
+    let misfit = verdicts().any(|verdict| !verdict.fits);
     if plan.inputs.is_empty() {
         lines.push("it takes no Data: its Runs are uploads or imports".to_owned());
+    } else if let Some(RemovedRun { run_id, .. }) = removed {
+        lines.push(format!("hint: `knit run explain {run_id}` says what became of it"));
     } else if !unfed && !misfit && matches.held.is_some() {
         lines.push("nothing is missing: combinations of these Data without a Run have to wait for theirs".to_owned());
     } else if !unfed && !misfit {
-        lines.push("nothing is missing: every combination of these Data has its Run, or gets it now".to_owned());
+        let but = if matches.removed > 0 { ", but for those whose Run was removed" } else { "" };
+        lines.push(format!("nothing is missing: every combination of these Data has its Run, or gets it now{but}"));
         lines.push(format!("hint: `knit run find -p {}` lists them", plan.plan_id));
     }
-    lines.extend(show::notes(plan, Some(matches)));
+    // What was removed, and what the nearest Data lacks, is told above where that is the Data that was asked about.
+    let mut others = PlanMatches { removed: if removed.is_some() { 0 } else { matches.removed }, ..matches.clone() };
+    let is_told = |input: &InputMatches| {
+        let about = input.verdict.as_ref().filter(|verdict| !verdict.lacks.is_empty());
+        about.is_some_and(|verdict| input.nearest.as_deref() == Some(verdict.knit_id.as_str()) && !input.producible)
+    };
+    others.inputs.retain(|input| !is_told(input));
+    lines.extend(show::notes(plan, Some(&others)));
     lines
 }
 
@@ -82,15 +98,36 @@ fn verdict((input, verdict): (&InputMatches, &DataVerdict)) -> Vec<String> {
             lines.push(format!("hint: if it should fit, `knit data tag{adds} {knit_id}`"));
         }
     }
-    match (verdict.fits, verdict.runs_count, verdict.runs.first()) {
+    lines.extend(taken(path, verdict));
+    lines
+}
+
+/// Which Runs take a Data on the input at `path`, and which did that were removed.
+fn taken(path: &str, verdict: &DataVerdict) -> Vec<String> {
+    let DataVerdict { knit_id, runs_count, removed, removed_count, .. } = verdict;
+    let mut lines: Vec<String> = Vec::new();
+    lines.extend(removed.iter().map(|RemovedRun { run_id, moment }| {
+        let at = telling::when(moment);
+        format!("its Run {run_id}, which took it at {path}, was removed at {at}, so it is not made again")
+    }));
+    let untold = removed_count.saturating_sub(removed.len() as u64);
+    if untold > 0 {
+        lines.push(format!("and so were {untold} more"));
+    }
+    let first = verdict.runs.iter().find(|run| removed.iter().all(|removed| removed.run_id != **run));
+    match (verdict.fits, runs_count.saturating_sub(*removed_count), first) {
+        (true, 0, _) if *removed_count > 0 => {
+            lines.push(format!("Data {knit_id} fits {path}, and no other Run takes it there"));
+        }
         (true, 0, _) => lines.push(format!("Data {knit_id} fits {path}, and no Run takes it there yet")),
-        (true, count, Some(first)) => {
+        (true, count, first) => {
             let taken = counted(count, "Run takes it there", "Runs take it there");
-            let first = if count == 1 { format!("it is {first}") } else { format!("the first is {first}") };
-            lines.push(format!("Data {knit_id} fits {path}: {taken}, {first}"));
+            let first = first
+                .map(|first| if count == 1 { format!(", it is {first}") } else { format!(", the first is {first}") });
+            lines.push(format!("Data {knit_id} fits {path}: {taken}{}", first.unwrap_or_default()));
         }
         (false, _, Some(first)) => lines.push(format!("Run {first} took it at {path} when it still fitted")),
-        (true | false, _, None) => {}
+        (false, _, None) => {}
     }
     lines
 }

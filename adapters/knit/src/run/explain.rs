@@ -13,7 +13,7 @@ use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
-use crate::telling::{Telling, moment, span, time};
+use crate::telling::{Telling, clock, day, moment, person, span, time, when};
 
 /// Say why a Run is there, what it waited for and why it failed
 ///
@@ -63,9 +63,8 @@ fn lines(told: &RunExplanation) -> Vec<String> {
         lines.push("it takes".to_owned());
         lines.extend(told.inputs.iter().flat_map(input));
     }
-    let attempts = told.steps.last().map_or(0, |step| step.attempt);
     lines.push("what happened".to_owned());
-    lines.extend(told.steps.iter().map(|one| step(one, attempts)));
+    lines.extend(steps(&told.steps));
     if let Some(waiting) = &told.waits_for {
         lines.push(format!("it waits for {}, since {}", waiting.what, time(waiting.since)));
     }
@@ -99,17 +98,42 @@ fn set_off(trigger: &Trigger) -> Vec<String> {
 }
 
 fn input(input: &ExplainedInput) -> Vec<String> {
-    let since = input.available.as_ref().map(|made| format!(", which was done {}", moment(made))).unwrap_or_default();
-    let mut lines = vec![format!("  {}  Data {}, made by Run {}{since}", input.path, input.knit_id, input.made_by)];
-    lines.extend(input.tags.iter().map(|MatchedTag { tag, since }| match since {
-        Some(since) => format!("    `{tag}` since {}", moment(since)),
-        None => format!("    `{tag}`"),
-    }));
+    let done = input.available.as_ref().map(|made| format!(", done {}", time(made.at))).unwrap_or_default();
+    let mut lines =
+        vec![format!("  {}  Data {}", input.path, input.knit_id), format!("    made by Run {}{done}", input.made_by)];
+    lines.extend(input.tags.iter().map(matched));
     lines
 }
 
-fn step(step: &ExplainedStep, attempts: u32) -> String {
-    let attempt = if attempts > 1 { format!("attempt {} ", step.attempt) } else { String::new() };
+/// A tag that was asked for. What has gone since is no reason any more to look for it on the Data.
+fn matched(MatchedTag { tag, since, until }: &MatchedTag) -> String {
+    let since = since.as_ref().map(|since| format!(" since {}", when(since))).unwrap_or_default();
+    match until {
+        Some(until) => format!("    `{tag}`{since}; removed again {}, after the Run was made", when(until)),
+        None => format!("    `{tag}`{since}"),
+    }
+}
+
+/// What happened, each with its time of day; the day is told where it changes, and the attempt where there are several.
+fn steps(steps: &[ExplainedStep]) -> Vec<String> {
+    let are_several = steps.last().is_some_and(|last| last.attempt > 1);
+    let (mut day_before, mut attempt_before, mut lines) = (String::new(), 0, Vec::new());
+    for one in steps {
+        let is_new = are_several && one.attempt != attempt_before;
+        let day = day(one.moment.at);
+        match (is_new, day == day_before) {
+            (true, true) => lines.push(format!("  attempt {}", one.attempt)),
+            (true, false) => lines.push(format!("  attempt {}, {day}", one.attempt)),
+            (false, true) => {}
+            (false, false) => lines.push(format!("  {day}")),
+        }
+        (day_before, attempt_before) = (day, one.attempt);
+        lines.push(step(one));
+    }
+    lines
+}
+
+fn step(step: &ExplainedStep) -> String {
     let what = step.status.as_deref().unwrap_or_else(|| happened(&step.moment.event));
     let held = match (step.held_ms, step.full_ms) {
         (0, 0) => String::new(),
@@ -120,7 +144,8 @@ fn step(step: &ExplainedStep, attempts: u32) -> String {
         "nothing" => String::new(),
         what => format!(", after {} for {what}{held}", span(step.waited_ms)),
     };
-    format!("  {attempt}{what}: {}{waited}", moment(&step.moment))
+    let by = person(&step.moment).map(|actor| format!(" by {actor}")).unwrap_or_default();
+    format!("  {}  {what}{by}{waited}", clock(step.moment.at))
 }
 
 /// What an event that leaves the status as it is says to people; the log has it by its own name.
@@ -141,7 +166,7 @@ fn failure(failure: &Failure) -> String {
         (None, Some(cause)) => cause.to_owned(),
         (None, None) => "nobody knows why".to_owned(),
     };
-    let decided = failure.decided.as_ref().map(|decided| format!(", decided {}", moment(decided))).unwrap_or_default();
+    let decided = failure.decided.as_ref().map(|decided| format!(", decided {}", when(decided))).unwrap_or_default();
     format!("it failed: {reason}{decided}")
 }
 

@@ -1,9 +1,10 @@
 //! What is said beside the record of a Run: why it ended as it did, or what it waits for, and what to do next.
 
-use knit_schemas::api::{Exit, PlanDetail, RunDetail};
+use knit_schemas::api::{Exit, ExplainedStep, PlanDetail, RunDetail, RunExplanation};
 
 use crate::client::{Client, Query};
 use crate::error::{Ask, Subject};
+use crate::telling;
 
 /// What servers say of a command that ended with a code other than 0.
 const COMMAND_FAILED: &str = "(container main) Error";
@@ -26,10 +27,7 @@ pub(super) async fn about(client: &Client, run: &RunDetail) -> Vec<String> {
             "note: the upload was refused or broke off, and nothing of it is kept".to_owned(),
             "hint: push it again".to_owned(),
         ],
-        ("invalidated", ..) => vec![
-            "note: the Run is removed, and so are the Data that it made; its Plan is not run on the same Data again"
-                .to_owned(),
-        ],
+        ("invalidated", ..) => removal(client, id).await,
         ("deactivated", ..) => vec![
             "note: the Run does not start, because its Plan is switched off".to_owned(),
             format!("hint: `knit plan active yes {plan}` lets it start; `knit run stop --fail {id}` ends it"),
@@ -38,6 +36,21 @@ pub(super) async fn about(client: &Client, run: &RunDetail) -> Vec<String> {
             vec!["note: its Worker is asked for; it may wait until there is room for it".to_owned()]
         }
         _ => Vec::new(),
+    }
+}
+
+/// When a Run was removed and by whom, and how it is seen as it was. What the server does not tell is left out.
+async fn removal(client: &Client, id: &str) -> Vec<String> {
+    const FINAL: &str = "the Data that it made; its Plan is not run on the same Data again";
+    let ask = Ask::question("explain", Subject::Run(id.to_owned()));
+    let told = client.get::<RunExplanation>(&ask, &["runs", id, "explain"], Query::new()).await;
+    let steps = told.map(|told| told.steps).unwrap_or_default();
+    match steps.iter().rev().find(|step| step.status.as_deref() == Some("invalidated")) {
+        Some(ExplainedStep { moment, .. }) => vec![
+            format!("note: the Run was removed {}, and so were {FINAL}", telling::when(moment)),
+            format!("hint: `knit run show --as-of {} {id}` shows it as it was", moment.position.saturating_sub(1)),
+        ],
+        None => vec![format!("note: the Run is removed, and so are {FINAL}")],
     }
 }
 

@@ -98,3 +98,21 @@ fn an_id_names_only_itself() {
     assert_eq!(answer.code, 4);
     assert_eq!(server.lines(), ["PUT /api/data/..%2Fruns%2Fx%3Fy%23z"]);
 }
+
+#[test]
+fn a_data_with_many_uses_is_told_in_a_few_lines_to_people_and_whole_to_programs() {
+    let mut data = detail("d1", &["is:hub", "knit#id:d1", "knit#timestamp:2025-03-03T09:15:02.418+00:00"]);
+    let uses = (1..=250).map(|number| {
+        json!({"mountpoint": {"path": "/in", "tags": []}, "run": {
+            "runId": format!("r{number}"), "status": "done", "updatedAt": "2025-03-03T10:02:47.05+00:00",
+            "plan": {"planId": "p1", "image": "trainer:1"}
+        }})
+    });
+    data["downstreams"] = uses.collect();
+    data["nomination"] = json!([{"path": "/in", "tags": [], "plan": {"planId": "p1", "image": "trainer:1"}}]);
+    let server = Server::start(move |_| Reply::json(&data));
+    let place = Place::with(&server);
+    insta::assert_snapshot!(place.on_a_terminal(&["data", "show", "d1"]).replace('\r', ""));
+    let piped = place.knit(&["data", "show", "d1"]).succeeded().stdout;
+    assert!(piped.contains("\"r250\"") && place.knit(&["data", "show", "-o", "json", "d1"]).stdout == piped);
+}

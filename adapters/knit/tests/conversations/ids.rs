@@ -24,7 +24,7 @@ fn with_two() -> Server {
 fn the_beginning_of_an_id_does_where_it_fits_only_one() {
     let server = with_two();
     Place::with(&server).knit(&["data", "tag", "--add", "a:b", "6cd039"]).succeeded();
-    assert_eq!(server.lines(), ["GET /api/ids?of=data&prefix=6cd039".to_owned(), format!("PUT /api/data/{ONE}")]);
+    assert_eq!(server.lines(), ["GET /api/ids?of=data&ever=&prefix=6cd039".to_owned(), format!("PUT /api/data/{ONE}")]);
 }
 
 #[test]

@@ -327,3 +327,24 @@ fn a_plan_with_as_many_runs_as_it_may_have_does_not_say_that_all_is_done() {
     assert!(told.stdout.contains("no further Runs are made: 10000 of its Runs have not ended"), "{told}");
     assert!(!told.stdout.contains("gets it now"), "{told}");
 }
+
+#[test]
+fn a_plan_that_is_switched_off_is_told_which_of_its_many_runs_would_wait() {
+    let data: Vec<Value> = (1..=6)
+        .map(|number| json!({"knitId": format!("d{number}"), "tags": ["is:raw", format!("name:scan-{number}"), "knit#id:x"]}))
+        .collect();
+    let first: Vec<Value> = (1..=6).map(|number| json!([{"path": "/in", "knitId": format!("d{number}")}])).collect();
+    let forecast = json!({
+        "asOf": 40, "runs": 12_000, "atOnce": 10_000, "data": data, "first": first,
+        "inputs": [{"path": "/in", "tags": ["is:raw"], "candidates": 12_000, "missing": []}],
+        "past": {"before": 2, "exact": true, "days": [{"day": "2025-03-02", "runs": 0}, {"day": "2025-03-03", "runs": 1}]}
+    });
+    let server = Server::start(move |request| match request.target.as_str() {
+        target if target.starts_with("/api/ids") => Reply::json(&json!([])),
+        _ => Reply::json(&forecast),
+    });
+    let place = Place::with(&server);
+    place.write("plan.yaml", "image: trainer:1\nactive: false\ninputs: [{path: /in, tags: ['is:raw']}]\n");
+    let told = place.knit(&["plan", "apply", "--dry-run", "--days", "2", "-o", "text", "plan.yaml"]);
+    insta::assert_snapshot!(told.succeeded());
+}

@@ -296,3 +296,37 @@ fn a_retry_names_what_it_discards_before_it_does() {
     assert_eq!(retried("done"), format!("{note}{said}"));
     assert_eq!(retried("failed"), said, "what a failed Run left is no result");
 }
+
+#[test]
+fn why_a_run_is_there_is_told_with_days_attempts_and_persons_where_they_change() {
+    let moment = |position: u64, day: u32, clock: &str, actor: &str, event: &str| {
+        let at = format!("2025-03-0{day}T{clock}.000+00:00");
+        json!({"position": position, "at": at, "actor": actor, "event": event})
+    };
+    let ours = "reactor:projection";
+    let step = |attempt: u32, moment: Value, status: &str, waited_ms: u64, waited_for: &str| json!({"attempt": attempt, "moment": moment, "status": status, "waitedMs": waited_ms, "waitedFor": waited_for});
+    let told = json!({
+        "runId": "r1", "status": "failed", "plan": {"planId": "p1", "image": "trainer:1"}, "asOf": 40,
+        "trigger": {"what": "data-available", "knitId": "d1", "paths": ["/in"],
+            "moment": moment(11, 3, "09:15:02", "anonymous", "RunSucceeded")},
+        "inputs": [{"path": "/in", "knitId": "d1", "madeBy": "r0",
+            "available": moment(11, 3, "09:15:02", "anonymous", "RunSucceeded"),
+            "tags": [
+                {"tag": "is:raw", "since": moment(9, 3, "09:15:01", "anonymous", "DataReserved")},
+                {"tag": "is:checked", "since": moment(10, 3, "09:15:01", "anonymous", "DataTagsChanged"),
+                    "until": moment(39, 4, "12:00:00", "eve", "DataTagsChanged")}
+            ]}],
+        "steps": [
+            step(1, moment(12, 3, "09:15:02", ours, "RunProjected"), "waiting", 20, "the Run to be made"),
+            step(1, moment(20, 3, "09:15:09", ours, "RunFailed"), "failed", 7_000, "its Worker to be removed"),
+            step(2, moment(21, 4, "08:00:00", "eve", "RunRetried"), "waiting", 81_891_000, "somebody to retry it"),
+            step(2, moment(30, 4, "08:00:03", ours, "RunFailed"), "failed", 3_000, "its Worker to be removed")
+        ],
+        "failure": {"cause": "worker-failed", "exit": {"code": 3, "message": "(container main) Error"},
+            "decided": moment(29, 4, "08:00:02", "reactor:run-management", "RunFailureDecided")}
+    });
+    let run = detail("done", None);
+    let server =
+        Server::start(move |request| Reply::json(if request.target.ends_with("/explain") { &told } else { &run }));
+    insta::assert_snapshot!(Place::with(&server).knit(&["run", "explain", "-o", "text", "r1"]).succeeded().stdout);
+}

@@ -58,14 +58,16 @@ pub(super) async fn change_tags(
     body: Body,
 ) -> Result<Response, Problem> {
     let wanted: api::TagChange = body::json(&headers, body, Accepts::Anything, "format error").await?;
-    let id = named.id("Data").map_err(|_| Problem::untaggable())?;
+    let id: KnitId = named.id("Data").map_err(|_| Problem::untaggable())?;
     let tags = |tags: Vec<api::Tag>| tags.into_iter().map(|tag| Tag::new(tag.key, tag.value)).collect();
     let wanted = TagChange {
         add: tags(wanted.add),
         remove: tags(wanted.remove),
         remove_key: wanted.remove_key.into_iter().collect(),
     };
-    api.app.change_tags(&request::cause(), id, &wanted).await.map_err(Problem::of_tagging)?;
+    if let Err(error) = api.app.change_tags(&request::cause(), id, &wanted).await {
+        return Err(past::told(&api, id, Problem::of_tagging(error)).await);
+    }
     detail(&api, id)
 }
 

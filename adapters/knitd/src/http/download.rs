@@ -23,7 +23,7 @@ use super::front::Api;
 use super::openapi::RawBytes;
 use super::problem::Problem;
 use super::request::{Asked, Named};
-use super::{as_of, reply, request};
+use super::{as_of, past, reply, request};
 
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
@@ -35,7 +35,10 @@ pub(super) async fn send(State(api): State<Api>, named: Named, Asked(query): Ask
     let id: KnitId = named.id("Data")?;
     as_of::only_now(&query, "the content of a Data never changes; its tags do, and `detail` shows them as they were")?;
     let place = api.transfers.begin()?;
-    let reader = api.transfers.open_reader(&api.app, &request::cause(), id).await?;
+    let reader = match api.transfers.open_reader(&api.app, &request::cause(), id).await {
+        Ok(reader) => reader,
+        Err(refused) => return Err(past::told(&api, id, refused).await),
+    };
     // Asked before the first byte is read: what is finished by then is read whole.
     let transient = api.app.views().store.read().transient_value(id);
     let archive = api.app.runtime().send(reader.volume()).await.map_err(|error| explain(&api, id, error))?;

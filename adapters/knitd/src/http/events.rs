@@ -123,7 +123,8 @@ fn first_position(headers: &HeaderMap, query: &Query, head: Position) -> Result<
     })?;
     if after > head {
         return Err(Problem::bad_request(format!(
-            "`{name}` is {after}, but the log ends at {head}: it was restored to an older state, or is another one"
+            "there is nothing behind position {after}, for the log ends at {head}: begin behind an earlier one; if it \
+             was there before, the log was restored to an older state, or is another one"
         )));
     }
     Ok(after)

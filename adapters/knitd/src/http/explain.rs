@@ -9,7 +9,9 @@ use knit_domain::id::{KnitId, RunId};
 use knit_domain::run::Status;
 use knit_domain::time::Timestamp;
 use knit_projections::projection::Projection as _;
-use knit_projections::store::{FailureStory, InputStory, RunStory, RunTrigger, RunTriggerKind, StepStory, Store};
+use knit_projections::store::{
+    FailureStory, InputStory, RunStory, RunTrigger, RunTriggerKind, StepStory, Store, TagStory,
+};
 use knit_schemas::api;
 use knit_schemas::instant::Instant;
 
@@ -115,11 +117,13 @@ fn positions(story: &RunStory) -> Vec<Position> {
         .flat_map(|step| step.held.iter().chain(&step.full))
         .flat_map(|(from, until)| [*from, *until]);
     let available = story.inputs.iter().filter_map(|input| input.available);
-    let tags = story.inputs.iter().flat_map(|input| input.tags.iter().filter_map(|(_, since)| *since));
+    let tags = story.inputs.iter().flat_map(|input| &input.tags);
+    let tags = tags.flat_map(|tag| [tag.since, tag.until]).flatten();
     trigger.chain(held).chain(available).chain(tags).collect()
 }
 
-fn moment(recorded: &Recorded) -> Option<(Position, api::Moment)> {
+/// An event as a moment, with its position.
+pub(super) fn moment(recorded: &Recorded) -> Option<(Position, api::Moment)> {
     let Recorded { position, recorded_at, event, metadata, .. } = recorded;
     let (at, actor, event) = (instant(*recorded_at)?, metadata.actor.clone(), event.type_name().to_owned());
     Some((*position, api::Moment { position: *position, at, actor, event }))
@@ -165,8 +169,11 @@ fn told_trigger(trigger: RunTrigger, moments: &Moments) -> Option<api::Trigger> 
 
 fn told_input(input: InputStory, moments: &Moments) -> api::ExplainedInput {
     let at = |position: Option<Position>| position.and_then(|position| moments.get(&position)).cloned();
-    let tags = input.tags.into_iter();
-    let tags = tags.map(|(tag, since)| api::MatchedTag { tag: api::Tag::new(tag.key, tag.value), since: at(since) });
+    let tags = input.tags.into_iter().map(|TagStory { tag, since, until }| api::MatchedTag {
+        tag: api::Tag::new(tag.key, tag.value),
+        since: at(since),
+        until: at(until),
+    });
     api::ExplainedInput {
         path: input.path,
         knit_id: input.knit_id.to_string(),

@@ -1,12 +1,16 @@
 //! What a Plan would start, asked before it is registered (ours).
 
+use std::collections::BTreeSet;
+
 use axum::response::Response;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use knit_domain::event::Position;
 use knit_domain::event::plan::PlanDefinition;
+use knit_domain::event::run::Assignment;
+use knit_domain::id::KnitId;
 use knit_domain::plan::PlanDraft;
 use knit_domain::time::Timestamp;
-use knit_projections::store::{At, LOOKED_AT_MAX, PastRuns};
+use knit_projections::store::{At, LOOKED_AT_MAX, PastRuns, Store};
 use knit_schemas::api;
 
 use super::front::Api;
@@ -37,13 +41,21 @@ pub(super) async fn answer(api: &Api, draft: &PlanDraft, query: &Query) -> Resul
         None => None,
     };
     let inputs = found.inputs.into_iter().map(|input| matches::input_matches(input, Vec::new())).collect();
-    let edge = |input: knit_domain::event::run::Assignment| api::LineageEdge {
-        path: input.path,
-        knit_id: input.knit_id.to_string(),
-    };
+    let data = named(api, &found.first, as_of).await?;
+    let edge = |input: Assignment| api::LineageEdge { path: input.path, knit_id: input.knit_id.to_string() };
     let first = found.first.into_iter().map(|run| run.into_iter().map(edge).collect()).collect();
-    let told = api::PlanForecast { as_of, runs: found.runs, at_once: found.at_once, inputs, first, past };
+    let told = api::PlanForecast { as_of, runs: found.runs, at_once: found.at_once, inputs, first, data, past };
     Ok(reply::at(as_of, reply::json(&told)))
+}
+
+/// The Data that `runs` take, each once, with their tags.
+async fn named(api: &Api, runs: &[Vec<Assignment>], as_of: Position) -> Result<Vec<api::ForecastData>, Problem> {
+    let ids: BTreeSet<KnitId> = runs.iter().flatten().map(|input| input.knit_id).collect();
+    let told = move |store: &Store, id: KnitId| {
+        let data = store.data(id, At::Position(as_of))?;
+        Some(api::ForecastData { knit_id: id.to_string(), tags: data.tags })
+    };
+    api.ask(move |store| ids.into_iter().filter_map(|id| told(store, id)).collect()).await
 }
 
 /// How many Runs a Plan may get, if `query` says.

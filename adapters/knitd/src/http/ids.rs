@@ -19,6 +19,7 @@ const IDS_MAX: usize = 100;
     params(
         ("of" = String, Query, description = "data, plan or run"),
         ("prefix" = Option<String>, Query, description = "How they begin: hex digits, with dashes or without"),
+        ("ever" = Option<String>, Query, description = "Whatever its value: where nothing that is there begins so, ids of what is gone or came later"),
         ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
     ),
     responses((status = 200, body = Vec<String>), Problem))]
@@ -29,7 +30,14 @@ pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<
         Problem::bad_request("`prefix` should be the first hex digits of an id").because(format!("got `{prefix}`"))
     })?;
     let at = as_of::at(&api, &query).await?;
-    let found = api.ask(move |store| (at.position(store.position()), store.ids_beginning(kind, prefix, at, IDS_MAX)));
+    let ever = query.has("ever");
+    let found = api.ask(move |store| {
+        let mut ids = store.ids_beginning(kind, prefix, at, IDS_MAX);
+        if ids.is_empty() && ever {
+            ids = store.ids_ever_beginning(kind, prefix, IDS_MAX);
+        }
+        (at.position(store.position()), ids)
+    });
     let (position, ids) = found.await?;
     Ok(reply::at(position, reply::json(&ids)))
 }

@@ -81,10 +81,7 @@ pub(super) async fn path(State(api): State<Api>, named: Named, Asked(query): Ask
     past::existed(&api, Entity::Data(from), at).await?;
     past::existed(&api, Entity::Data(to), at).await?;
     let question = move |store: &Store, at| {
-        let none = || {
-            let neither = format!("neither of Data `{from}` and Data `{to}` was made of the other");
-            Problem::absent("`knit data lineage -n all` shows what each was made of").because(neither)
-        };
+        let none = || Problem::absent(format!("neither of Data `{from}` and Data `{to}` was made of the other"));
         store.path(from, to, at).ok_or_else(none)
     };
     if let Some(drawing) = drawing::wanted(&query)? {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use axum::extract::State;
 use axum::response::Response;
-use knit_domain::event::Entity;
-use knit_domain::id::{KnitId, PlanId};
+use knit_domain::event::{Entity, Position};
+use knit_domain::id::{KnitId, PlanId, RunId};
 use knit_domain::run::Status;
 use knit_domain::tag::Tag;
 use knit_projections::matcher;
@@ -15,7 +15,7 @@ use knit_schemas::api;
 use super::front::Api;
 use super::problem::Problem;
 use super::request::{Asked, Named};
-use super::{as_of, past, reply};
+use super::{as_of, explain, past, reply};
 
 /// Plans named as producers of what an input lacks: a person looks into a few, and counting the Runs of each
 /// reads over all Runs.
@@ -45,10 +45,25 @@ pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Ask
     let told = api.ask(move |store| {
         let plan = store.plan(id, At::Now)?;
         let verdicts = about.and_then(|data| store.verdicts(id, data, At::Now)).unwrap_or_default();
-        Some(told(found.unwrap_or_else(none), verdicts, about, &plan, store))
+        let removed: Vec<_> = verdicts.iter().map(|verdict| verdict.removed.clone()).collect();
+        Some((told(found.unwrap_or_else(none), verdicts, about, &plan, store), removed))
     });
-    let told = told.await?.ok_or_else(|| Problem::not_found("Plan", &id.to_string()))?;
+    let (mut told, removed) = told.await?.ok_or_else(|| Problem::not_found("Plan", &id.to_string()))?;
+    for (verdict, removed) in told.inputs.iter_mut().filter_map(|input| input.verdict.as_mut()).zip(removed) {
+        verdict.removed = told_removed(&api, &removed).await?;
+    }
     Ok(reply::json(&told))
+}
+
+/// When the first of these Runs were removed, and by whom.
+async fn told_removed(api: &Api, removed: &[(RunId, Position)]) -> Result<Vec<api::RemovedRun>, Problem> {
+    let mut told = Vec::new();
+    for (run, position) in removed.iter().take(RUNS_MAX) {
+        let event = past::event_at(api, *position).await?;
+        let moment = explain::moment(&event).map(|(_, moment)| moment);
+        told.extend(moment.map(|moment| api::RemovedRun { run_id: run.to_string(), moment }));
+    }
+    Ok(told)
 }
 
 /// What the matcher found, as the wire says it.
@@ -71,6 +86,7 @@ fn told(
     api::PlanMatches {
         plan_id: found.plan_id.to_string(),
         inputs: inputs.collect(),
+        runs: found.runs.into(),
         pending: found.pending.into(),
         removed: runs_of(&plan.plan_id, vec![Status::Invalidated], store),
         held: found.held.map(|held| held.to_string()),
@@ -125,6 +141,9 @@ fn told_verdict(verdict: Verdict, data: KnitId) -> api::DataVerdict {
         unusable: verdict.unusable.map(|status| status.to_string()),
         made_by: verdict.made_by.to_string(),
         runs_count: verdict.runs.len() as u64,
+        removed_count: verdict.removed.len() as u64,
+        // When and by whom that was is not known to the projections.
+        removed: Vec::new(),
         runs: verdict.runs.iter().take(RUNS_MAX).map(ToString::to_string).collect(),
     }
 }

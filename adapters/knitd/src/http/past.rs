@@ -2,11 +2,16 @@
 
 use knit_domain::event::data::{DataEvent, DiscardReason};
 use knit_domain::event::{Entity, Event, Position, Recorded};
+use knit_domain::id::KnitId;
 use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, Span};
 
 use super::front::Api;
 use super::problem::Problem;
+
+/// Events before the end of something that are looked at for the first of the act it was a part of. A Run has fewer
+/// outputs than that; of one that has more, a part is gone at the position that is suggested.
+const ACT_EVENTS_MAX: u64 = 256;
 
 /// Whether `of` existed at the time that is asked about.
 ///
@@ -22,7 +27,7 @@ pub(super) async fn existed(api: &Api, of: Entity, at: At) -> Result<(), Problem
         None => Err(Problem::not_found(what, &id)),
         Some(Span { from, .. }) if reached < from => {
             let made = event_at(api, from).await?;
-            Err(Problem::absent(format!("ask about position {from} or later"))
+            Err(Problem::absent(shown_by(of, from))
                 .because(format!("{what} `{id}` was made only at {}, position {from}", made.recorded_at)))
         }
         Some(Span { gone: Some(gone), .. }) if gone <= reached => Err(went(api, of, gone).await?),
@@ -30,21 +35,63 @@ pub(super) async fn existed(api: &Api, of: Entity, at: At) -> Result<(), Problem
     }
 }
 
+/// What is to be said of a Data for which a request is `refused`: where it is not there, what became of it.
+pub(super) async fn told(api: &Api, id: KnitId, refused: Problem) -> Problem {
+    if !refused.is_absence() {
+        return refused;
+    }
+    match existed(api, Entity::Data(id), At::Now).await {
+        Err(gone) => refused.explained_by(gone),
+        Ok(()) => refused,
+    }
+}
+
 async fn went(api: &Api, of: Entity, gone: Position) -> Result<Problem, Problem> {
     let (what, id) = named(of);
-    let Recorded { recorded_at, event, metadata, .. } = event_at(api, gone).await?;
+    let act = act_until(api, gone).await?;
+    let begun = act.first().map_or(gone, |event| event.position);
+    let Some(Recorded { recorded_at, event, metadata, .. }) = act.last() else { return Err(not_in_log(gone)) };
     let how = match event {
         Event::Data(DataEvent::DataDiscarded { reason: DiscardReason::Retry, .. }) => "when its Run was retried",
-        Event::Data(_) | Event::Run(_) => "when its Run was deleted",
+        Event::Data(_) => "when its Run was deleted",
+        Event::Run(_) => "when it was deleted",
         Event::Plan(_) | Event::Catalog(_) | Event::Agent(_) | Event::Journal(_) => "for another reason",
     };
-    Ok(Problem::absent(format!("ask about position {} or earlier to see it as it was", gone - 1))
+    Ok(Problem::absent(shown_by(of, begun - 1))
         .because(format!("{what} `{id}` went {how}, at {recorded_at}, position {gone}, by {}", metadata.actor)))
 }
 
-async fn event_at(api: &Api, position: Position) -> Result<Recorded, Problem> {
+/// The events by which one request ended something, up to the one at `gone`: between them what it ended is half there.
+async fn act_until(api: &Api, gone: Position) -> Result<Vec<Recorded>, Problem> {
+    let count = gone.min(ACT_EVENTS_MAX);
+    let limit = usize::try_from(count).expect("so few can be counted by any machine");
+    let events = api.app.log().read(gone - count, limit).await.map_err(Problem::of_log)?;
+    let act = events.last().filter(|last| last.position == gone).ok_or_else(|| not_in_log(gone))?;
+    let correlation = act.metadata.correlation;
+    let is_part = |event: &&Recorded| {
+        event.position == gone || correlation.is_some() && event.metadata.correlation == correlation
+    };
+    let parts = events.iter().rev().take_while(is_part).count();
+    Ok(events[events.len() - parts..].to_vec())
+}
+
+/// The command that shows something as it was.
+fn shown_by(of: Entity, position: Position) -> String {
+    let (what, id) = named(of);
+    format!("`knit {} show --as-of {position} {id}` shows it as it was then", what.to_lowercase())
+}
+
+/// The event at `position`, which is in the log.
+///
+/// # Errors
+/// 503 when the log cannot say.
+pub(super) async fn event_at(api: &Api, position: Position) -> Result<Recorded, Problem> {
     let page = api.app.log().read(position - 1, 1).await.map_err(Problem::of_log)?;
-    page.into_iter().next().ok_or_else(|| Problem::unexpected(format!("event {position} is not in the log")))
+    page.into_iter().next().ok_or_else(|| not_in_log(position))
+}
+
+fn not_in_log(position: Position) -> Problem {
+    Problem::unexpected(format!("event {position} is not in the log"))
 }
 
 fn named(of: Entity) -> (&'static str, String) {

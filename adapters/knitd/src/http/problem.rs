@@ -62,6 +62,19 @@ impl Problem {
         Self { cause: Some(cause.into()), ..self }
     }
 
+    /// Whether it says that something is not there.
+    pub(super) fn is_absence(&self) -> bool {
+        self.status == StatusCode::NOT_FOUND
+    }
+
+    /// The same status and reason, with the advice and the cause of `other` where that says what became of something.
+    pub(super) fn explained_by(self, other: Self) -> Self {
+        if !other.is_absence() || other.cause.is_none() {
+            return self;
+        }
+        Self { advice: other.advice, cause: other.cause, ..self }
+    }
+
     /// 400: the request cannot be understood or breaks a rule; `advice` says what to change.
     pub(super) fn bad_request(advice: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad request").advising(advice)

@@ -66,6 +66,18 @@ impl Store {
             }
         }
     }
+
+    /// At most `count_max` ids that begin so of all that there ever were, gone or not, the newest first.
+    #[must_use]
+    pub fn ids_ever_beginning(&self, kind: IdKind, prefix: IdPrefix, count_max: usize) -> Vec<Uuid> {
+        let fitting =
+            |ids: &mut dyn Iterator<Item = Uuid>| ids.filter(|id| prefix.begins(*id)).take(count_max).collect();
+        match kind {
+            IdKind::Data => fitting(&mut self.data.ids.rows().rev().map(|row| self.data.ids.id(row))),
+            IdKind::Plan => fitting(&mut self.plans.rows().rev().map(|row| self.plans.id(row).0)),
+            IdKind::Run => fitting(&mut self.runs.ids.rows().rev().map(|row| self.runs.ids.id(row))),
+        }
+    }
 }
 
 fn first<R: Copy>(

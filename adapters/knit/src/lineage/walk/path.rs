@@ -7,6 +7,7 @@ use knit_schemas::api::LineageGraph;
 use super::{Direction, Walk};
 use crate::client::Client;
 use crate::error::{Ask, Error, Refusal, Subject};
+use crate::ids::Kind;
 
 /// Over which Run, and from which Data, a Data was met first.
 type Met = HashMap<String, (String, String)>;
@@ -21,7 +22,7 @@ pub(crate) async fn fetch_path(client: &Client, from: &str, to: &str) -> Result<
             return Ok(walk.way(from, to, &met));
         }
     }
-    let ask = Ask::question("trace", Subject::Data(from.to_owned()));
+    let ask = Ask::question("connect", Subject::Pair(Kind::Data, from.to_owned(), to.to_owned()));
     Err(Refusal::missing(ask, format!("neither of Data `{from}` and Data `{to}` was made of the other")))
 }
 

@@ -1,0 +1,89 @@
+//! What to try after the server said no.
+
+use std::path::Path;
+
+use super::{NO_KNITFAB, shell_word};
+use crate::error::{Refusal, Subject};
+use crate::ids::{self, Kind};
+
+/// Why a Plan is not registered that would get more Runs than are wanted.
+const TOO_MANY_RUNS: &str = "too many Runs";
+
+/// What to try after a refusal.
+pub(super) fn hints(refusal: &Refusal) -> Vec<String> {
+    if refusal.is_of_a_stranger() {
+        return vec![NO_KNITFAB.to_owned()];
+    }
+    if let Some(command) = refusal.advice.iter().find(|line| shows_as_it_was(line)) {
+        return vec![command.clone()];
+    }
+    if refusal.absent().is_some_and(|(_, id)| ids::is_too_short(id)) {
+        return vec!["an id may be shortened to its first four digits, and not to fewer".to_owned()];
+    }
+    let mut hints = Vec::new();
+    match (refusal.status, &refusal.see, &refusal.ask.subject) {
+        // What is not there may be another thing than the one that was asked about.
+        (404, _, Subject::Plan(_)) if refusal.says("there is no Data") => {
+            hints.push("`knit data find` lists all Data".to_owned());
+        }
+        (404, _, Subject::Data(id)) if refusal.says("retried or deleted") => {
+            hints.push(format!("`knit data show {id}` says whether it ever was; `knit data find` lists all Data"));
+        }
+        (404, _, Subject::Pair(_, from, _)) if refusal.absent().is_none() => {
+            hints.push(format!("`knit data lineage -n all {from}` shows what it was made of, and what of it"));
+        }
+        (404, _, Subject::Pair(Kind::Run, ..)) => hints.push("`knit run find` lists all Runs".to_owned()),
+        (404, _, Subject::Data(_) | Subject::Pair(..)) => hints.push("`knit data find` lists all Data".to_owned()),
+        (404, _, Subject::Plan(_)) if refusal.says("`knit plan find`") => {}
+        (404, _, Subject::Plan(_)) => hints.push("`knit plan find` lists all Plans".to_owned()),
+        (404, _, Subject::Run(_)) => hints.push("`knit run find` lists all Runs".to_owned()),
+        (404, _, Subject::AttemptsOf(id)) => hints.push(format!("`knit run show {id}` prints the Run as it is now")),
+        (404, _, Subject::LogOf(_)) if refusal.says("there is no Run") => {
+            hints.push("`knit run find` lists all Runs".to_owned());
+        }
+        (404, _, Subject::LogOf(_)) if refusal.says("removed") => {}
+        (404, _, Subject::LogOf(id)) if refusal.says("has attempts") => {
+            hints.push(format!("`knit run show --attempt 1 --log {id}` prints the log of the first"));
+        }
+        (404, _, Subject::LogOf(id)) => {
+            hints.push(format!("`knit run show {id}` prints the Run; with `log:` in its file, a Plan keeps logs"));
+        }
+        (400 | 409, _, Subject::NewPlan(file)) => hints.extend(of_registration(refusal, file)),
+        (409, _, Subject::Run(id)) => hints.push(format!("`knit run show {id}` tells its status")),
+        (503, _, Subject::LogOf(id)) => {
+            hints.push(format!("the Run may not have started yet: `knit run show {id}` tells its status"));
+            hints.push(format!("`knit run show --log --follow {id}` waits for it"));
+        }
+        (503, ..) if refusal.advice.is_empty() => hints.push("try again in a moment".to_owned()),
+        (503, ..) => {}
+        (500.., ..) => hints.push("the log of the server says more".to_owned()),
+        _ => {}
+    }
+    hints
+}
+
+/// What to try when a Plan is not registered, or would not be.
+fn of_registration(refusal: &Refusal, file: &Path) -> Vec<String> {
+    let dry_run = format!("`knit plan apply --dry-run {}`", shell_word(file));
+    let has_too_many = refusal.reason == TOO_MANY_RUNS;
+    match &refusal.see {
+        Some(see) => vec![
+            format!("it is there already: `knit plan show {see}`"),
+            format!("to change its resources only: `knit plan resource --set cpu=2 {see}`"),
+        ],
+        None if has_too_many && refusal.ask.is_change => {
+            vec![format!("{dry_run} says which Runs it would get, and registers nothing")]
+        }
+        None if has_too_many => {
+            vec![format!("nothing is registered; without `--max-runs`, {dry_run} says which Runs it would get")]
+        }
+        // It is an option that is wrong, and not the file.
+        None if refusal.says("`days`") || refusal.says("`max-runs`") => Vec::new(),
+        None => vec![format!("nothing is registered; correct the file and try it: {dry_run}")],
+    }
+}
+
+/// Whether the server names the command that shows what is gone, or not there yet: that is to be pasted.
+pub(super) fn shows_as_it_was(line: &str) -> bool {
+    line.starts_with("`knit ") && line.contains(" show --as-of ")
+}
