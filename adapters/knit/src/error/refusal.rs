@@ -64,13 +64,12 @@ impl Refusal {
     /// The kind and the id of the one thing that is not there, as far as that can be told.
     pub(crate) fn absent(&self) -> Option<(Kind, &str)> {
         let names = |id: &str| self.says(&format!("there is no {id}"));
-        let absent = match &self.ask.subject {
-            Subject::Pair(kind, left, right) => {
-                let ids = [left, right].into_iter();
-                let mut absent = ids.filter(|id| names(&format!("{} `{id}`", kind.name())));
-                absent.next().map(|id| (*kind, id.as_str()))
-            }
-            subject => subject.id(),
+        let absent = if let Subject::Pair(kind, left, right) = &self.ask.subject {
+            let ids = [left, right].into_iter();
+            let mut absent = ids.filter(|id| names(&format!("{} `{id}`", kind.name())));
+            absent.next().map(|id| (*kind, id.as_str()))
+        } else {
+            self.ask.subject.id()
         };
         absent.filter(|_| self.status == 404)
     }
