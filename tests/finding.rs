@@ -47,7 +47,6 @@ fn an_id_that_is_not_known_or_of_another_kind_or_gone_is_told() {
 
     let told = shop.knit(&["run", "retry", &run]).tells(&format!("a retry discards what the Run made: Data `{made}`"));
     assert!(told.stderr.find("a retry discards") < told.stderr.find("will run again"), "{told}");
-    let _ =
-        shop.refused(4, &["data", "pull", &made]).tells(&format!("`knit data show {made}` says whether it ever was"));
+    let _ = shop.refused(4, &["data", "pull", &made]).tells("when its Run was retried");
     let _ = shop.refused(4, &["data", "show", &made]).tells("when its Run was retried");
 }
