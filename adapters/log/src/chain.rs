@@ -1,23 +1,16 @@
 //! The hash chain (D15): what makes a change of the past visible.
 //!
-//! `leaf = SHA-256(salt ‖ event id ‖ stream type ‖ stream id ‖ sequence ‖ event type ‖ event version ‖
-//! payload ‖ metadata)`, every part preceded by its length in bytes (64 bits, big-endian), so that no
-//! two lists of parts hash alike. The salt keeps the leaf of a redacted event from being guessed.
-//! `chain(n) = SHA-256(chain(n-1) ‖ position ‖ recorded_at ‖ leaf)`, all of fixed width, numbers in
-//! 64 bits big-endian, `recorded_at` in milliseconds; `chain(0)` is 32 zero bytes.
+//! How leaf and chain are computed is written in [`knit_schemas::chain`], because whoever verifies an export must
+//! compute the same. Here it is said in the words of the domain.
 
 use knit_domain::event::{Position, Sequence};
 use knit_domain::id::EventId;
 use knit_domain::time::Timestamp;
-use sha2::{Digest, Sha256};
 
-/// A SHA-256.
-pub type Hash = [u8; 32];
+pub use knit_schemas::chain::{GENESIS, Hash};
+
 /// Random bytes stored with an event.
 pub type Salt = [u8; 16];
-
-/// The chain before the first event.
-pub const GENESIS: Hash = [0; 32];
 
 /// The parts of an event that its leaf covers, as they are stored.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +40,7 @@ impl Leaf<'_> {
     #[must_use]
     pub fn hash(&self) -> Hash {
         let sequence = self.sequence.to_be_bytes();
-        let parts: [&[u8]; 9] = [
+        knit_schemas::chain::leaf([
             self.salt,
             self.event_id.0.as_bytes(),
             self.stream_type.as_bytes(),
@@ -57,25 +50,14 @@ impl Leaf<'_> {
             self.event_version.as_bytes(),
             self.payload.as_bytes(),
             self.metadata.as_bytes(),
-        ];
-        let mut hasher = Sha256::new();
-        for part in parts {
-            hasher.update((part.len() as u64).to_be_bytes());
-            hasher.update(part);
-        }
-        hasher.finalize().into()
+        ])
     }
 }
 
 /// The chain at `position`, from the chain at the position before.
 #[must_use]
 pub fn link(before: &Hash, position: Position, recorded_at: Timestamp, leaf: &Hash) -> Hash {
-    let mut hasher = Sha256::new();
-    hasher.update(before);
-    hasher.update(position.to_be_bytes());
-    hasher.update(recorded_at.0.to_be_bytes());
-    hasher.update(leaf);
-    hasher.finalize().into()
+    knit_schemas::chain::link(before, position, recorded_at.0, leaf)
 }
 
 #[cfg(test)]
@@ -94,7 +76,7 @@ mod tests {
         metadata: r#"{"actor":"a"}"#,
     };
 
-    /// Computed by another program from the words at the head of this module.
+    /// Computed by another program from the words at the head of `knit_schemas::chain`.
     #[test]
     fn d15_leaf_and_link_are_as_written() {
         let leaf = EXAMPLE.hash();

@@ -1,0 +1,25 @@
+//! The log as it is carried elsewhere: one record behind another, as JSON Lines or protobuf (`schemas/export.md`).
+//!
+//! Reading, in this order: [`Splitter`] cuts what comes in, however it comes in, into [`Batch`]es of whole records;
+//! [`check`] verifies a batch by itself, so that all processors can work on different ones; [`Verification`] puts
+//! together what they found, in order.
+
+mod check;
+mod format;
+mod record;
+mod split;
+mod verification;
+
+pub use check::{Checked, check};
+pub use format::{Format, Malformed, RECORD_BYTES_MAX};
+pub use record::{Begin, End, Event, Record, Unreadable, VERSION};
+pub use split::{BATCH_BYTES, Batch, Splitter};
+pub use verification::{Flaw, Verification, Verified, Wrong};
+
+/// Content type of an export as JSON Lines.
+pub const JSON_LINES_TYPE: &str = "application/x-ndjson";
+/// Content type of an export as protobuf.
+pub const PROTOBUF_TYPE: &str = "application/x-protobuf";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Verifies an export of the log of Knitfab, as `export.md` describes it, with nothing but Python.
+
+Usage: verify_export.py FILE
+
+Prints how many events there are, the last position and the chain there, and ends with 0. If something is wrong it
+says at which position on standard error, and ends with 1.
+"""
+
+import hashlib
+import json
+import struct
+import sys
+import uuid
+
+GENESIS = bytes(32)
+# What reading something says that is not written as an export is.
+DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error)
+
+
+class Wrong(Exception):
+    """What is wrong, with the position in front."""
+
+
+def from_hex(text):
+    """Bytes of lower-case hexadecimal; another way to write the same bytes is a change of the file."""
+    value = bytes.fromhex(text)
+    if value.hex() != text:
+        raise ValueError("no lower-case hexadecimal")
+    return value
+
+
+def json_records(data):
+    """The records of JSON Lines: (kind, fields)."""
+    for line in data.split(b"\n")[:-1]:
+        (kind, fields), = json.loads(line).items()
+        for name in ("salt", "leaf", "chain"):
+            if name in fields:
+                fields[name] = from_hex(fields[name])
+        if "eventId" in fields:
+            event_id = uuid.UUID(fields["eventId"])
+            if str(event_id) != fields["eventId"]:
+                raise ValueError("no lower-case UUID")
+            fields["eventId"] = event_id.bytes
+        for name in ("streamType", "streamId", "eventType", "eventVersion", "payload", "metadata"):
+            if name in fields:
+                fields[name] = fields[name].encode()
+        yield kind, fields
+    if not data.endswith(b"\n"):
+        raise ValueError("the last line has no end")
+
+
+def varint(data, at):
+    value, shift = 0, 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def fields_of(message):
+    """Number and value of each field: numbers of wire type 0 and bytes of wire type 2, for there are no others."""
+    at = 0
+    while at < len(message):
+        tag, at = varint(message, at)
+        value, at = varint(message, at)
+        if tag & 7 == 2:
+            value, at = message[at:at + value], at + value
+            if at > len(message):
+                raise ValueError("a message is longer than what holds it")
+        elif tag & 7 != 0:
+            raise ValueError("a field of unknown type")
+        yield tag >> 3, value
+
+
+# Of each kind of record: its number, and its fields in the order of their numbers, with what an absent one means.
+BYTES, NUMBER = b"", 0
+KINDS = {
+    1: ("begin", [("format", NUMBER), ("after", NUMBER), ("chain", BYTES)]),
+    2: ("event", [("position", NUMBER), ("eventId", BYTES), ("streamType", BYTES), ("streamId", BYTES),
+                  ("sequence", NUMBER), ("eventType", BYTES), ("eventVersion", BYTES), ("payload", BYTES),
+                  ("metadata", BYTES), ("recordedAtMs", NUMBER), ("salt", BYTES), ("leaf", BYTES), ("chain", BYTES)]),
+    3: ("end", [("position", NUMBER), ("chain", BYTES)]),
+    4: ("unreadable", [("position", NUMBER), ("why", BYTES)]),
+}
+
+
+def proto_records(data):
+    """The records of length-delimited protobuf: (kind, fields)."""
+    at = 0
+    while at < len(data):
+        length, at = varint(data, at)
+        if at + length > len(data):
+            raise ValueError("the last message is cut off")
+        (number, message), = fields_of(data[at:at + length])
+        at += length
+        kind, names = KINDS[number]
+        fields = dict(names)
+        for number, value in fields_of(message):
+            fields[names[number - 1][0]] = value
+        if kind == "event" and fields["recordedAtMs"] >= 1 << 63:
+            fields["recordedAtMs"] -= 1 << 64
+        yield kind, fields
+
+
+def leaf_of(event):
+    parts = [event["salt"], event["eventId"], event["streamType"], event["streamId"],
+             struct.pack(">Q", event["sequence"]), event["eventType"], event["eventVersion"],
+             event["payload"], event["metadata"]]
+    return hashlib.sha256(b"".join(struct.pack(">Q", len(part)) + part for part in parts)).digest()
+
+
+def link(before, event):
+    numbers = struct.pack(">Qq", event["position"], event["recordedAtMs"])
+    return hashlib.sha256(before + numbers + event["leaf"]).digest()
+
+
+def admitted_by(event):
+    """The position and leaf whose redaction an event admits."""
+    if (event["streamType"], event["eventType"]) != (b"journal", b"EventRedacted"):
+        return None
+    said = json.loads(event["payload"])["EventRedacted"]
+    return said["position"], from_hex(said["leaf"])
+
+
+def verify(records):
+    kind, begin = next(records, ("nothing", {}))
+    if kind != "begin" or begin["format"] != 1:
+        raise Wrong("position 0: this is no export of format 1")
+    position, chain, recorded_at, events = begin["after"], begin["chain"], None, 0
+    if (position == 0) != (chain == GENESIS):
+        raise Wrong("position 0: the chain is none of the position before the first event")
+    emptied = {}
+    try:
+        for kind, record in records:
+            if kind == "end":
+                if next(records, None) is not None:
+                    raise Wrong(f"position {position + 1}: something stands behind the end")
+                if record["position"] != position and record["chain"] != chain:
+                    raise Wrong(f"position {min(position, record['position']) + 1}: missing, or too much")
+                if (record["position"], record["chain"]) != (position, chain):
+                    raise Wrong(f"position {position}: the end has another position or chain")
+                if emptied:
+                    raise Wrong(f"position {min(emptied)}: emptied, and no EventRedacted admits it")
+                return events, position, chain
+            if kind != "event":
+                raise Wrong(f"position {position + 1}: no event, but {kind}")
+            here = position + 1
+            if record["position"] != here:
+                raise Wrong(f"position {here}: position {record['position']} stands here")
+            if leaf_of(record) == record["leaf"]:
+                admitted = admitted_by(record)
+                if admitted and emptied.get(admitted[0]) == admitted[1]:
+                    del emptied[admitted[0]]
+            elif record["salt"] == b"" and record["payload"] in (b"", b"{}"):
+                emptied[here] = record["leaf"]
+            else:
+                raise Wrong(f"position {here}: the content does not give the leaf")
+            if recorded_at is not None and record["recordedAtMs"] < recorded_at:
+                raise Wrong(f"position {here}: recorded_at goes back")
+            if link(chain, record) != record["chain"]:
+                raise Wrong(f"position {here}: chain, recorded_at and leaf do not fit together")
+            position, chain, recorded_at, events = here, record["chain"], record["recordedAtMs"], events + 1
+    except DAMAGE as error:
+        raise Wrong(f"position {position + 1}: damaged: {error!r}") from error
+    raise Wrong(f"position {position + 1}: cut off before the end record")
+
+
+def main(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    records = json_records(data) if data[:1] == b"{" else proto_records(data)
+    try:
+        events, position, chain = verify(records)
+    except Wrong as wrong:
+        print(wrong, file=sys.stderr)
+        return 1
+    except DAMAGE as error:
+        print(f"position 0: this is no export: {error!r}", file=sys.stderr)
+        return 1
+    print(f"{events} events, head {position}, chain {chain.hex()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
