@@ -151,6 +151,15 @@ pub struct Metadata {
     pub causation: Option<EventId>,
 }
 
+impl Metadata {
+    /// What `actor` does because of `event`. It belongs to what the event belongs to; an event that belongs to
+    /// nothing, because it was recorded before such things were, begins something with its own id.
+    #[must_use]
+    pub fn because_of(actor: impl Into<String>, event: &Recorded) -> Self {
+        Self { actor: actor.into(), correlation: Some(event.belongs_to()), causation: Some(event.event_id) }
+    }
+}
+
 /// An event as the log keeps it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
@@ -172,6 +181,14 @@ pub struct Recorded {
     pub leaf: [u8; 32],
     /// SHA-256 over the chain before, position, `recorded_at` and leaf.
     pub chain: [u8; 32],
+}
+
+impl Recorded {
+    /// What everything that this event sets in motion shares.
+    #[must_use]
+    pub fn belongs_to(&self) -> EventId {
+        self.metadata.correlation.unwrap_or(self.event_id)
+    }
 }
 
 /// A stored event that this program cannot read; the reader stops there, visibly.
@@ -412,6 +429,37 @@ pub(crate) use stored_events;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn recorded(metadata: Metadata) -> Recorded {
+        Recorded {
+            position: 7,
+            event_id: EventId(uuid::Uuid::from_u128(7)),
+            stream: StreamId::plan(PlanId(uuid::Uuid::nil())),
+            sequence: 1,
+            recorded_at: Timestamp(0),
+            event: Event::Plan(plan::PlanEvent::PlanActivated {}),
+            metadata,
+            leaf: [0; 32],
+            chain: [0; 32],
+        }
+    }
+
+    #[test]
+    fn what_is_done_because_of_an_event_names_it_and_belongs_to_the_same() {
+        let request = EventId(uuid::Uuid::from_u128(1));
+        let event = recorded(Metadata { correlation: Some(request), ..Metadata::default() });
+        let consequence = Metadata::because_of("reactor:finishing", &event);
+        assert_eq!(consequence.actor, "reactor:finishing");
+        assert_eq!((consequence.correlation, consequence.causation), (Some(request), Some(event.event_id)));
+    }
+
+    #[test]
+    fn an_event_of_before_is_read_and_what_it_sets_in_motion_belongs_to_it() {
+        let old: Metadata = serde_json::from_str(r#"{"actor":"reactor:projection"}"#).unwrap();
+        assert_eq!((old.correlation, old.causation), (None, None));
+        let event = recorded(old);
+        assert_eq!(Metadata::because_of("reactor:initialize", &event).correlation, Some(event.event_id));
+    }
 
     /// Its payload need not look like anything that is known today.
     #[test]

@@ -4,18 +4,19 @@
 //! bounded number of tries. Everything else is the world's fault, and the caller may try again later.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use knit_domain::agent::AgentRefused;
 use knit_domain::catalog::RegistrationRefused;
 use knit_domain::data::DataRefused;
 use knit_domain::decision::Decision;
-use knit_domain::event::{Metadata, Position};
+use knit_domain::event::{Metadata, Position, Recorded};
 use knit_domain::id::EventId;
 use knit_domain::plan::PlanRefused;
 use knit_domain::run::RunRefused;
 use knit_domain::run::creation::{ProjectionRefused, TransferRefused};
-use knit_log::{AppendError, Log, Request};
+use knit_log::{AppendError, Log, ReadError, Request};
 use rand::Rng as _;
 
 use crate::streams::Source;
@@ -29,33 +30,94 @@ const PAUSE_MS_MAX: u64 = 20;
 /// Longest pause before a later try.
 const LATER_PAUSE_MS_MAX: u64 = 320;
 
-/// Who wants something, and what it belongs to.
+/// Who wants something, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     /// A user, or a reactor such as `reactor:finishing`.
-    pub actor: String,
-    /// Shared by everything that one outside request set in motion.
-    pub correlation: Option<EventId>,
-    /// The event that was reacted to.
-    pub causation: Option<EventId>,
+    actor: String,
+    reason: Reason,
+}
+
+/// What somebody acts upon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reason {
+    /// A request from outside. All that it sets in motion shares this.
+    Request { correlation: EventId },
+    /// The rest of a request: it goes on where the events of its beginning are.
+    RestOfRequest { correlation: EventId },
+    /// Things are as the stream that is written to says; its last event made them so.
+    State,
+    /// One event, which need not be in a stream that is written to.
+    Event { correlation: EventId, causation: EventId },
 }
 
 impl Cause {
     /// A request from outside, which begins a correlation of its own.
     #[must_use]
     pub fn request(actor: impl Into<String>) -> Self {
-        Self { actor: actor.into(), correlation: Some(EventId(uuid::Uuid::new_v4())), causation: None }
+        Self::request_within(actor, EventId(uuid::Uuid::new_v4()))
     }
 
-    /// The doing of the reactor `name`.
+    /// A request from outside that belongs to something which has an id already.
+    #[must_use]
+    pub fn request_within(actor: impl Into<String>, correlation: EventId) -> Self {
+        Self { actor: actor.into(), reason: Reason::Request { correlation } }
+    }
+
+    /// The doing of the reactor `name`, because of the state of what it changes.
     #[must_use]
     pub fn reactor(name: &str) -> Self {
-        Self { actor: format!("reactor:{name}"), correlation: None, causation: None }
+        Self { actor: format!("reactor:{name}"), reason: Reason::State }
     }
 
-    fn metadata(&self) -> Metadata {
-        Metadata { actor: self.actor.clone(), correlation: self.correlation, causation: self.causation }
+    /// The same doing, because of `event`.
+    #[must_use]
+    pub fn because_of(self, event: &Recorded) -> Self {
+        let reason = Reason::Event { correlation: event.belongs_to(), causation: event.event_id };
+        Self { reason, ..self }
     }
+
+    /// The same, where it goes on: what a request does later is a consequence of what it did first.
+    #[must_use]
+    pub fn going_on(&self) -> Self {
+        match self.reason {
+            Reason::Request { correlation } => {
+                Self { actor: self.actor.clone(), reason: Reason::RestOfRequest { correlation } }
+            }
+            Reason::RestOfRequest { .. } | Reason::State | Reason::Event { .. } => self.clone(),
+        }
+    }
+
+    /// What is recorded with the events of `decision`.
+    async fn metadata(&self, log: &Log, decision: &Decision) -> Result<Metadata, ReadError> {
+        let actor = self.actor.clone();
+        let of = |correlation, causation| Metadata { actor: self.actor.clone(), correlation, causation };
+        Ok(match self.reason {
+            Reason::Request { correlation } => of(Some(correlation), None),
+            Reason::RestOfRequest { correlation } => {
+                let before = rests_on(log, decision).await?;
+                of(Some(correlation), before.map(|event| event.event_id))
+            }
+            Reason::State => match rests_on(log, decision).await? {
+                Some(event) => Metadata::because_of(actor, &event),
+                None => of(None, None),
+            },
+            Reason::Event { correlation, causation } => of(Some(correlation), Some(causation)),
+        })
+    }
+}
+
+/// The event that `decision` goes on from: the last one, before it, of the first stream that it continues. A decision
+/// writes first to what it is about. None where everything that is written to is new.
+async fn rests_on(log: &Log, decision: &Decision) -> Result<Option<Arc<Recorded>>, ReadError> {
+    let Some(write) = decision.writes.iter().find(|write| write.expected > 0) else { return Ok(None) };
+    let is_last = |event: &Arc<Recorded>| event.sequence == write.expected;
+    if let Some(event) = log.recall(&write.stream).await?.into_iter().find(is_last) {
+        return Ok(Some(event));
+    }
+    // It was decided on the log itself, which is ahead of what is remembered here.
+    let events = log.load(&write.stream).await?;
+    Ok(events.into_iter().map(Arc::new).find(is_last))
 }
 
 /// What came of a command.
@@ -169,7 +231,8 @@ pub async fn execute<'l, F: Future<Output = Result<Decision, CommandError>> + Se
             return Ok(Done { position: 0 });
         }
         needs_turn = decision.rests_on_whole_log();
-        let request = Request::new(decision, cause.metadata());
+        let metadata = cause.metadata(log, &decision).await?;
+        let request = Request::new(decision, metadata);
         let appended = match turn {
             Some(turn) => turn.append(request).await,
             None => log.append(request).await,

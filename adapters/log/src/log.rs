@@ -161,6 +161,18 @@ impl Log {
         self.inner.recent.after(after, limit)
     }
 
+    /// The event at `position`, if the log has come so far; from memory where it is remembered.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn event_at(&self, position: Position) -> Result<Option<Arc<Recorded>>, ReadError> {
+        let Some(before) = position.checked_sub(1) else { return Ok(None) };
+        if let Some(events) = self.recent(before, 1) {
+            return Ok(events.into_iter().next());
+        }
+        Ok(self.read(before, 1).await?.into_iter().next().map(Arc::new))
+    }
+
     /// Forgets what this process remembers: the log turned out to be another one.
     pub fn forget(&self) {
         self.inner.recent.forget();

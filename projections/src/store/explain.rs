@@ -7,14 +7,14 @@
 mod full;
 
 use knit_domain::event::Position;
-use knit_domain::event::run::Exit;
+use knit_domain::event::run::{Assignment, Exit};
 use knit_domain::id::{KnitId, PlanId, RunId};
 use knit_domain::run::{Cause, Status};
 use knit_domain::tag::{KEY_ID, KEY_TIMESTAMP, Tag};
 use knit_domain::time::Timestamp;
 
 use super::attempts::cause_word;
-use super::column::{DataRow, RunRow, StepRow, TagRow};
+use super::column::{DataRow, PlanRow, RunRow, StepRow, TagRow};
 use super::runs::Edge;
 use super::steps::{Decided, Step, StepKind};
 use super::{At, Limit, Store};
@@ -154,25 +154,48 @@ impl Store {
         })
     }
 
+    /// Where the last came to be of all that a Run needs which is not made yet; `None` while something is missing.
+    #[must_use]
+    pub fn set_off_at(&self, plan: PlanId, inputs: &[Assignment]) -> Option<Position> {
+        let limit = At::Now.limit();
+        let plan = self.plans.row(plan, limit)?;
+        let story = |input: &Assignment| {
+            let number = self.plans.record(plan).number_of_input(&input.path)?;
+            let data = self.data.row(input.knit_id, limit, &self.runs.steps)?;
+            self.story_of_input(plan, number, data, (limit, limit))
+        };
+        let inputs: Vec<InputStory> = inputs.iter().map(story).collect::<Option<_>>()?;
+        self.needs(plan, &inputs)?.into_iter().max()
+    }
+
     fn input_story(&self, edge: Edge, born: Position, seen: Limit) -> Option<InputStory> {
         // The event that made the Run changed none of its Data: what held before it, held when it was decided.
-        let limit = Limit(born);
-        let record = self.plans.record(self.runs.records[edge.run].plan);
-        let input = record.definition()?.inputs.get(edge.input as usize)?;
-        let available = self.available_since(edge.data, limit);
+        self.story_of_input(self.runs.records[edge.run].plan, edge.input, edge.data, (Limit(born), seen))
+    }
+
+    /// What an input found as of `limit`, and what became of that as far as `seen`.
+    fn story_of_input(
+        &self,
+        plan: PlanRow,
+        input: u32,
+        data: DataRow,
+        (limit, seen): (Limit, Limit),
+    ) -> Option<InputStory> {
+        let input = self.plans.record(plan).definition()?.inputs.get(input as usize)?;
+        let available = self.available_since(data, limit);
         let since = |tag: &Tag| match tag.key.as_str() {
-            KEY_ID => Some(self.reserved_at(edge.data)),
+            KEY_ID => Some(self.reserved_at(data)),
             KEY_TIMESTAMP => available,
-            _ => self.tagged_since(edge.data, self.tags.row(tag)?, limit),
+            _ => self.tagged_since(data, self.tags.row(tag)?, limit),
         };
         let told = |tag: &Tag| {
-            let until = self.tags.row(tag).and_then(|row| self.lost_at(edge.data, row, limit, seen));
+            let until = self.tags.row(tag).and_then(|row| self.lost_at(data, row, limit, seen));
             TagStory { tag: tag.clone(), since: since(tag), until }
         };
         Some(InputStory {
             path: input.path.clone(),
-            knit_id: self.data.id(edge.data),
-            made_by: self.runs.id(self.data.records[edge.data].run),
+            knit_id: self.data.id(data),
+            made_by: self.runs.id(self.data.records[data].run),
             available,
             tags: input.tags.iter().map(told).collect(),
         })
@@ -243,7 +266,15 @@ impl Store {
             | StepKind::Invalidated
             | StepKind::Erased => {}
         }
-        let (registered, _) = self.plans.record(self.runs.records[run].plan).attributes.first()?;
+        let needs = self.needs(self.runs.records[run].plan, inputs)?;
+        let (registered, position) = (*needs.first()?, needs.iter().copied().max()?);
+        let rest_since = needs.into_iter().filter(|need| *need < position).max();
+        Some(RunTrigger { rest_since, ..told(position, registered, inputs) })
+    }
+
+    /// Since where each thing is there that a Run needs, the Plan first; `None` where one is missing.
+    fn needs(&self, plan: PlanRow, inputs: &[InputStory]) -> Option<Vec<Position>> {
+        let (registered, _) = self.plans.record(plan).attributes.first()?;
         let mut needs = vec![*registered];
         for input in inputs {
             needs.push(input.available?);
@@ -251,9 +282,7 @@ impl Store {
                 needs.push(tag.since?);
             }
         }
-        let position = needs.iter().copied().max()?;
-        let rest_since = needs.into_iter().filter(|need| *need < position).max();
-        Some(RunTrigger { rest_since, ..told(position, *registered, inputs) })
+        Some(needs)
     }
 
     fn step_stories(&self, run: RunRow, life: &[(StepRow, Step)], set_off: Option<Position>) -> Vec<StepStory> {

@@ -18,7 +18,8 @@ use super::front::Api;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Asked, Named};
-use super::{as_of, past, reply, request};
+use super::{as_of, past, reply};
+use crate::command::Cause;
 
 /// `GET /api/data`: every Data that meets the query, by timestamp, those without one last.
 #[utoipa::path(get, path = "/api/data", operation_id = "findData",
@@ -54,6 +55,7 @@ pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Ask
 pub(super) async fn change_tags(
     State(api): State<Api>,
     named: Named,
+    cause: Cause,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -65,7 +67,7 @@ pub(super) async fn change_tags(
         remove: tags(wanted.remove),
         remove_key: wanted.remove_key.into_iter().collect(),
     };
-    if let Err(error) = api.app.change_tags(&request::cause(), id, &wanted).await {
+    if let Err(error) = api.app.change_tags(&cause, id, &wanted).await {
         return Err(past::told(&api, id, Problem::of_tagging(error)).await);
     }
     detail(&api, id)

@@ -23,7 +23,8 @@ use super::front::Api;
 use super::openapi::RawBytes;
 use super::problem::Problem;
 use super::request::{Asked, Named};
-use super::{as_of, past, reply, request};
+use super::{as_of, past, reply};
+use crate::command::Cause;
 
 type Broken = Box<dyn std::error::Error + Send + Sync>;
 
@@ -31,11 +32,16 @@ type Broken = Box<dyn std::error::Error + Send + Sync>;
 #[utoipa::path(get, path = "/api/data/{id}", operation_id = "downloadData", params(("id" = String, Path, description = "Id of a Data")),
     responses((status = 200, description = "tar in gzip; MD5 in the trailer x-checksum-md5", body = inline(RawBytes), content_type = "application/tar+gzip",
         headers(("x-knit-transient" = String, description = "processing or failed, where the Data is not what its Run makes of it in the end"))), Problem))]
-pub(super) async fn send(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
+pub(super) async fn send(
+    State(api): State<Api>,
+    named: Named,
+    cause: Cause,
+    Asked(query): Asked,
+) -> Result<Response, Problem> {
     let id: KnitId = named.id("Data")?;
     as_of::only_now(&query, "the content of a Data never changes; its tags do, and `detail` shows them as they were")?;
     let place = api.transfers.begin()?;
-    let reader = match api.transfers.open_reader(&api.app, &request::cause(), id).await {
+    let reader = match api.transfers.open_reader(&api.app, &cause, id).await {
         Ok(reader) => reader,
         Err(refused) => return Err(past::told(&api, id, refused).await),
     };

@@ -99,10 +99,10 @@ async fn moments(api: &Api, story: &RunStory) -> Result<Moments, Problem> {
     let mut moments: Moments = own.iter().filter_map(moment).collect();
     let mut looked_up = 0;
     for position in positions(story) {
-        if looked_up < LOOKED_UP_MAX && position > 0 && !moments.contains_key(&position) {
+        if looked_up < LOOKED_UP_MAX && !moments.contains_key(&position) {
             looked_up += 1;
-            let page = api.app.log().read(position - 1, 1).await.map_err(Problem::of_log)?;
-            moments.extend(page.iter().filter_map(moment));
+            let event = api.app.log().event_at(position).await.map_err(Problem::of_log)?;
+            moments.extend(event.iter().filter_map(|event| moment(event)));
         }
     }
     Ok(moments)

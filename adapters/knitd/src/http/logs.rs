@@ -15,7 +15,8 @@ use super::front::Api;
 use super::openapi::RawBytes;
 use super::problem::Problem;
 use super::request::{Asked, Named, NamedAttempt};
-use super::{as_of, reply, request};
+use super::{as_of, reply};
+use crate::command::Cause;
 use crate::streams;
 
 /// Why a log is not shown as it was.
@@ -28,7 +29,12 @@ const GROWS_ONLY: &str = "a log grows and never changes, and when each line came
         ("follow" = Option<String>, Query, description = "Whatever its value: go on until the Worker ends"),
     ),
     responses((status = 200, body = inline(RawBytes), content_type = "application/octet-stream"), Problem))]
-pub(super) async fn log(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
+pub(super) async fn log(
+    State(api): State<Api>,
+    named: Named,
+    cause: Cause,
+    Asked(query): Asked,
+) -> Result<Response, Problem> {
     as_of::only_now(&query, GROWS_ONLY)?;
     api.transfers.offered()?;
     let run = existing(&api, named.id("Run")?).await?;
@@ -44,7 +50,7 @@ pub(super) async fn log(State(api): State<Api>, named: Named, Asked(query): Aske
         | Status::Aborting
         | Status::Done
         | Status::Failed
-        | Status::Invalidated => stored(&api, log).await,
+        | Status::Invalidated => stored(&api, &cause, log).await,
     }
 }
 
@@ -59,6 +65,7 @@ pub(super) async fn log(State(api): State<Api>, named: Named, Asked(query): Aske
 pub(super) async fn of_attempt(
     State(api): State<Api>,
     named: NamedAttempt,
+    cause: Cause,
     Asked(query): Asked,
 ) -> Result<Response, Problem> {
     as_of::only_now(&query, GROWS_ONLY)?;
@@ -68,7 +75,7 @@ pub(super) async fn of_attempt(
     let attempt = attempt.ok_or_else(|| Problem::absent(format!("the Run has attempts 1 to {}", run.attempt)))?;
     if attempt == run.attempt {
         let log = run.log().ok_or_else(|| Problem::absent("the Plan of this Run keeps no log"))?;
-        return stored(&api, log).await;
+        return stored(&api, &cause, log).await;
     }
     let past = run.earlier.iter().find(|past| past.attempt == attempt);
     let tail = past.and_then(|past| past.log_tail.as_ref());
@@ -99,8 +106,8 @@ async fn live(api: &Api, run: &RunRecord, log: &OutputData) -> Result<Response, 
 }
 
 /// What is in the log's Data. A Run that ended before it started has no volume; its log is empty.
-async fn stored(api: &Api, log: &OutputData) -> Result<Response, Problem> {
-    let reader = api.transfers.open_reader(&api.app, &request::cause(), log.knit_id).await?;
+async fn stored(api: &Api, cause: &Cause, log: &OutputData) -> Result<Response, Problem> {
+    let reader = api.transfers.open_reader(&api.app, cause, log.knit_id).await?;
     match api.app.runtime().read_log(reader.volume()).await {
         Ok(text) => Ok(pieces(text, reader.close())),
         Err(ReadError::Missing { .. }) => Ok(reply::with_type(StatusCode::OK, OCTET_STREAM, Body::empty())),

@@ -1,5 +1,7 @@
 //! What is not there at some time: when it began, or when it went and by whom.
 
+use std::sync::Arc;
+
 use knit_domain::event::data::{DataEvent, DiscardReason};
 use knit_domain::event::{Entity, Event, Position, Recorded};
 use knit_domain::id::KnitId;
@@ -85,9 +87,8 @@ fn shown_by(of: Entity, position: Position) -> String {
 ///
 /// # Errors
 /// 503 when the log cannot say.
-pub(super) async fn event_at(api: &Api, position: Position) -> Result<Recorded, Problem> {
-    let page = api.app.log().read(position - 1, 1).await.map_err(Problem::of_log)?;
-    page.into_iter().next().ok_or_else(|| not_in_log(position))
+pub(super) async fn event_at(api: &Api, position: Position) -> Result<Arc<Recorded>, Problem> {
+    api.app.log().event_at(position).await.map_err(Problem::of_log)?.ok_or_else(|| not_in_log(position))
 }
 
 fn not_in_log(position: Position) -> Problem {

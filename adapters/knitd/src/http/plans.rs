@@ -22,7 +22,8 @@ use super::front::Api;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Asked, Named};
-use super::{as_of, forecast, past, reply, request};
+use super::{as_of, forecast, past, reply};
+use crate::command::Cause;
 
 /// Reason of every 400 about a Plan.
 const BAD_REQUEST: &str = "bad request";
@@ -68,6 +69,7 @@ pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Ask
 pub(super) async fn register(
     State(api): State<Api>,
     Asked(query): Asked,
+    cause: Cause,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -76,20 +78,20 @@ pub(super) async fn register(
     if query.has("dry-run") {
         return forecast::answer(&api, &draft, &query).await;
     }
-    let (id, _) = api.app.register_plan(&request::cause(), &draft, forecast::runs_max(&query)?).await?;
+    let (id, _) = api.app.register_plan(&cause, &draft, forecast::runs_max(&query)?).await?;
     detail(&api, id)
 }
 
 /// `PUT /api/plans/{id}/active`.
 #[utoipa::path(put, path = "/api/plans/{id}/active", operation_id = "activatePlan", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
-pub(super) async fn activate(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
-    change(&api, &named, &PlanChange::SetActive(true)).await
+pub(super) async fn activate(State(api): State<Api>, named: Named, cause: Cause) -> Result<Response, Problem> {
+    change(&api, &named, &cause, &PlanChange::SetActive(true)).await
 }
 
 /// `DELETE /api/plans/{id}/active`.
 #[utoipa::path(delete, path = "/api/plans/{id}/active", operation_id = "deactivatePlan", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
-pub(super) async fn deactivate(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
-    change(&api, &named, &PlanChange::SetActive(false)).await
+pub(super) async fn deactivate(State(api): State<Api>, named: Named, cause: Cause) -> Result<Response, Problem> {
+    change(&api, &named, &cause, &PlanChange::SetActive(false)).await
 }
 
 /// `PUT /api/plans/{id}/resources`.
@@ -97,13 +99,14 @@ pub(super) async fn deactivate(State(api): State<Api>, named: Named) -> Result<R
 pub(super) async fn change_resources(
     State(api): State<Api>,
     named: Named,
+    cause: Cause,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let wanted: api::ResourceChange = body::json(&headers, body, Accepts::JsonOrNothing, BAD_REQUEST).await?;
     let set = wanted.set.into_iter().map(|(name, quantity)| (name, quantity.to_string())).collect();
     let wanted = ResourceChange { set, unset: wanted.unset.into_iter().collect() };
-    change(&api, &named, &PlanChange::Resources(wanted)).await
+    change(&api, &named, &cause, &PlanChange::Resources(wanted)).await
 }
 
 /// `PUT /api/plans/{id}/annotations`.
@@ -111,6 +114,7 @@ pub(super) async fn change_resources(
 pub(super) async fn change_annotations(
     State(api): State<Api>,
     named: Named,
+    cause: Cause,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -120,7 +124,7 @@ pub(super) async fn change_annotations(
         remove: pairs(wanted.remove),
         remove_key: wanted.remove_key.into_iter().collect(),
     };
-    change(&api, &named, &PlanChange::Annotations(wanted)).await
+    change(&api, &named, &cause, &PlanChange::Annotations(wanted)).await
 }
 
 /// `PUT /api/plans/{id}/serviceaccount`.
@@ -128,22 +132,27 @@ pub(super) async fn change_annotations(
 pub(super) async fn set_service_account(
     State(api): State<Api>,
     named: Named,
+    cause: Cause,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let wanted: api::ServiceAccount = body::json(&headers, body, Accepts::JsonOrNothing, BAD_REQUEST).await?;
-    change(&api, &named, &PlanChange::SetServiceAccount(wanted.service_account)).await
+    change(&api, &named, &cause, &PlanChange::SetServiceAccount(wanted.service_account)).await
 }
 
 /// `DELETE /api/plans/{id}/serviceaccount`.
 #[utoipa::path(delete, path = "/api/plans/{id}/serviceaccount", operation_id = "clearServiceAccount", params(("id" = String, Path, description = "Id of a Plan")), responses((status = 200, body = api::PlanDetail), Problem))]
-pub(super) async fn clear_service_account(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
-    change(&api, &named, &PlanChange::ClearServiceAccount).await
+pub(super) async fn clear_service_account(
+    State(api): State<Api>,
+    named: Named,
+    cause: Cause,
+) -> Result<Response, Problem> {
+    change(&api, &named, &cause, &PlanChange::ClearServiceAccount).await
 }
 
-async fn change(api: &Api, named: &Named, wanted: &PlanChange) -> Result<Response, Problem> {
+async fn change(api: &Api, named: &Named, cause: &Cause, wanted: &PlanChange) -> Result<Response, Problem> {
     let id = named.id("Plan")?;
-    api.app.change_plan(&request::cause(), id, wanted).await?;
+    api.app.change_plan(cause, id, wanted).await?;
     detail(api, id)
 }
 

@@ -5,7 +5,8 @@ use std::str::FromStr;
 use ::http::request::Parts;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
-use knit_domain::id::RunId;
+use knit_domain::id::{EventId, RunId};
+use uuid::Uuid;
 
 use super::problem::Problem;
 use super::query::Query;
@@ -75,7 +76,55 @@ impl NamedAttempt {
     }
 }
 
-/// Who asks. Without authentication everybody is nobody (D16).
-pub(super) fn cause() -> Cause {
-    Cause::request("anonymous")
+/// Headers by which a client says to what its request belongs, the first one that it sends.
+const CORRELATION_HEADERS: [&str; 2] = [TRACE_HEADER, REQUEST_ID_HEADER];
+/// The context of a trace, as W3C Trace Context defines it.
+const TRACE_HEADER: &str = "traceparent";
+/// What proxies and clients give a request, without any standard.
+const REQUEST_ID_HEADER: &str = "x-request-id";
+/// The namespace in which a word that is no UUID gets one.
+const CORRELATIONS: Uuid = uuid::uuid!("5b0e6a0c-8f0e-5d4b-9b0d-2f6f0f1b7c35");
+
+/// Who asks, and to what it belongs. Without authentication everybody is nobody (D16).
+impl<S: Sync> FromRequestParts<S> for Cause {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let sent = CORRELATION_HEADERS.iter().filter_map(|name| parts.headers.get(*name)?.to_str().ok());
+        let correlation = sent.map(str::trim).find(|text| !text.is_empty()).map(correlation);
+        Ok(match correlation {
+            Some(correlation) => Self::request_within(ANONYMOUS, correlation),
+            None => Self::request(ANONYMOUS),
+        })
+    }
+}
+
+/// Whoever asks.
+const ANONYMOUS: &str = "anonymous";
+
+/// The correlation that a client's word for it stands for: the id of the trace in a trace context, a UUID itself,
+/// with or without its strokes, and for any other word always the same one.
+pub(super) fn correlation(text: &str) -> EventId {
+    let trace = text.split('-').nth(1).filter(|id| id.len() == 32 && text.len() >= 55);
+    let known = Uuid::try_parse(trace.unwrap_or(text)).ok();
+    EventId(known.unwrap_or_else(|| Uuid::new_v5(&CORRELATIONS, text.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_a_uuid_and_any_word_name_a_correlation() {
+        let id = EventId(uuid::uuid!("4bf92f35-77b3-4da6-a3ce-929d0e0e4736"));
+        for same in [
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "4bf92f3577b34da6a3ce929d0e0e4736",
+            "4bf92f35-77b3-4da6-a3ce-929d0e0e4736",
+        ] {
+            assert_eq!(correlation(same), id, "{same}");
+        }
+        assert_eq!(correlation("nightly build"), correlation("nightly build"));
+        assert_ne!(correlation("nightly build"), correlation("another"));
+    }
 }

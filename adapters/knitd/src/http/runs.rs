@@ -16,8 +16,8 @@ use super::front::Api;
 use super::problem::{Problem, RunOperation};
 use super::query::Query;
 use super::request::{Asked, Named};
-use super::{as_of, past, reply, request};
-use crate::command::CommandError;
+use super::{as_of, past, reply};
+use crate::command::{Cause, CommandError};
 
 /// `GET /api/runs`: every Run that meets the query, by `updatedAt`, then id.
 #[utoipa::path(get, path = "/api/runs", operation_id = "findRuns",
@@ -70,37 +70,37 @@ pub(super) async fn attempts(State(api): State<Api>, named: Named, Asked(query):
 
 /// `PUT /api/runs/{id}/abort`: stop it as failed.
 #[utoipa::path(put, path = "/api/runs/{id}/abort", operation_id = "abortRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
-pub(super) async fn abort(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+pub(super) async fn abort(State(api): State<Api>, named: Named, cause: Cause) -> Result<Response, Problem> {
     let id = named.id("Run")?;
-    let aborted = api.app.abort(&request::cause(), id).await;
+    let aborted = api.app.abort(&cause, id).await;
     aborted.map_err(|error| Problem::of_run(RunOperation::Abort, error))?;
     detail(&api, id)
 }
 
 /// `PUT /api/runs/{id}/tearoff`: stop it as succeeded.
 #[utoipa::path(put, path = "/api/runs/{id}/tearoff", operation_id = "tearOffRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
-pub(super) async fn tear_off(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+pub(super) async fn tear_off(State(api): State<Api>, named: Named, cause: Cause) -> Result<Response, Problem> {
     let id = named.id("Run")?;
-    let torn_off = api.app.tear_off(&request::cause(), id).await;
+    let torn_off = api.app.tear_off(&cause, id).await;
     torn_off.map_err(|error| Problem::of_run(RunOperation::TearOff, error))?;
     detail(&api, id)
 }
 
 /// `PUT /api/runs/{id}/retry`: 200 without a body or a content type.
 #[utoipa::path(put, path = "/api/runs/{id}/retry", operation_id = "retryRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, description = "The next attempt waits; no body"), Problem))]
-pub(super) async fn retry(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
+pub(super) async fn retry(State(api): State<Api>, named: Named, cause: Cause) -> Result<Response, Problem> {
     // The end of the present log is kept with the attempt that ends; it must be in reach.
     api.transfers.offered()?;
     let id = named.id("Run")?;
-    let retried = api.app.retry(&request::cause(), id).await;
+    let retried = api.app.retry(&cause, id).await;
     retried.map_err(|error| not_retried(&api, id, error))?;
     Ok(reply::at(api.app.views().position(), StatusCode::OK.into_response()))
 }
 
 /// `DELETE /api/runs/{id}`: 204.
 #[utoipa::path(delete, path = "/api/runs/{id}", operation_id = "deleteRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 204, description = "Deleted"), Problem))]
-pub(super) async fn delete(State(api): State<Api>, named: Named) -> Result<Response, Problem> {
-    let deleted = api.app.delete(&request::cause(), named.id("Run")?).await;
+pub(super) async fn delete(State(api): State<Api>, named: Named, cause: Cause) -> Result<Response, Problem> {
+    let deleted = api.app.delete(&cause, named.id("Run")?).await;
     deleted.map_err(|error| Problem::of_run(RunOperation::Delete, error))?;
     Ok(reply::at(api.app.views().position(), StatusCode::NO_CONTENT.into_response()))
 }

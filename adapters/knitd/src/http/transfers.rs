@@ -76,7 +76,7 @@ impl Transfers {
     /// 404 when there is no such Data; 500 when the log cannot be reached.
     pub(super) async fn open_reader(&self, app: &App, cause: &Cause, id: KnitId) -> Result<Reader, Problem> {
         let open = app.open_reader(cause, id).await?;
-        Ok(Reader { open, cause: cause.clone(), app: app.clone(), transfers: self.clone(), closing: None })
+        Ok(Reader { open, cause: cause.going_on(), app: app.clone(), transfers: self.clone(), closing: None })
     }
 
     /// Waits until no transfer is under way, at most `limit`.

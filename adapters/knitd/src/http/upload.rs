@@ -26,7 +26,7 @@ use super::front::Api;
 use super::openapi::RawBytes;
 use super::problem::Problem;
 use super::serve::PEER_STALLED_MAX;
-use super::{data, request, transfers};
+use super::{data, transfers};
 use crate::app::Upload;
 use crate::command::{Cause, CommandError};
 
@@ -39,32 +39,31 @@ type Frames = mpsc::Sender<Result<Bytes, Box<dyn Error + Send + Sync>>>;
 #[utoipa::path(post, path = "/api/data", operation_id = "uploadData",
     request_body(content = inline(RawBytes), content_type = "application/tar+gzip", description = "tar in gzip; MD5 in the trailer x-checksum-md5"),
     responses((status = 200, body = DataDetail), Problem))]
-pub(super) async fn receive(State(api): State<Api>, body: Body) -> Result<Response, Problem> {
+pub(super) async fn receive(State(api): State<Api>, cause: Cause, body: Body) -> Result<Response, Problem> {
     let place = api.transfers.begin()?;
     let task = api.clone();
     // The client may vanish, and this future with it; the task goes on and ends the Run.
     let uploading = api.transfers.spawn(async move {
         let _place = place;
-        upload(&task, body).await
+        upload(&task, &cause, body).await
     });
     uploading.await.map_err(|error| Problem::unexpected(error.to_string()))?
 }
 
-async fn upload(api: &Api, body: Body) -> Result<Response, Problem> {
-    let cause = request::cause();
-    let upload = api.app.begin_upload(&cause).await?;
+async fn upload(api: &Api, cause: &Cause, body: Body) -> Result<Response, Problem> {
+    let upload = api.app.begin_upload(cause).await?;
     tracing::debug!(run = %upload.run_id, data = %upload.knit_id, "upload begins");
     let storing = AssertUnwindSafe(store(api, &upload, body)).catch_unwind();
     match storing.await.unwrap_or_else(|_| Err(Problem::bug())) {
         Ok(()) => {
-            conclude(api, &cause, &upload, UploadOutcome::Stored).await?;
+            conclude(api, &cause.going_on(), &upload, UploadOutcome::Stored).await?;
             data::detail(api, upload.knit_id)
         }
         Err(problem) => {
             let why = problem.message().replace('\n', " ");
             tracing::info!(run = %upload.run_id, data = %upload.knit_id, "upload failed: {why}");
             // What the client did wrong matters more to it than that the end is not recorded yet.
-            let _ = conclude(api, &cause, &upload, UploadOutcome::Failed).await;
+            let _ = conclude(api, &cause.going_on(), &upload, UploadOutcome::Failed).await;
             Err(problem)
         }
     }

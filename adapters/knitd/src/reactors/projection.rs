@@ -1,11 +1,12 @@
 //! Makes a Run of every combination of Data that fits a Plan and has none yet.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use futures::StreamExt as _;
 use knit_domain::data::Data;
 use knit_domain::decision::{Decision, Versioned};
+use knit_domain::event::{Position, Recorded};
 use knit_domain::id::{KnitId, PlanId};
 use knit_domain::plan::Plan;
 use knit_domain::run::creation::CandidateInput;
@@ -126,6 +127,8 @@ async fn make_runs(
     combinations: Vec<Combination>,
 ) -> Vec<(Combination, Result<command::Done, CommandError>)> {
     let loaded = &Loaded::default();
+    // Why a combination is due, the store tells; it is asked about what the matcher has seen.
+    app.shown(app.views().matcher.position()).await;
     let outcomes = futures::stream::iter(combinations)
         .map(|combination| async move {
             let outcome = make_run(app, loaded, &combination).await;
@@ -143,7 +146,8 @@ async fn make_runs(
 }
 
 async fn make_run(app: &App, loaded: &Loaded, combination: &Combination) -> Result<command::Done, CommandError> {
-    command::execute(app.log(), &Cause::reactor("projection"), |source| async move {
+    let cause = loaded.cause(app, combination).await?;
+    command::execute(app.log(), &cause, |source| async move {
         if source.remembers() {
             return decide(app, source, loaded, combination).await;
         }
@@ -180,9 +184,24 @@ async fn decide(
 struct Loaded {
     plans: Mutex<HashMap<PlanId, Versioned<Plan>>>,
     data: Mutex<HashMap<KnitId, Versioned<Data>>>,
+    /// What set combinations off, by its position: one event may have set off all of them.
+    causes: Mutex<HashMap<Position, Arc<Recorded>>>,
 }
 
 impl Loaded {
+    /// The event that completed a combination. Where something is missing by now there is none, and no Run either.
+    async fn cause(&self, app: &App, wanted: &Combination) -> Result<Cause, CommandError> {
+        let cause = Cause::reactor("projection");
+        let set_off = app.views().store.read().set_off_at(wanted.plan_id, &wanted.inputs);
+        let Some(position) = set_off else { return Ok(cause) };
+        if let Some(event) = held(&self.causes, &position) {
+            return Ok(cause.because_of(&event));
+        }
+        let Some(event) = app.log().event_at(position).await? else { return Ok(cause) };
+        keep(&self.causes, position, Arc::clone(&event));
+        Ok(cause.because_of(&event))
+    }
+
     async fn plan(&self, source: Source<'_>, id: PlanId) -> Result<Versioned<Plan>, CommandError> {
         if let Some(plan) = held(&self.plans, &id) {
             return Ok(plan);

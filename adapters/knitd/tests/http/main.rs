@@ -12,6 +12,7 @@ mod shelf;
 mod tags;
 
 mod as_of;
+mod audit;
 mod data;
 mod following;
 mod freshness;

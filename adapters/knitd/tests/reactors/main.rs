@@ -13,6 +13,7 @@ mod lines;
 mod scripted;
 mod world;
 
+mod causes;
 mod crashes;
 mod finishing;
 mod garbage;

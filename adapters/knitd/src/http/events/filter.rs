@@ -172,7 +172,7 @@ async fn indexed(
     }
     let mut events = Vec::new();
     for position in positions.into_iter().filter(|position| *position <= up_to) {
-        events.extend(log.read(position.saturating_sub(1), 1).await?.into_iter().map(Arc::new));
+        events.extend(log.event_at(position).await?);
     }
     Ok(Page { events, up_to })
 }
