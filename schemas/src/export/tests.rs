@@ -74,6 +74,9 @@ fn flaw(records: &[Record]) -> (u64, Wrong) {
 
 const FORMATS: [Format; 2] = [Format::JsonLines, Format::Protobuf];
 
+/// What somebody did to an event.
+type Change = fn(&mut Event);
+
 #[test]
 fn an_untouched_history_is_whole_in_both_formats_however_it_comes() {
     for length in [0, 1, 2, 6_000] {
@@ -103,7 +106,7 @@ fn what_was_written_is_read_again() {
 #[test]
 fn one_flipped_byte_of_an_event_names_its_position() {
     let log = log(5);
-    let flipped: [(&str, fn(&mut Event), Wrong); 6] = [
+    let flipped: [(&str, Change, Wrong); 6] = [
         ("payload", |event| event.payload = event.payload.replace('2', "3"), Wrong::Content),
         ("metadata", |event| event.metadata = event.metadata.replace("actor", "bctor"), Wrong::Content),
         ("salt", |event| event.salt[3] ^= 1, Wrong::Content),
