@@ -87,13 +87,16 @@ fn another_history(others: &[&str]) {
     let server = Setup::new().database(database.url()).start();
     register(server.http(), "kept");
     let backup = database.backup();
-    // Any server can write a history; only one can have the volumes.
-    let beside = Setup::new().database(backup.url()).option("--role", "api").start();
-    others.iter().for_each(|name| drop(register(beside.http(), name)));
-    drop(beside);
+    goes_on(&backup, others);
     register(server.http(), "lost");
     let after: Vec<&str> = ["kept"].into_iter().chain(others.iter().copied()).collect();
     replaced_under(&server, &database, backup, &["kept", "lost"], &after);
+}
+
+/// Lets another history follow in the copy. Any server can write one; only one can have the volumes.
+fn goes_on(backup: &TestDatabase, others: &[&str]) {
+    let beside = Setup::new().database(backup.url()).option("--role", "api").start();
+    others.iter().for_each(|name| drop(register(beside.http(), name)));
 }
 
 #[test]
@@ -123,9 +126,7 @@ fn d6_whoever_follows_is_told_that_the_log_is_another_one() {
         let server = Setup::new().database(database.url()).start();
         register(server.http(), "kept");
         let backup = database.backup();
-        let beside = Setup::new().database(backup.url()).option("--role", "api").start();
-        others.iter().for_each(|name| drop(register(beside.http(), name)));
-        drop(beside);
+        goes_on(&backup, others);
         let follower = server.knit().start(["events", "--follow", "--type", "PlanRegistered"]);
         for lost in ["lost-1", "lost-2"] {
             register(server.http(), lost);

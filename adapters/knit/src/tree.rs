@@ -9,9 +9,12 @@ mod paint;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::Hash;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 pub(crate) use paint::{Paint, folded};
+
+use crate::output;
+use crate::session::Session;
 
 /// Of so many that are alike each is drawn; of more, so many and the number of the rest.
 pub(crate) const ALIKE_MAX: usize = 2;
@@ -31,6 +34,14 @@ pub(crate) struct Style {
     pub(crate) width: Option<usize>,
     /// Whether what is too much is only counted.
     pub(crate) is_folded: bool,
+}
+
+impl Style {
+    /// As whatever standard output is wants it: only a terminal has colours, if nobody minds, and a width.
+    pub(crate) fn of_stdout(session: &Session, is_folded: bool) -> Self {
+        let is_coloured = io::stdout().is_terminal() && !session.environment.no_color;
+        Self { is_coloured, width: output::terminal_width(), is_folded }
+    }
 }
 
 /// What a tree grows from.

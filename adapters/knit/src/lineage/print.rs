@@ -124,7 +124,7 @@ impl Printing {
             (None, None) => return Ok(count(graph, out)?),
             (None, Some(ids)) => return Ok(list(graph, ids, out)?),
             (Some(Format::Tree), _) => {
-                let (index, style) = (Index::new(graph), self.style(session));
+                let (index, style) = (Index::new(graph), Style::of_stdout(session, !self.unfold));
                 let drawn = match shape {
                     Shape::Around(sought) => tree::draw(&index, sought, style, out),
                     Shape::Way => way::draw(&index, style, out),
@@ -140,11 +140,6 @@ impl Printing {
             (Some(Format::RoCrate), _) => Drawing::RoCrate,
         };
         Ok(drawing.draw(&Index::new(graph), local, out)?)
-    }
-
-    fn style(&self, session: &Session) -> Style {
-        let is_coloured = io::stdout().is_terminal() && !session.environment.no_color;
-        Style { is_coloured, width: output::terminal_width(), is_folded: !self.unfold }
     }
 }
 

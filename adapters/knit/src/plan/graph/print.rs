@@ -64,8 +64,7 @@ impl Printing {
         let drawing = match self.format() {
             Format::Json => return Ok(serde_json::to_writer(out, graph)?),
             Format::Tree => {
-                let is_coloured = io::stdout().is_terminal() && !session.environment.no_color;
-                let style = Style { is_coloured, width: output::terminal_width(), is_folded: !self.unfold };
+                let style = Style::of_stdout(session, !self.unfold);
                 return tree::draw(&PlanIndex::new(graph), style, out);
             }
             Format::Dot => PlanDrawing::Dot,
