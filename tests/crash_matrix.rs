@@ -16,6 +16,7 @@ mod places;
 mod stories;
 mod tale;
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread;
@@ -50,15 +51,26 @@ pub(crate) fn hold(postgresql: Option<fn() -> TestDatabase>, at_once: usize) {
         for _ in 0..at_once {
             players.spawn(|| {
                 while let Some(case) = next() {
-                    if catch_unwind(AssertUnwindSafe(|| play(case, postgresql))).is_err() {
-                        broken.lock().expect("nobody panics while noting it").push(case.name());
+                    if let Err(why) = catch_unwind(AssertUnwindSafe(|| play(case, postgresql))) {
+                        let why = format!("{}: {}", case.name(), words_of(why.as_ref()));
+                        broken.lock().expect("nobody panics while noting it").push(why);
                     }
                 }
             });
         }
     });
     let broken = broken.into_inner().expect("every player has ended");
-    assert!(broken.is_empty(), "{} cases do not hold: {broken:#?}", broken.len());
+    // Whoever sees only the end of a long output must find there what did not hold.
+    assert!(broken.is_empty(), "{} cases do not hold:\n{}", broken.len(), broken.join("\n"));
+}
+
+/// What a panic says, as far as somebody at the end of a long output wants to read it.
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    /// Letters of a message: the complaint and the beginning of what was seen, without a whole server's log.
+    const READABLE: usize = 2_000;
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without words").chars().take(READABLE).collect()
 }
 
 fn play(case: &Case, postgresql: Option<fn() -> TestDatabase>) {
