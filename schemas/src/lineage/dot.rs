@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::iter;
 
-use super::graph::{Data, Run};
+use super::graph::{Data, Graph, Run};
 use super::{Index, Zone};
 use crate::instant::Instant;
 
@@ -14,20 +15,62 @@ pub(crate) const GOOD_COLOUR: &str = "#007700";
 
 /// Writes the graph, with times as `zone` has them. Edges always follow the flow of data.
 ///
-/// Whoever has a graph only in parts writes the parts of the file in the same order, each with one or more graphs.
-///
 /// # Errors
 /// What writing to `out` says.
 pub fn draw(index: &Index<'_>, zone: Zone, out: &mut impl Write) -> io::Result<()> {
-    begin(out)?;
-    data_nodes(index, zone, out)?;
-    run_nodes(index, zone, out)?;
-    for n in 0..roots(index).count() {
-        root_node(n, out)?;
+    parts(index, usize::MAX).try_for_each(|part| part.draw(index, zone, out))
+}
+
+/// A part of the file.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a> {
+    /// What stands before all nodes.
+    Beginning,
+    /// A node for each of these Data.
+    Data(&'a [Data<'a>]),
+    /// A node for each of these Runs.
+    Runs(&'a [Run<'a>]),
+    /// The nodes from which uploads and imports come.
+    Roots,
+    /// What these Runs took and made.
+    Edges(&'a [Run<'a>]),
+    /// An edge from each root to its Run.
+    RootEdges,
+    /// What stands behind all edges.
+    End,
+}
+
+/// The parts of the file, in their order, each with `nodes` of its nodes at most. They know nothing of each other, so
+/// that several may be drawn at once. Whoever has a graph only in pieces draws all pieces of a part before the next.
+///
+/// # Panics
+/// When `nodes` is 0.
+pub fn parts<'a>(index: &Index<'a>, nodes: usize) -> impl Iterator<Item = Part<'a>> + use<'a> {
+    let Graph { data, runs, .. } = index.graph;
+    iter::once(Part::Beginning)
+        .chain(data.chunks(nodes).map(Part::Data))
+        .chain(runs.chunks(nodes).map(Part::Runs))
+        .chain([Part::Roots])
+        .chain(runs.chunks(nodes).map(Part::Edges))
+        .chain([Part::RootEdges, Part::End])
+}
+
+impl Part<'_> {
+    /// Writes it, with times as `zone` has them.
+    ///
+    /// # Errors
+    /// What writing to `out` says.
+    pub fn draw(self, index: &Index<'_>, zone: Zone, out: &mut impl Write) -> io::Result<()> {
+        match self {
+            Self::Beginning => begin(out),
+            Self::Data(data) => data_nodes(index, data, zone, out),
+            Self::Runs(runs) => run_nodes(index, runs, zone, out),
+            Self::Roots => (0..roots(index).count()).try_for_each(|n| root_node(n, out)),
+            Self::Edges(runs) => edges(index, runs, out),
+            Self::RootEdges => root_edges(index, 0, out),
+            Self::End => end(out),
+        }
     }
-    edges(index, out)?;
-    root_edges(index, 0, out)?;
-    end(out)
 }
 
 /// What stands before all nodes.
@@ -38,20 +81,20 @@ pub fn begin(out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "digraph G {{\n\tnode [shape=record fontsize=10]\n\tedge [fontsize=10]")
 }
 
-/// A node for every Data.
+/// A node for each of these Data of the graph.
 ///
 /// # Errors
 /// What writing to `out` says.
-pub fn data_nodes(index: &Index<'_>, zone: Zone, out: &mut impl Write) -> io::Result<()> {
-    index.graph.data.iter().try_for_each(|data| data_node(index, zone, data, out))
+pub fn data_nodes(index: &Index<'_>, data: &[Data<'_>], zone: Zone, out: &mut impl Write) -> io::Result<()> {
+    data.iter().try_for_each(|data| data_node(index, zone, data, out))
 }
 
-/// A node for every Run.
+/// A node for each of these Runs of the graph.
 ///
 /// # Errors
 /// What writing to `out` says.
-pub fn run_nodes(index: &Index<'_>, zone: Zone, out: &mut impl Write) -> io::Result<()> {
-    index.graph.runs.iter().try_for_each(|run| run_node(index, zone, run, out))
+pub fn run_nodes(index: &Index<'_>, runs: &[Run<'_>], zone: Zone, out: &mut impl Write) -> io::Result<()> {
+    runs.iter().try_for_each(|run| run_node(index, zone, run, out))
 }
 
 /// The node from which an upload or import comes; `n` is its number among these.
@@ -67,12 +110,12 @@ pub fn roots<'a>(index: &Index<'a>) -> impl Iterator<Item = &'a Run<'a>> {
     index.graph.runs.iter().filter(|run| run.inputs.is_empty())
 }
 
-/// An edge for everything that a Run took or made and that is in the graph.
+/// An edge for everything that one of these Runs took or made and that is in the graph.
 ///
 /// # Errors
 /// What writing to `out` says.
-pub fn edges(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
-    for run in &index.graph.runs {
+pub fn edges(index: &Index<'_>, runs: &[Run<'_>], out: &mut impl Write) -> io::Result<()> {
+    for run in runs {
         let run_id = Quoted(run.run_id.as_str());
         for (path, data) in index.taken(run) {
             writeln!(out, "\t\"d{}\" -> \"r{run_id}\"[label=\"{}\"];", Quoted(data.knit_id.as_str()), Quoted(path))?;

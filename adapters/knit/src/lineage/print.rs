@@ -1,17 +1,15 @@
 //! How a lineage graph is printed.
 
 use std::io::{self, IsTerminal, Write};
-use std::panic::resume_unwind;
-use std::thread;
 
 use chrono::Local;
 use clap::{Args, ValueEnum};
 use knit_schemas::instant::Instant;
 use knit_schemas::lineage::graph::Graph;
-use knit_schemas::lineage::{Drawing, Index, dot};
+use knit_schemas::lineage::{Drawing, Index};
 
 use super::tree::Sought;
-use super::{tree, way};
+use super::{beside, tree, way};
 use crate::error::Error;
 use crate::output;
 use crate::session::Session;
@@ -132,7 +130,7 @@ impl Printing {
                 return Ok(drawn?);
             }
             (Some(Format::Json), _) => return Ok(serde_json::to_writer(out, graph).map_err(io::Error::from)?),
-            (Some(Format::Dot), _) => return Ok(draw_dot(&Index::new(graph), out)?),
+            (Some(Format::Dot), _) => return Ok(beside::draw(&Index::new(graph), local, out)?),
             (Some(Format::Mermaid), _) => Drawing::Mermaid,
             (Some(Format::Svg), _) => Drawing::Svg,
             (Some(Format::OpenLineage), _) => Drawing::OpenLineage,
@@ -141,24 +139,6 @@ impl Printing {
         };
         Ok(drawing.draw(&Index::new(graph), local, out)?)
     }
-}
-
-/// As [`dot::draw`], which see. The edges, nearly half of the file, are drawn beside the nodes: of 10⁵ nodes both take
-/// longer than everything else.
-fn draw_dot(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
-    thread::scope(|scope| {
-        let edges = scope.spawn(|| {
-            let mut edges = Vec::new();
-            dot::edges(index, &mut edges).map(|()| edges)
-        });
-        dot::begin(out)?;
-        dot::data_nodes(index, local, out)?;
-        dot::run_nodes(index, local, out)?;
-        (0..dot::roots(index).count()).try_for_each(|n| dot::root_node(n, out))?;
-        out.write_all(&edges.join().unwrap_or_else(|panic| resume_unwind(panic))?)?;
-        dot::root_edges(index, 0, out)?;
-        dot::end(out)
-    })
 }
 
 /// The instant in this machine's time zone.

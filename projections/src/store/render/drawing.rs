@@ -108,13 +108,15 @@ impl LineageDot {
         self.behind = nodes.end;
         let utc = |instant: &Instant| *instant;
         match self.part {
-            Part::Data => indexed(&self.data(store, nodes), |index| dot::data_nodes(index, utc, out)),
+            Part::Data => {
+                indexed(&self.data(store, nodes), |index| dot::data_nodes(index, &index.graph.data, utc, out))
+            }
             Part::Runs => indexed(&self.runs(store, nodes), |index| {
                 self.roots += dot::roots(index).count();
-                dot::run_nodes(index, utc, out)
+                dot::run_nodes(index, &index.graph.runs, utc, out)
             }),
             Part::Roots(_) => nodes.into_iter().try_for_each(|n| dot::root_node(n, out)),
-            Part::Edges => indexed(&self.edges(store, nodes), |index| dot::edges(index, out)),
+            Part::Edges => indexed(&self.edges(store, nodes), |index| dot::edges(index, &index.graph.runs, out)),
             Part::RootEdges => indexed(&self.runs(store, nodes), |index| {
                 let first = self.roots;
                 self.roots += dot::roots(index).count();
