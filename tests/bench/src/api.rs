@@ -24,12 +24,6 @@ pub(crate) struct Catalog<'b> {
 
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Outcome> {
     let mut outcome = on(bench, Kind::Postgres, bench.sizes.tenths)?;
-    if bench.sizes.tenths != SMALLER_TENTHS {
-        let filled = bench.filled(Kind::Postgres, Content::Catalog(SMALLER_TENTHS))?;
-        let smaller = questions::measure(&Catalog { bench, filled: &filled, server: filled.place.server() })?;
-        let flat = flat(&outcome.rows, &smaller);
-        outcome.rows.extend(flat);
-    }
     let embedded = on(bench, Kind::Sqlite, bench.sizes.tenths)?;
     outcome.remarks.extend(embedded.remarks);
     outcome.rows.extend(embedded.rows.into_iter().map(|row| Row { what: format!("{}, SQLite", row.what), ..row }));
@@ -41,31 +35,15 @@ fn on(bench: &Bench, kind: Kind, tenths: u32) -> anyhow::Result<Outcome> {
     let filled = bench.filled(kind, Content::Catalog(tenths))?;
     let catalog = Catalog { bench, filled: &filled, server: filled.place.server() };
     let mut rows = questions::measure(&catalog)?;
+    if tenths != SMALLER_TENTHS {
+        let filled = bench.filled(kind, Content::Catalog(SMALLER_TENTHS))?;
+        let smaller = Catalog { bench, filled: &filled, server: filled.place.server() };
+        rows.extend(questions::flat(&catalog, &smaller)?);
+    }
     rows.extend(commands::measure(&catalog)?);
     // These fill the catalog with Runs, so they come last.
     rows.extend(runs::measure(&catalog)?);
     Ok(Outcome { rows, plots: Vec::new(), remarks: vec![filled.story.clone()] })
-}
-
-/// The rates on the smaller catalog beside those on the larger.
-fn flat(larger: &[Row], smaller: &[Row]) -> Vec<Row> {
-    let rate = |row: &Row| row.values.get("measured_per_s").copied();
-    let pairs = larger.iter().filter_map(|row| {
-        let other = smaller.iter().find(|other| other.what == row.what)?;
-        Some((row, rate(row)?, rate(other)?))
-    });
-    pairs
-        .map(|(row, now, smaller)| {
-            let ratio = now / smaller;
-            let flat = Row::judged(
-                format!("{}: flat from 10⁴ to 10⁵ Data", row.what),
-                "≥ 0.8×",
-                crate::row::rate(now),
-                ratio >= 0.8,
-            );
-            flat.beside("with 10⁴ Data", &crate::row::rate(smaller), ratio).original("–")
-        })
-        .collect()
 }
 
 fn plot(rows: &[Row]) -> Plot {

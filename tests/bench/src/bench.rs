@@ -201,6 +201,7 @@ impl Bench {
             anyhow::Ok(last)
         })?;
         let seconds = begun.elapsed().as_secs_f64();
+        self.tokio.block_on(place.settle())?;
         let story = format!(
             "{}: {} Data, {} Runs, {} assignments, {} Plans, appended as {} events through the log in {} s ({})",
             place.kind.word(),
@@ -272,6 +273,18 @@ impl Place {
 
     pub(crate) fn server(&self) -> Server {
         self.setup().start()
+    }
+
+    /// Does at once what PostgreSQL would else do beside whatever is measured next: tidy up after so many new rows,
+    /// and write them out.
+    async fn settle(&self) -> anyhow::Result<()> {
+        match self.kind {
+            Kind::Postgres => {
+                self.sql("VACUUM (ANALYZE)").await?;
+                self.sql("CHECKPOINT").await
+            }
+            Kind::Sqlite => Ok(()),
+        }
     }
 
     /// Runs statements behind the back of a log that nobody has open.

@@ -20,6 +20,8 @@ const REQUESTS: usize = 8_000;
 const THINGS: usize = 1_000;
 /// Repetitions of one long question.
 const REPETITIONS: usize = 7;
+/// A catalog ten times as large must still answer this part as many requests per second.
+const FLAT_LEAST: f64 = 0.8;
 /// How much memory a whole answer may take in the server, to be called independent of its size.
 const GROWTH_BYTES_MAX: f64 = 32e6;
 
@@ -29,22 +31,27 @@ struct Load {
     latencies: Vec<f64>,
 }
 
+/// Something that is asked for by its id.
+struct ById {
+    what: &'static str,
+    targets: fn(&Catalog<'_>) -> Vec<String>,
+    connections: usize,
+    /// Requests per second that are wanted.
+    least: f64,
+    /// Those of the original.
+    original: f64,
+}
+
+/// What is asked for by its id.
+const BY_ID: [ById; 4] = [
+    ById { what: "one Data by its id, 1 connection", targets: data, connections: 1, least: 2_000.0, original: 32.0 },
+    ById { what: "one Data by its id, 8 connections", targets: data, connections: 8, least: 5_000.0, original: 41.0 },
+    ById { what: "one Run by its id, 8 connections", targets: runs, connections: 8, least: 5_000.0, original: 352.0 },
+    ById { what: "one Plan by its id, 8 connections", targets: plans, connections: 8, least: 5_000.0, original: 131.0 },
+];
+
 pub(super) fn measure(catalog: &Catalog<'_>) -> anyhow::Result<Vec<Row>> {
-    let graph = &catalog.filled.graph;
-    let some = |all: usize| (0..all).step_by((all / THINGS).max(1));
-    let data: Vec<String> =
-        graph.every((graph.data().len() / THINGS).max(1)).map(|data| data_target(Ids::data(data))).collect();
-    let runs = some(graph.runs().len()).filter_map(|run| u32::try_from(run).ok());
-    let runs: Vec<String> = runs.map(|run| format!("/api/runs/{}", catalog.filled.ids.run(run))).collect();
-    // The Plan with an input for each of a thousand samples is a document of its own size.
-    let plans = (0..).zip(graph.plans()).filter(|(_, shape)| shape.inputs.len() < 10);
-    let plans: Vec<String> = plans.map(|(plan, _)| format!("/api/plans/{}", Ids::plan(plan))).collect();
-    let mut rows = vec![
-        by_id(catalog, "one Data by its id, 1 connection", &data, 1, 2_000.0, Some(32.0))?,
-        by_id(catalog, "one Data by its id, 8 connections", &data, 8, 5_000.0, Some(41.0))?,
-        by_id(catalog, "one Run by its id, 8 connections", &runs, 8, 5_000.0, Some(352.0))?,
-        by_id(catalog, "one Plan by its id, 8 connections", &plans, 8, 5_000.0, Some(131.0))?,
-    ];
+    let mut rows: Vec<Row> = BY_ID.iter().map(|question| by_id(catalog, question)).collect::<anyhow::Result<_>>()?;
     rows.push(found(
         catalog,
         &format!("find {MARKED} Data by tag"),
@@ -53,45 +60,75 @@ pub(super) fn measure(catalog: &Catalog<'_>) -> anyhow::Result<Vec<Row>> {
         "9.3 s",
     )?);
     rows.push(everything(catalog)?);
-    rows.push(found(catalog, &format!("find {} Plans", graph.plans().len()), "/api/plans", 0.05, "4.5 s")?);
+    let plans = catalog.filled.graph.plans().len();
+    rows.push(found(catalog, &format!("find {plans} Plans"), "/api/plans", 0.05, "4.5 s")?);
     rows.extend(lineage(catalog)?);
     Ok(rows)
 }
 
-fn by_id(
-    catalog: &Catalog<'_>,
-    what: &str,
-    targets: &[String],
-    connections: usize,
-    least: f64,
-    original: Option<f64>,
-) -> anyhow::Result<Row> {
+/// What is asked for by its id, of a catalog and of one a tenth as large. Rounds of the two take turns, so that a
+/// machine that is slower for a while is slower for both.
+pub(super) fn flat(larger: &Catalog<'_>, smaller: &Catalog<'_>) -> anyhow::Result<Vec<Row>> {
+    let row = |question: &ById| {
+        let targets = [larger, smaller].map(question.targets);
+        let (mut now, mut before) = (Vec::new(), Vec::new());
+        for _ in 0..larger.bench.sizes.rounds {
+            now.extend(load(larger, &targets[0], question.connections)?.per_second);
+            before.extend(load(smaller, &targets[1], question.connections)?.per_second);
+        }
+        let (now, before) = (Sample::of(now), Sample::of(before));
+        let what = format!("{}: flat from 10⁴ to 10⁵ Data", question.what);
+        let ratio = now.median() / before.median();
+        let row = Row::judged(what, format!("≥ {FLAT_LEAST}×"), rate(now.median()), ratio >= FLAT_LEAST);
+        Ok(row.beside("with 10⁴ Data", &rate(before.median()), ratio).original("–"))
+    };
+    BY_ID.iter().map(row).collect()
+}
+
+fn data(catalog: &Catalog<'_>) -> Vec<String> {
+    let graph = &catalog.filled.graph;
+    graph.every((graph.data().len() / THINGS).max(1)).map(|data| data_target(Ids::data(data))).collect()
+}
+
+fn runs(catalog: &Catalog<'_>) -> Vec<String> {
+    let all = catalog.filled.graph.runs().len();
+    let some = (0..all).step_by((all / THINGS).max(1)).filter_map(|run| u32::try_from(run).ok());
+    some.map(|run| format!("/api/runs/{}", catalog.filled.ids.run(run))).collect()
+}
+
+fn plans(catalog: &Catalog<'_>) -> Vec<String> {
+    // The Plan with an input for each of a thousand samples is a document of its own size.
+    let plans = (0..).zip(catalog.filled.graph.plans()).filter(|(_, shape)| shape.inputs.len() < 10);
+    plans.map(|(plan, _)| format!("/api/plans/{}", Ids::plan(plan))).collect()
+}
+
+fn by_id(catalog: &Catalog<'_>, question: &ById) -> anyhow::Result<Row> {
+    let ById { what, targets, connections, least, original } = question;
+    let targets = targets(catalog);
     let mut all = Load { per_second: Vec::new(), latencies: Vec::new() };
     for _ in 0..catalog.bench.sizes.rounds {
-        let load = load(catalog, targets, connections, REQUESTS / catalog.bench.sizes.shorter)?;
+        let load = load(catalog, &targets, *connections)?;
         all.per_second.extend(load.per_second);
         all.latencies.extend(load.latencies);
     }
     let (rates, latencies) = (Sample::of(all.per_second), Sample::of(all.latencies));
     let with_tail = what.starts_with("one Data");
-    let target = format!("≥ {}/s{}", number(least), if with_tail { ", p99 ≤ 10 ms" } else { "" });
-    let met = rates.median() >= least && (!with_tail || latencies.p99() <= 0.01);
+    let target = format!("≥ {}/s{}", number(*least), if with_tail { ", p99 ≤ 10 ms" } else { "" });
+    let met = rates.median() >= *least && (!with_tail || latencies.p99() <= 0.01);
     let measured = format!("{}, {}", rate(rates.median()), latency(&latencies));
-    let row = Row::judged(what, target, measured, met)
+    Ok(Row::judged(*what, target, measured, met)
         .value("measured_per_s", rates.median())
-        .value("target_per_s", least)
+        .value("target_per_s", *least)
         .value("p50_s", latencies.median())
-        .value("p99_s", latencies.p99());
-    Ok(match original {
-        Some(original) => row.original(&rate(original)).value("original_per_s", original),
-        None => row,
-    })
+        .value("p99_s", latencies.p99())
+        .original(&rate(*original))
+        .value("original_per_s", *original))
 }
 
 /// Asks for `targets` again and again through connections that stay open.
-fn load(catalog: &Catalog<'_>, targets: &[String], connections: usize, requests: usize) -> anyhow::Result<Load> {
+fn load(catalog: &Catalog<'_>, targets: &[String], connections: usize) -> anyhow::Result<Load> {
     let address = catalog.server.address();
-    let each = requests / connections;
+    let each = REQUESTS / catalog.bench.sizes.shorter / connections;
     let begun = Instant::now();
     let latencies = std::thread::scope(|scope| {
         let clients = (0..connections).map(|client| {
