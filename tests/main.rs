@@ -20,6 +20,8 @@ mod completing;
 
 mod wire;
 
+mod observing;
+
 mod demonstration;
 mod guide;
 

@@ -214,6 +214,12 @@ impl Worklists {
         self.volumes.garbage_list.after(after).filter_map(|data| self.volumes.garbage.get(data).cloned())
     }
 
+    /// How many volumes are garbage.
+    #[must_use]
+    pub fn garbage_count(&self) -> usize {
+        self.volumes.garbage_list.len()
+    }
+
     /// The Data Agents that were opened after position `after` (0 for all), the earliest first.
     pub fn agents(&self, after: Position) -> impl Iterator<Item = OpenAgent> {
         self.agents.list.after(after).filter_map(|name| self.agents.by_name.get(name).cloned())

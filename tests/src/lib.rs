@@ -12,6 +12,7 @@ pub mod cli;
 pub mod clock;
 pub mod doorkeeper;
 pub mod http;
+pub mod openmetrics;
 pub mod plans;
 pub mod server;
 

@@ -24,6 +24,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::command::{Cause, CommandError, Done};
+use crate::metrics::Metrics;
 use crate::reactors::gate::{Gate, OpenGate};
 use crate::reactors::turns::{Turn, Turns};
 use crate::streams::Source;
@@ -46,6 +47,7 @@ struct Parts {
     gate: Arc<dyn Gate>,
     turns: Arc<Turns>,
     registering: Arc<Mutex<()>>,
+    metrics: Arc<Metrics>,
     server: String,
     alone: bool,
 }
@@ -55,8 +57,14 @@ impl App {
     /// when its database lets no other process in. Its gate is open.
     #[must_use]
     pub fn new(log: Log, views: Arc<Views>, runtime: Arc<dyn Runtime>, server: String, alone: bool) -> Self {
-        let (gate, turns, registering) = (Arc::new(OpenGate), Arc::default(), Arc::default());
-        Self { parts: Arc::new(Parts { log, views, runtime, gate, turns, registering, server, alone }) }
+        let (gate, turns, registering, metrics) = (Arc::new(OpenGate), Arc::default(), Arc::default(), Arc::default());
+        Self { parts: Arc::new(Parts { log, views, runtime, gate, turns, registering, metrics, server, alone }) }
+    }
+
+    /// The same, counting into `metrics`, which the log and the follower may be given as well.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Arc<Metrics>) -> Self {
+        Self { parts: Arc::new(Parts { metrics, ..Arc::unwrap_or_clone(self.parts) }) }
     }
 
     /// The same, with another gate before the transitions of Runs.
@@ -87,6 +95,12 @@ impl App {
     #[must_use]
     pub fn gate(&self) -> &dyn Gate {
         &*self.parts.gate
+    }
+
+    /// What this process measures of itself.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.parts.metrics
     }
 
     /// Waits until no other reactor of this process is at `run`; then it is the caller's turn.

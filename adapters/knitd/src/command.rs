@@ -144,6 +144,42 @@ pub enum CommandError {
     Fault(String),
 }
 
+/// The three families of errors, which are never mixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorFamily {
+    /// A rule said no; nothing has changed.
+    Refused,
+    /// Others were faster; nothing has changed.
+    Conflict,
+    /// The world broke.
+    Fault,
+}
+
+impl ErrorFamily {
+    /// Every family.
+    pub(crate) const ALL: [Self; 3] = [Self::Refused, Self::Conflict, Self::Fault];
+
+    /// Its name in figures.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Conflict => "conflict",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+impl CommandError {
+    /// To which family it belongs.
+    pub(crate) fn family(&self) -> ErrorFamily {
+        match self {
+            Self::Refused(_) => ErrorFamily::Refused,
+            Self::Conflict { .. } => ErrorFamily::Conflict,
+            Self::Fault(_) => ErrorFamily::Fault,
+        }
+    }
+}
+
 /// The rules that refuse commands.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refusal {

@@ -16,6 +16,8 @@ use knit_projections::projection::Projection;
 use tokio::sync::watch;
 
 use crate::args::SNAPSHOT_EVERY_EVENTS;
+use crate::command::ErrorFamily;
+use crate::metrics::{self, Metrics};
 use crate::views::{View, Views};
 
 /// Events read at once. PostgreSQL plans every such reading anew, so that many events should share it, and a few
@@ -50,6 +52,7 @@ pub struct Outdated {
 pub struct Follower {
     log: Log,
     views: Arc<Views>,
+    metrics: Arc<Metrics>,
     /// Events between two snapshots.
     snapshot_every: u64,
     snapshot_at: Position,
@@ -64,7 +67,14 @@ impl Follower {
     #[must_use]
     pub fn new(log: Log, views: Arc<Views>) -> Self {
         let snapshot_every = SNAPSHOT_EVERY_EVENTS;
-        Self { log, views, snapshot_every, snapshot_at: 0, last: (0, chain::GENESIS), told: String::new() }
+        let (metrics, last) = (Arc::default(), (0, chain::GENESIS));
+        Self { log, views, metrics, snapshot_every, snapshot_at: 0, last, told: String::new() }
+    }
+
+    /// The same, counting into `metrics`.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The same, taking snapshots every so many events.
@@ -156,6 +166,10 @@ impl Follower {
         E: Borrow<Recorded> + Send + Sync + 'static,
     {
         failpoint("follower.read");
+        // Before they are folded: whoever acts on what the projections show then finds them noticed.
+        if self.views.followed().caught_up {
+            self.metrics.recorded(events.iter().map(Borrow::<Recorded>::borrow));
+        }
         if events.len() <= FOLDED_AT_ONCE_MAX {
             self.views.apply(&events);
         } else {
@@ -191,6 +205,7 @@ impl Follower {
     /// Tells what is wrong, once, and waits until it may have been mended.
     async fn bear(&mut self, error: &ReadError) {
         let why = crate::command::with_causes(error);
+        self.metrics.failed(metrics::FOLLOWER, ErrorFamily::Fault);
         if why != self.told {
             tracing::error!("cannot follow the log, trying on: {why}");
             self.told = why;

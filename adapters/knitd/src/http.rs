@@ -22,6 +22,7 @@ mod lineage;
 mod linger;
 mod logs;
 mod matches;
+mod metrics;
 mod openapi;
 mod past;
 mod plan_graph;
@@ -38,7 +39,7 @@ mod transfers;
 mod upload;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, put};
 
 pub use front::{Api, Front};
@@ -83,8 +84,10 @@ fn routes(api: Api) -> Router {
         .route("/openapi.json", only("OPTIONS, GET", get(openapi::document)))
         .route("/healthz", only("OPTIONS, GET", get(health::alive)))
         .route("/readyz", only("OPTIONS, GET", get(health::ready)))
+        .route("/metrics", only("OPTIONS, GET", get(metrics::show)))
         .fallback(async || Problem::no_route())
         .layer(from_fn_with_state(api.clone(), fresh::wait_and_tell))
+        .layer(from_fn(front::tell_route))
         .with_state(api)
 }
 

@@ -10,8 +10,10 @@ pub mod args;
 pub mod server;
 
 pub mod app;
+mod clock;
 pub mod command;
 pub mod follower;
+pub mod metrics;
 pub mod servers;
 pub mod streams;
 pub mod views;

@@ -31,7 +31,8 @@ use knit_projections::worklists::{Stage, Worklists};
 use tokio::sync::Notify;
 
 use crate::app::App;
-use crate::command::CommandError;
+use crate::command::{CommandError, ErrorFamily};
+use crate::metrics::Metrics;
 use gate::Closed;
 use work::Work;
 
@@ -82,6 +83,17 @@ pub enum NotDone {
     /// The gate is closed.
     #[error(transparent)]
     Gate(#[from] Closed),
+}
+
+impl NotDone {
+    /// To which family of errors it belongs. A gate that says no is a rule like any other.
+    pub(crate) fn family(&self) -> ErrorFamily {
+        match self {
+            Self::Command(error) => error.family(),
+            Self::Gate(Closed::Refused { .. }) => ErrorFamily::Refused,
+            Self::Gate(Closed::Unanswered { .. }) => ErrorFamily::Fault,
+        }
+    }
 }
 
 /// Wakes a reactor for a reason that is not in the log, such as the end of a Worker.
@@ -137,8 +149,8 @@ pub async fn run<R: Reactor>(app: App, reactor: Arc<R>) {
     let (mut log, wake) = (app.views().worklists.watch(), Wake::default());
     // Listening comes before the first look: what happens in between would be seen by neither.
     let watching = reactor.watch(&wake);
-    let mut beside = pin!(async { tokio::join!(watching, relist(&*reactor, &wake)) });
-    let mut work = Work::new(Arc::clone(&reactor));
+    let mut beside = pin!(async { tokio::join!(watching, relist(&*reactor, &wake, app.metrics())) });
+    let mut work = Work::new(Arc::clone(&reactor), Arc::clone(app.metrics()));
     loop {
         work.look(log.borrow_and_update().instance);
         work.take_up();
@@ -158,7 +170,7 @@ pub async fn run<R: Reactor>(app: App, reactor: Arc<R>) {
 }
 
 /// Compares with the world at once and then now and then, beside the work on single items.
-async fn relist<R: Reactor>(reactor: &R, wake: &Wake<R::Item>) {
+async fn relist<R: Reactor>(reactor: &R, wake: &Wake<R::Item>, metrics: &Metrics) {
     let mut again = tokio::time::interval(RELIST);
     again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut reported = String::new();
@@ -167,6 +179,7 @@ async fn relist<R: Reactor>(reactor: &R, wake: &Wake<R::Item>) {
         match reactor.relist().await {
             Ok(()) => reported.clear(),
             Err(failure) => {
+                metrics.failed(reactor.name(), failure.family());
                 let reason = work::reason(&failure);
                 if reason != reported {
                     tracing::warn!(

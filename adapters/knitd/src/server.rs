@@ -22,6 +22,7 @@ use crate::args::{Args, LogFormat, Role, RuntimeKind};
 use crate::command::with_causes;
 use crate::follower::Follower;
 use crate::http::{self, Front, Hosts};
+use crate::metrics::Metrics;
 use crate::reactors::finishing::Finishing;
 use crate::reactors::garbage_collection::GarbageCollection;
 use crate::reactors::housekeeping::Housekeeping;
@@ -76,16 +77,19 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let database = database(&args, &state_dir)?;
     doubts(&args, &state_dir, &database).iter().for_each(|doubt| tracing::warn!("{doubt}"));
     // The log comes first: its lock keeps a second server from touching the volumes of the first.
-    let log = Log::open(&database, Options::default()).await?;
+    let metrics = Arc::new(Metrics::default());
+    let log = Log::open(&database, Options { observer: metrics.clone(), ..Options::default() }).await?;
     failpoint("start.log-opened");
     let runtime = open_runtime(&args, &state_dir).await?;
     failpoint("start.runtime-opened");
     let name = servers::name_at(runtime.place());
     let views = Arc::new(Views::default());
-    let app = App::new(log.clone(), Arc::clone(&views), runtime, name, matches!(database, Database::Sqlite(_)));
+    let app = App::new(log.clone(), Arc::clone(&views), runtime, name, matches!(database, Database::Sqlite(_)))
+        .with_metrics(Arc::clone(&metrics));
     app.define_builtin_plans().await.context("cannot define the built-in Plans")?;
 
-    let mut following = tokio::spawn(Follower::new(log.clone(), views).with_snapshots_every(args.snapshot_every).run());
+    let follower = Follower::new(log.clone(), views).with_snapshots_every(args.snapshot_every);
+    let mut following = tokio::spawn(follower.with_metrics(metrics).run());
     let duties = Duties::of(app.clone());
     take_on_roles(&duties, &app, &args).await?;
     let (told, mut outdated) = (told_to_stop()?, None);
@@ -178,7 +182,7 @@ async fn take_on_roles(duties: &Duties, app: &App, args: &Args) -> anyhow::Resul
     take_on(duties, app, args, Role::Housekeeping, Housekeeping::new);
     if args.has(Role::Projection) {
         let app = app.clone();
-        duties.take_on_when_caught_up("projection", move || reactors::projection::run(app.clone()));
+        duties.take_on_when_caught_up(reactors::projection::NAME, move || reactors::projection::run(app.clone()));
     }
     Ok(())
 }

@@ -160,13 +160,13 @@ impl Duties {
 
     /// The same, but only while the projections show the log that there is: while they are folded they show a
     /// past in which nobody may act.
-    pub fn take_on_when_caught_up<F>(&self, role: &str, doing: impl Fn() -> F + Send + Sync + 'static)
+    pub fn take_on_when_caught_up<F>(&self, role: &'static str, doing: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = ()> + Send,
     {
         let app = self.app.clone();
         let doing = Arc::new(doing);
-        self.take_on(role, move || while_caught_up(app.clone(), Arc::clone(&doing)));
+        self.take_on(role, move || while_caught_up(app.clone(), role, Arc::clone(&doing)));
     }
 
     /// Stops doing everything, and gives the leases back, so that others need not wait until they end.
@@ -233,9 +233,10 @@ async fn renew(app: &App, lease: &Lease) {
     }
 }
 
-async fn while_caught_up<F: Future<Output = ()>>(app: App, doing: Arc<impl Fn() -> F>) {
+async fn while_caught_up<F: Future<Output = ()>>(app: App, role: &'static str, doing: Arc<impl Fn() -> F>) {
     let mut followed = app.views().watch_followed();
     while followed.wait_for(|followed| followed.caught_up).await.is_ok() {
+        let _active = app.metrics().active(role);
         tokio::select! {
             () = doing() => return,
             doubted = followed.wait_for(|followed| !followed.caught_up) => drop(doubted),

@@ -52,8 +52,7 @@ impl Alone {
     /// # Errors
     /// As [`Log::append`].
     pub async fn append(self, request: Request) -> Result<Appended, AppendError> {
-        let (answer, verdict) = oneshot::channel();
-        let pending = Pending { request: Prepared::of(request)?, answer };
+        let (pending, verdict) = Pending::new(Prepared::of(request)?);
         if let Err(pending) = self.request.send(pending) {
             self.log.queue(Queued::Request(pending)).await?;
         }

@@ -19,6 +19,7 @@ use crate::backend::Backend;
 use crate::batch::{self, Answers, Changes, Questions, Verdict};
 use crate::database::Clock;
 use crate::error::{AppendError, Fault, Trouble};
+use crate::observer::{BatchWritten, Observer};
 use crate::recent::Recent;
 use crate::request::{Appended, Prepared};
 use crate::tail;
@@ -84,8 +85,23 @@ pub(crate) enum Queued {
 /// A request that waits.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    pub(crate) request: Prepared,
-    pub(crate) answer: oneshot::Sender<Verdict>,
+    request: Prepared,
+    waiting: Waiting,
+}
+
+/// Who waits for an answer, and since when.
+#[derive(Debug)]
+struct Waiting {
+    answer: oneshot::Sender<Verdict>,
+    since: Instant,
+}
+
+impl Pending {
+    /// A request that waits from now on, and where its verdict will be.
+    pub(crate) fn new(request: Prepared) -> (Self, oneshot::Receiver<Verdict>) {
+        let (answer, verdict) = oneshot::channel();
+        (Self { request, waiting: Waiting { answer, since: Instant::now() } }, verdict)
+    }
 }
 
 /// What the task needs besides its queue.
@@ -96,6 +112,7 @@ pub(crate) struct Appender {
     pub(crate) recent: Arc<Recent>,
     /// How long a batch is tried while the database is away.
     pub(crate) patience: Duration,
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl Appender {
@@ -134,16 +151,17 @@ impl Appender {
     }
 
     async fn append(&self, batch: Vec<Pending>) {
-        let (requests, answers): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|pending| (pending.request, pending.answer)).unzip();
+        let (requests, waiting): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|pending| (pending.request, pending.waiting)).unzip();
         let requests: Vec<&Prepared> = requests.iter().collect();
         let verdicts = match self.write(&requests).await {
             Err(Failure::Content(_)) if requests.len() > 1 => self.write_apart(&requests).await,
             outcome => spread(outcome, requests.len()),
         };
-        for (answer, verdict) in answers.into_iter().zip(verdicts) {
+        for (waiting, verdict) in waiting.into_iter().zip(verdicts) {
             // Whoever asked may have gone; what was appended stays appended.
-            drop(answer.send(verdict));
+            drop(waiting.answer.send(verdict));
+            self.observer.answered(waiting.since.elapsed());
             failpoint("append.answered");
         }
     }
@@ -162,7 +180,7 @@ impl Appender {
         let questions = Questions::of(requests);
         let mut tries = Tries::for_at_most(self.patience);
         loop {
-            let (mut end, mut written) = (0, Vec::new());
+            let (began, mut end, mut written) = (Instant::now(), 0, Vec::new());
             let mut judge = |answers: Answers| {
                 let (verdicts, changes) = batch::judge(requests, &questions, answers, (self.clock)());
                 tries.verdicts = verdicts;
@@ -172,6 +190,8 @@ impl Appender {
             };
             match self.backend.transact(&questions, &mut judge).await {
                 Ok(()) => {
+                    let (requests, events) = (requests.len(), written.len());
+                    self.observer.batch_written(&BatchWritten { requests, events, took: began.elapsed() });
                     self.recent.appended(written.iter().map(|placed| (placed.recorded(), placed.event.bytes())));
                     tail::announce(&self.newest, end);
                     failpoint("append.announced");

@@ -10,6 +10,7 @@ use knit_domain::time::Timestamp;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::error::OpenError;
+use crate::observer::{Observer, Unobserved};
 
 /// Connections that read at once. Reads are short and come from memory; a few keep two cores busy.
 const READERS_DEFAULT: u32 = 8;
@@ -52,6 +53,8 @@ pub struct Options {
     pub readers: u32,
     /// How long an append keeps trying while the database is away.
     pub append_patience: Duration,
+    /// Is told of every append.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// A clock that can be replaced.
@@ -59,7 +62,12 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(system_time), readers: READERS_DEFAULT, append_patience: APPEND_PATIENCE_DEFAULT }
+        Self {
+            clock: Arc::new(system_time),
+            readers: READERS_DEFAULT,
+            append_patience: APPEND_PATIENCE_DEFAULT,
+            observer: Arc::new(Unobserved),
+        }
     }
 }
 

@@ -70,6 +70,7 @@ impl Log {
             newest: newest.clone(),
             recent: recent.clone(),
             patience: options.append_patience,
+            observer: options.observer,
         };
         let appender = tokio::spawn(appender.run(pending, closing.subscribe()));
         let mut followers = JoinSet::new();
@@ -99,9 +100,8 @@ impl Log {
     /// [`AppendError::Conflict`] when something moved since the decision, [`AppendError::Refused`]
     /// for what can never be appended, [`AppendError::Fault`] when the world broke.
     pub async fn append(&self, request: Request) -> Result<Appended, AppendError> {
-        let request = Prepared::of(request)?;
-        let (answer, verdict) = oneshot::channel();
-        self.queue(Queued::Request(Pending { request, answer })).await?;
+        let (pending, verdict) = Pending::new(Prepared::of(request)?);
+        self.queue(Queued::Request(pending)).await?;
         verdict.await.map_err(|_| Fault::Closed)?
     }
 

@@ -4,6 +4,8 @@
 //! client has everything or went away. When something breaks in the middle, the body breaks too: it is not
 //! ended as if it were whole, because the original's client accepts a missing checksum.
 
+use std::sync::Arc;
+
 use ::http::header::TRAILER;
 use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::body::Body;
@@ -12,7 +14,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt as _, StreamBody};
 use knit_domain::id::KnitId;
 use knit_domain::run::Status;
 use knit_failpoint::failpoint;
@@ -52,7 +54,12 @@ pub(super) async fn send(
         reader.close().await;
         drop(place);
     };
-    let body = Body::new(StreamBody::new(frames(archive, end)));
+    let metrics = Arc::clone(api.app.metrics());
+    let body = StreamBody::new(frames(archive, end)).map_frame(move |frame| {
+        metrics.sent(frame.data_ref().map_or(0, Bytes::len));
+        frame
+    });
+    let body = Body::new(body);
     let mut response = reply::with_type(StatusCode::OK, TAR_GZIP, body);
     response.headers_mut().insert(TRAILER, HeaderValue::from_static("X-Checksum-Md5"));
     if let Some(state) = transient {

@@ -3,13 +3,15 @@
 use std::io::ErrorKind;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::http::header::{ALLOW, CONNECTION, TRANSFER_ENCODING};
 use ::http::uri::PathAndQuery;
 use ::http::{HeaderValue, Request, StatusCode, Uri};
 use axum::Router;
 use axum::body::Body;
+use axum::extract::MatchedPath;
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use knit_projections::projection::Projection as _;
@@ -23,6 +25,8 @@ use super::problem::Problem;
 use super::reply;
 use super::transfers::Transfers;
 use crate::app::App;
+use crate::command::ErrorFamily;
+use crate::metrics::{self, Metrics};
 
 /// What every handler is given.
 #[derive(Clone)]
@@ -97,6 +101,7 @@ impl Api {
 pub struct Front {
     router: Router,
     hosts: Arc<Hosts>,
+    metrics: Arc<Metrics>,
     transfers: Transfers,
     watchers: Watchers,
 }
@@ -106,18 +111,29 @@ impl Front {
     #[must_use]
     pub fn new(app: App, hosts: Hosts, with_transfers: bool) -> Self {
         let (transfers, watchers) = (Transfers::new(with_transfers), Watchers::default());
+        let metrics = Arc::clone(app.metrics());
         let router = super::routes(Api { app, transfers: transfers.clone(), watchers: watchers.clone() });
-        Self { router, hosts: Arc::new(hosts), transfers, watchers }
+        Self { router, hosts: Arc::new(hosts), metrics, transfers, watchers }
     }
 
     /// Answers one request.
-    pub async fn answer(&self, mut request: Request<Body>) -> Response {
+    pub async fn answer(&self, request: Request<Body>) -> Response {
+        let (began, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
+        let response = self.answer_uncounted(request).await;
+        let (status, told) = (response.status(), response.extensions());
+        self.metrics.request_answered(&method, told.get().map(MatchedPath::as_str), status, began.elapsed());
+        if let Some(family) = told.get::<ErrorFamily>() {
+            self.metrics.failed(metrics::API, *family);
+        }
+        tracing::debug!(http.method = %method, http.path = path, http.status = status.as_u16(), "answered");
+        response
+    }
+
+    async fn answer_uncounted(&self, mut request: Request<Body>) -> Response {
         if let Err(stranger) = self.hosts.admit(request.uri(), request.headers()) {
             return Problem::forbidden(&stranger).into_response();
         }
         *request.uri_mut() = without_last_slash(request.uri());
-        let method = request.method().clone();
-        let path = request.uri().path().to_owned();
         // A chunked body is the last of its connection: trailers are not promised behind it.
         let last = request.headers().contains_key(TRANSFER_ENCODING);
         let answering = AssertUnwindSafe(self.router.clone().oneshot(request)).catch_unwind();
@@ -129,7 +145,6 @@ impl Front {
         if last {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        tracing::debug!(http.method = %method, http.path = path, http.status = response.status().as_u16(), "answered");
         response
     }
 
@@ -142,6 +157,16 @@ impl Front {
     pub(super) async fn transfers_ended(&self, limit: Duration) {
         self.transfers.ended(limit).await;
     }
+}
+
+/// Tells with the answer which route gave it: figures know routes, and not paths, which hold ids.
+pub(super) async fn tell_route(request: axum::extract::Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
 }
 
 /// The answer to `OPTIONS`.

@@ -11,7 +11,8 @@ use utoipa::openapi::{
 
 use super::problem::Problem;
 use super::{
-    data, download, events, explain, health, ids, lineage, logs, matches, plan_graph, plans, reply, runs, tags, upload,
+    data, download, events, explain, health, ids, lineage, logs, matches, metrics, plan_graph, plans, reply, runs,
+    tags, upload,
 };
 use knit_schemas::api;
 use knit_schemas::lineage::Drawing;
@@ -58,6 +59,7 @@ use knit_schemas::plan_graph::PlanDrawing;
         document,
         health::alive,
         health::ready,
+        metrics::show,
     ),
     components(schemas(api::ErrorMessage, api::LineageGraph, api::LogEvent, api::PlanGraph))
 )]

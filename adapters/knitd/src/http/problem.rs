@@ -17,12 +17,13 @@ use knit_schemas::api::{self, ErrorMessage};
 
 use super::guard::Stranger;
 use super::reply;
-use crate::command::{CommandError, Refusal, with_causes};
+use crate::command::{CommandError, ErrorFamily, Refusal, with_causes};
 
 /// An answer that is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
     status: StatusCode,
+    family: ErrorFamily,
     reason: String,
     advice: Option<String>,
     cause: Option<String>,
@@ -50,7 +51,8 @@ const RETRY_LATER: &str = "please retry later.";
 
 impl Problem {
     fn new(status: StatusCode, reason: impl Into<String>) -> Self {
-        Self { status, reason: reason.into(), advice: None, cause: None, see: None, allow: None }
+        let family = if status.is_server_error() { ErrorFamily::Fault } else { ErrorFamily::Refused };
+        Self { status, family, reason: reason.into(), advice: None, cause: None, see: None, allow: None }
     }
 
     fn advising(self, advice: impl Into<String>) -> Self {
@@ -362,7 +364,9 @@ impl From<CommandError> for Problem {
             CommandError::Refused(refused @ (Refusal::Projection(_) | Refusal::Transfer(_))) => {
                 Self::unexpected(refused.to_string())
             }
-            CommandError::Conflict { .. } => Self::unavailable(error.to_string()),
+            CommandError::Conflict { .. } => {
+                Self { family: ErrorFamily::Conflict, ..Self::unavailable(error.to_string()) }
+            }
             CommandError::Fault(cause) => Self::unexpected(cause),
         }
     }
@@ -376,6 +380,8 @@ impl IntoResponse for Problem {
             tracing::error!(http.status = self.status.as_u16(), "answered with an error: {message}");
         }
         let mut response = reply::json_with(self.status, &ErrorMessage { message });
+        // The figures tell errors apart by it.
+        response.extensions_mut().insert(self.family);
         let headers = response.headers_mut();
         if let Some(see) = self.see.and_then(|id| HeaderValue::from_str(&id).ok()) {
             headers.insert(HeaderName::from_static(api::SEE_HEADER), see);

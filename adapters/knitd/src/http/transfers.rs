@@ -65,6 +65,11 @@ impl Transfers {
             .map_err(|_| Problem::unavailable(format!("{TRANSFERS_MAX} transfers are under way already")))
     }
 
+    /// How many are under way.
+    pub(super) fn open(&self) -> usize {
+        TRANSFERS_MAX.saturating_sub(self.places.available_permits())
+    }
+
     /// Runs a transfer to its end, whoever listens.
     pub(super) fn spawn<T: Send + 'static>(&self, transfer: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.tasks.spawn(transfer)

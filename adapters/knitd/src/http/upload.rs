@@ -7,6 +7,7 @@
 
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -51,6 +52,11 @@ pub(super) async fn receive(State(api): State<Api>, cause: Cause, body: Body) ->
 }
 
 async fn upload(api: &Api, cause: &Cause, body: Body) -> Result<Response, Problem> {
+    let metrics = Arc::clone(api.app.metrics());
+    let body = Body::new(body.map_frame(move |frame| {
+        metrics.received(frame.data_ref().map_or(0, Bytes::len));
+        frame
+    }));
     let upload = api.app.begin_upload(cause).await?;
     tracing::debug!(run = %upload.run_id, data = %upload.knit_id, "upload begins");
     let storing = AssertUnwindSafe(store(api, &upload, body)).catch_unwind();

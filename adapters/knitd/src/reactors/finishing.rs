@@ -24,6 +24,9 @@ pub struct Finishing {
 }
 
 impl Finishing {
+    /// The name of the role and of whoever acts in it.
+    pub(crate) const NAME: &'static str = "finishing";
+
     /// The reactor of the role `finishing`.
     #[must_use]
     pub fn new(app: App) -> Arc<Self> {
@@ -87,7 +90,7 @@ impl Reactor for Finishing {
     type Item = RunId;
 
     fn name(&self) -> &'static str {
-        "finishing"
+        Self::NAME
     }
 
     fn due(&self, after: u64) -> Due<RunId> {

@@ -18,6 +18,9 @@ pub struct GarbageCollection {
 }
 
 impl GarbageCollection {
+    /// The name of the role and of whoever acts in it.
+    pub(crate) const NAME: &'static str = "garbage-collection";
+
     /// The reactor of the role `garbage-collection`.
     #[must_use]
     pub fn new(app: App) -> Arc<Self> {
@@ -42,7 +45,7 @@ impl Reactor for GarbageCollection {
     type Item = Waste;
 
     fn name(&self) -> &'static str {
-        "garbage-collection"
+        Self::NAME
     }
 
     fn due(&self, after: u64) -> Due<Waste> {

@@ -18,6 +18,9 @@ pub struct Housekeeping {
 }
 
 impl Housekeeping {
+    /// The name of the role and of whoever acts in it.
+    pub(crate) const NAME: &'static str = "housekeeping";
+
     /// The reactor of the role `housekeeping`.
     #[must_use]
     pub fn new(app: App) -> Arc<Self> {
@@ -46,7 +49,7 @@ impl Reactor for Housekeeping {
     type Item = AgentName;
 
     fn name(&self) -> &'static str {
-        "housekeeping"
+        Self::NAME
     }
 
     fn due(&self, after: u64) -> Due<AgentName> {

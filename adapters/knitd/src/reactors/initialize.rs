@@ -18,6 +18,9 @@ pub struct Initialize {
 }
 
 impl Initialize {
+    /// The name of the role and of whoever acts in it.
+    pub(crate) const NAME: &'static str = "initialize";
+
     /// The reactor of the role `initialize`.
     #[must_use]
     pub fn new(app: App) -> Arc<Self> {
@@ -62,7 +65,7 @@ impl Reactor for Initialize {
     type Item = RunId;
 
     fn name(&self) -> &'static str {
-        "initialize"
+        Self::NAME
     }
 
     fn due(&self, after: u64) -> Due<RunId> {

@@ -29,17 +29,25 @@ const AT_ONCE_MAX: usize = 64;
 /// broken and not they: then nothing is taken until their pause is over.
 const FAILED_MAX: usize = BATCH_MAX;
 
+/// The name of the role and of whoever acts in it.
+pub(crate) const NAME: &str = "projection";
+
 /// Runs the role `projection` until the process ends.
 pub async fn run(app: App) {
     let mut matcher = app.views().matcher.watch();
-    let mut walk = Walk::default();
+    let (mut walk, shown) = (Walk::default(), ShownAtHand(&app));
     loop {
         walk.follow(matcher.borrow_and_update().instance);
         let due = walk.take(&app);
         let idle = due.combinations.is_empty() && due.exhausted;
+        shown.are(walk.failed.len() + due.combinations.len());
         for (combination, outcome) in make_runs(&app, due.combinations).await {
+            if let Err(failure) = &outcome {
+                app.metrics().failed(NAME, failure.family());
+            }
             walk.record(combination, outcome);
         }
+        shown.are(walk.failed.len());
         if idle || walk.is_held_up() {
             tokio::select! {
                 changed = matcher.changed() => if changed.is_err() { return },
@@ -48,6 +56,21 @@ pub async fn run(app: App) {
         } else {
             walk.forget_failures();
         }
+    }
+}
+
+/// Shows in the figures how many combinations are at hand: none when this server acts no more.
+struct ShownAtHand<'a>(&'a App);
+
+impl ShownAtHand<'_> {
+    fn are(&self, count: usize) {
+        self.0.metrics().combinations().are(count);
+    }
+}
+
+impl Drop for ShownAtHand<'_> {
+    fn drop(&mut self) {
+        self.are(0);
     }
 }
 
@@ -191,7 +214,7 @@ struct Loaded {
 impl Loaded {
     /// The event that completed a combination. Where something is missing by now there is none, and no Run either.
     async fn cause(&self, app: &App, wanted: &Combination) -> Result<Cause, CommandError> {
-        let cause = Cause::reactor("projection");
+        let cause = Cause::reactor(NAME);
         let set_off = app.views().store.read().set_off_at(wanted.plan_id, &wanted.inputs);
         let Some(position) = set_off else { return Ok(cause) };
         if let Some(event) = held(&self.causes, &position) {

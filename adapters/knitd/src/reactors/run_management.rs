@@ -6,7 +6,6 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use knit_domain::decision::{Decision, Versioned};
 use knit_domain::event::run::{RunEvent, WorkerOrder};
@@ -17,7 +16,6 @@ use knit_domain::run::progress::Spawned;
 use knit_domain::run::{
     Run, RunRecord, Status, decide_failure, decide_success, record_spawn, record_started, request_worker,
 };
-use knit_domain::time::Timestamp;
 use knit_failpoint::failpoint;
 use knit_projections::worklists::{Kind, Mount, RunWork, Stage};
 use knit_runtime::port::{CreateError, Created, Observation, WorkerSpec, WorkerState};
@@ -26,6 +24,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::{Due, NotDone, Reactor, Wake};
 use crate::app::App;
+use crate::clock::now;
 use crate::command::{Cause, CommandError};
 use crate::streams::{self, Folded as _};
 
@@ -51,6 +50,9 @@ enum Step {
 }
 
 impl RunManagement {
+    /// The name of the role and of whoever acts in it.
+    pub(crate) const NAME: &'static str = "run-management";
+
     /// The reactor of the role `run-management`.
     #[must_use]
     pub fn new(app: App) -> Arc<Self> {
@@ -77,6 +79,7 @@ impl RunManagement {
             Ok(request_worker(&run, &plan, work.attempt, env.clone())?)
         };
         self.app.execute(&self.cause(), decide).await?;
+        self.app.metrics().worker_requested(work.run_id, now());
         Ok(Step::Moved)
     }
 
@@ -211,7 +214,7 @@ impl Reactor for RunManagement {
     type Item = RunId;
 
     fn name(&self) -> &'static str {
-        "run-management"
+        Self::NAME
     }
 
     fn due(&self, after: u64) -> Due<RunId> {
@@ -289,9 +292,4 @@ fn spec(work: &RunWork, order: WorkerOrder) -> WorkerSpec {
         outputs: mounts(&work.outputs),
         log: work.log.as_ref().map(|log| log.volume_ref.clone()),
     }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::backoff::{Backoff, until};
 use super::{Due, NotDone, Reactor};
 use crate::command::{CommandError, with_causes};
+use crate::metrics::Metrics;
 
 /// Items looked at at once: enough to keep the log's group commit busy and to overlap waiting for disks,
 /// few enough that a burst does not starve requests on a machine of two processors.
@@ -20,6 +21,7 @@ const REFUSALS_UNREPORTED_MAX: u32 = 1;
 
 pub(super) struct Work<R: Reactor> {
     reactor: Arc<R>,
+    metrics: Arc<Metrics>,
     /// Which instance of the worklists was looked at.
     instance: u64,
     seen: Position,
@@ -33,9 +35,10 @@ pub(super) struct Work<R: Reactor> {
 }
 
 impl<R: Reactor> Work<R> {
-    pub(super) fn new(reactor: Arc<R>) -> Self {
+    pub(super) fn new(reactor: Arc<R>, metrics: Arc<Metrics>) -> Self {
         Self {
             reactor,
+            metrics,
             instance: 0,
             seen: 0,
             queue: VecDeque::new(),
@@ -120,6 +123,7 @@ impl<R: Reactor> Work<R> {
             }
             return;
         };
+        self.metrics.failed(reactor, failure.family());
         let reason = reason(&failure);
         let failures = self.backoff.failed(item.clone(), &reason, Instant::now());
         let unreported = match failure {

@@ -16,6 +16,7 @@ mod audit;
 mod data;
 mod following;
 mod freshness;
+mod metrics;
 mod plans;
 mod routes;
 mod runs;

@@ -8,7 +8,7 @@ use crate::client::{ask, exchange};
 use crate::kit::World;
 
 /// Every path of the API with the methods it has.
-const ROUTES: [(&str, &str); 31] = [
+const ROUTES: [(&str, &str); 32] = [
     ("/api/data", "OPTIONS, GET, POST"),
     ("/api/data/x", "OPTIONS, GET, PUT"),
     ("/api/data/x/detail", "OPTIONS, GET"),
@@ -40,6 +40,7 @@ const ROUTES: [(&str, &str); 31] = [
     ("/openapi.json", "OPTIONS, GET"),
     ("/healthz", "OPTIONS, GET"),
     ("/readyz", "OPTIONS, GET"),
+    ("/metrics", "OPTIONS, GET"),
 ];
 
 #[tokio::test]

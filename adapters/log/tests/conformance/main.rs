@@ -10,6 +10,7 @@ mod appending;
 mod conditions;
 mod connections;
 mod leases;
+mod observing;
 mod opening;
 mod reading;
 mod remembering;

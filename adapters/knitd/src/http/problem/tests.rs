@@ -141,3 +141,14 @@ fn every_status_of_a_problem_is_in_the_description() {
         assert!(described, "{}", problem.status());
     }
 }
+
+#[test]
+fn every_problem_is_of_one_family_of_errors() {
+    let lost = Problem::from(CommandError::Conflict { tries: 16 });
+    assert_eq!((lost.family, lost.status()), (ErrorFamily::Conflict, StatusCode::SERVICE_UNAVAILABLE));
+    assert_eq!(Problem::from(CommandError::Fault("gone".to_owned())).family, ErrorFamily::Fault);
+    assert_eq!(Problem::unavailable("folding").family, ErrorFamily::Fault);
+    let refused = Problem::from(CommandError::from(RunRefused::HasDownstreams { runs: Vec::new() }));
+    assert_eq!((refused.family, refused.status()), (ErrorFamily::Refused, StatusCode::CONFLICT));
+    assert_eq!(Problem::no_route().family, ErrorFamily::Refused);
+}

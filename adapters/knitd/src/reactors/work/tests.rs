@@ -42,7 +42,7 @@ impl Reactor for Numbers {
 
 fn work(list: &[(Position, u32)]) -> (Arc<Numbers>, Work<Numbers>) {
     let numbers = Arc::new(Numbers { list: Mutex::new(list.to_vec()), ..Numbers::default() });
-    (Arc::clone(&numbers), Work::new(numbers))
+    (Arc::clone(&numbers), Work::new(numbers, Arc::default()))
 }
 
 /// Takes up everything that is queued and waits for its end; answers what was acted on.
