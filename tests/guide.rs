@@ -1,10 +1,11 @@
-//! The guide for users tells the truth: every command in it is run, in order, and shows what the guide shows.
+//! The guides tell the truth: every command in them is run, in order, and shows what the guide shows.
 //!
 //! A `yaml` block whose first line is `# NAME.yaml` is a file. A `console` block is what a person sees: lines
 //! that begin with `$ ` are typed, the others are the answer. In an answer,
 //!
 //! - a name that ends in `_ID` stands for one id, the same wherever it comes up, commands included;
-//! - `TIME` stands for any time;
+//! - `TIME` stands for any time, `A_NUMBER` for any number, `A_SIZE` for any number of bytes and `A_DIGEST` for any
+//!   hash; beside numbers and sizes, columns may be of any width;
 //! - a line with nothing but `…` stands for any lines.
 
 use std::collections::HashMap;
@@ -19,10 +20,14 @@ use knit_tests::workshop::Workshop;
 
 /// Characters of an id.
 const ID_CHARS: usize = 36;
+/// Characters of a hash.
+const DIGEST_CHARS: usize = 64;
 /// Where the guide says that the server is: where it is without options.
 const ADDRESS: &str = "127.0.0.1:30803";
 /// Commands that only ask. The guide does not show waiting, so they are asked until the answer is its own.
-const QUESTIONS: [&str; 9] = [
+const QUESTIONS: [&str; 11] = [
+    "knit admin doctor",
+    "knit admin projections",
     "knit data find",
     "knit data pull",
     "knit data lineage",
@@ -34,12 +39,26 @@ const QUESTIONS: [&str; 9] = [
     "knit version",
 ];
 
+/// The guide for users.
+const USERS: &str = "docs/user-guide.md";
+/// The guide for administrators.
+const ADMINISTRATORS: &str = "docs/admin-guide.md";
+
 #[test]
-fn every_command_of_the_guide_shows_what_the_guide_shows() {
+fn every_command_of_the_guide_for_users_shows_what_the_guide_shows() {
+    follow(USERS);
+}
+
+#[test]
+fn every_command_of_the_guide_for_administrators_shows_what_the_guide_shows() {
+    follow(ADMINISTRATORS);
+}
+
+fn follow(path: &str) {
     // What the server logs for each of many questions would hide what went wrong.
     let shop = Workshop::with(Setup::new().logging("info"));
     let mut reader = Reader { shop: &shop, ids: HashMap::new(), last_code: 0 };
-    for block in blocks(&guide()) {
+    for block in blocks(&guide(path)) {
         match block {
             Block::File { name, text } => fs::write(shop.server.desk().join(name), text).unwrap(),
             Block::Command { typed, answer } => reader.try_out(&typed, &answer),
@@ -48,21 +67,28 @@ fn every_command_of_the_guide_shows_what_the_guide_shows() {
 }
 
 #[test]
-fn the_guide_shows_every_command() {
-    let guide = guide();
-    for group in ["data", "plan", "run"] {
-        let help = Command::new(program::path("knit")).args([group, "--help"]).output().unwrap();
+fn the_guides_show_every_command() {
+    for (path, group) in
+        [(USERS, "data"), (USERS, "plan"), (USERS, "run"), (ADMINISTRATORS, "admin"), (ADMINISTRATORS, "admin log")]
+    {
+        let guide = guide(path);
+        let help = Command::new(program::path("knit")).args(group.split(' ')).arg("--help").output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();
         let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-        for verb in listed.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help") {
-            assert!(guide.contains(&format!("$ knit {group} {verb} ")), "knit {group} {verb} is in no example");
+        // What a line has no room for goes on in the next, further in.
+        let begun = listed.filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
+        let verbs: Vec<&str> = begun.filter_map(|line| line.split_whitespace().next()).collect();
+        assert!(!verbs.is_empty(), "`knit {group} --help` lists its commands");
+        for verb in verbs.into_iter().filter(|verb| *verb != "help") {
+            let shown = [" ", "\n"].iter().any(|end| guide.contains(&format!("$ knit {group} {verb}{end}")));
+            assert!(shown, "knit {group} {verb} is in no example");
         }
     }
 }
 
-fn guide() -> String {
+fn guide(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie below the root");
-    fs::read_to_string(root.join("docs/user-guide.md")).unwrap()
+    fs::read_to_string(root.join(path)).unwrap()
 }
 
 /// What the reader of the guide does next.
@@ -113,10 +139,16 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn try_out(&mut self, typed: &str, expected: &[String]) {
         let is_question = QUESTIONS.iter().any(|question| typed.starts_with(question));
+        // Beside what is of any length columns are of any width.
+        let varies = expected.iter().any(|line| line.contains("A_NUMBER") || line.contains("A_SIZE"));
+        let wanted: Vec<String> =
+            if varies { expected.iter().map(|line| squeezed(line)).collect() } else { expected.to_vec() };
         let mut told = String::new();
         let mut look = || {
             let (code, text) = self.run(typed);
-            let ids = matched(expected, &text.lines().collect::<Vec<_>>(), &self.ids);
+            let lines: Vec<String> =
+                text.lines().map(|line| if varies { squeezed(line) } else { line.to_owned() }).collect();
+            let ids = matched(&wanted, &lines.iter().map(String::as_str).collect::<Vec<_>>(), &self.ids);
             if told != text {
                 println!("$ {typed}\n{text}");
             }
@@ -140,6 +172,7 @@ impl Reader<'_> {
         command.arg("-c").arg(format!("exec 2>&1\n(exit {})\n{line}", self.last_code)).stdin(Stdio::null()).env_clear();
         command.env("PATH", format!("{}:/usr/bin:/bin", programs.display())).env("HOME", self.shop.server.desk());
         command.env("KNIT_SERVER", format!("http://{}", self.shop.server.address()));
+        command.env("KNITD_STATE_DIR", self.shop.server.state_dir());
         let output = command.current_dir(self.shop.server.desk()).output().expect("a shell can be started");
         let text = String::from_utf8_lossy(&output.stdout).replace(&self.shop.server.address().to_string(), ADDRESS);
         (output.status.code().unwrap_or(-1), text)
@@ -163,6 +196,9 @@ fn line_matched(expected: &str, actual: &str, mut ids: HashMap<String, String>) 
     for word in words(expected) {
         let chars = match word {
             "TIME" => time_chars(rest)?,
+            "A_NUMBER" => chars_of(rest, |c| c.is_ascii_digit())?,
+            "A_DIGEST" => chars_of(rest, |c| c.is_ascii_hexdigit()).filter(|chars| *chars == DIGEST_CHARS)?,
+            "A_SIZE" => size_chars(rest)?,
             name if name.ends_with("_ID") => {
                 let id = rest.get(..ID_CHARS).filter(|id| is_id(id))?;
                 if ids.entry(name.to_owned()).or_insert_with(|| id.to_owned()) != id {
@@ -175,6 +211,25 @@ fn line_matched(expected: &str, actual: &str, mut ids: HashMap<String, String>) 
         rest = &rest[chars..];
     }
     rest.is_empty().then_some(ids)
+}
+
+/// A line with its columns as near to each other as they can be.
+fn squeezed(line: &str) -> String {
+    line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("  ")
+}
+
+/// How many characters `text` begins with that are so.
+fn chars_of(text: &str, is_part: impl Fn(char) -> bool) -> Option<usize> {
+    Some(text.find(|c| !is_part(c)).unwrap_or(text.len())).filter(|chars| *chars > 0)
+}
+
+/// How many characters of a number of bytes `text` begins with: a number and its unit.
+fn size_chars(text: &str) -> Option<usize> {
+    let number = chars_of(text, |c| c.is_ascii_digit() || c == '.')?;
+    let unit = ["B", "KiB", "MiB", "GiB"]
+        .iter()
+        .find(|unit| text[number..].strip_prefix(' ').is_some_and(|rest| rest.starts_with(**unit)))?;
+    Some(number + 1 + unit.len())
 }
 
 /// Cuts a line into names, which hold capitals and underscores, and what lies between them.

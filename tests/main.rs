@@ -20,6 +20,7 @@ mod completing;
 
 mod wire;
 
+mod administering;
 mod observing;
 
 mod demonstration;

@@ -27,3 +27,5 @@ pub mod data;
 pub mod run;
 
 pub mod agent;
+
+pub mod journal;

@@ -9,6 +9,8 @@
 //!
 //! The modules, in reading order.
 
+pub mod comparison;
+mod heap;
 pub mod projection;
 pub mod snapshot;
 

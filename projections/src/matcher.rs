@@ -74,6 +74,10 @@ impl Projection for Matcher {
         self.position
     }
 
+    fn heap_bytes(&self) -> usize {
+        self.tags.heap_bytes() + self.data.heap_bytes() + self.plans.heap_bytes() + self.runs.heap_bytes()
+    }
+
     fn records(&self, put: &mut dyn FnMut(Record)) {
         self.put_records(put);
     }

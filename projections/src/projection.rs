@@ -22,7 +22,7 @@ pub trait Projection: Sized + Default {
     const REVISION: u32;
 
     /// One message of its snapshot. A record should stay far below [`snapshot::CHUNK_BYTES_MAX`].
-    type Record: prost::Message + Default;
+    type Record: prost::Message + Default + std::fmt::Debug;
 
     /// Folds the next event.
     ///
@@ -39,6 +39,9 @@ pub trait Projection: Sized + Default {
 
     /// Position of the last event that was folded or skipped; 0 before the first.
     fn position(&self) -> Position;
+
+    /// Bytes of heap held, roughly. It may walk through everything.
+    fn heap_bytes(&self) -> usize;
 
     /// Gives every record of the content, in an order that follows from the content alone: equal
     /// folds give equal records.

@@ -185,6 +185,12 @@ impl Projection for Store {
         self.position
     }
 
+    /// Definitions of Plans count by their number only.
+    fn heap_bytes(&self) -> usize {
+        let graph = self.plans.heap_bytes() + self.runs.heap_bytes() + self.data.heap_bytes();
+        graph + self.tags.heap_bytes() + self.texts.heap_bytes()
+    }
+
     fn records(&self, put: &mut dyn FnMut(Self::Record)) {
         snapshot::write(self, put);
     }
@@ -273,13 +279,6 @@ impl Store {
     #[must_use]
     pub fn nodes(&self) -> usize {
         self.plans.len() + self.runs.ids.len() + self.data.ids.len()
-    }
-
-    /// Bytes of heap held, roughly: definitions of Plans count by their number only.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        let graph = self.plans.heap_bytes() + self.runs.heap_bytes() + self.data.heap_bytes();
-        graph + self.tags.heap_bytes() + self.texts.heap_bytes()
     }
 
     /// The status as people see it: a waiting Run of an inactive Plan is `deactivated`.

@@ -274,6 +274,10 @@ impl Projection for Worklists {
         self.position
     }
 
+    fn heap_bytes(&self) -> usize {
+        self.plans.heap_bytes() + self.runs.heap_bytes() + self.volumes.heap_bytes() + self.agents.heap_bytes()
+    }
+
     fn records(&self, put: &mut dyn FnMut(Record)) {
         self.put_records(put);
     }

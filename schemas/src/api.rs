@@ -6,6 +6,7 @@
 //! Whatever is read tolerates unknown fields, missing lists and `null` for a list. Field order in
 //! the types is the order on the wire.
 
+mod admin;
 mod data;
 mod difference;
 mod error;
@@ -22,6 +23,10 @@ mod tag;
 
 use serde::{Deserialize, Deserializer};
 
+pub use admin::{
+    ADMIN_SOCKET_FILE, DayOfEvents, Finding, JSON_LINES, LogStatistics, LongStream, ProjectionState, RebuildDifference,
+    RebuildOrder, RebuildStep, SOCKET_PATH_BYTES_MAX, SavedSnapshot, SkipOrder, Skipped, Verdict,
+};
 pub use data::{DataDetail, DataDownstream, DataUpstream, Nomination, TagChange};
 pub use difference::{Aspect, AspectName, Difference, DifferingPair, PairKind};
 pub use error::ErrorMessage;

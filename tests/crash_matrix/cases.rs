@@ -71,6 +71,7 @@ pub(crate) const CASES: &[Case] = &[
     case(&["start.runtime-opened"], Story::Start, STARTS),
     case(&["start.plan-defined:2"], Story::Start, STARTS),
     case(&["start.bound"], Story::Start, STARTS),
+    case(&["admin.bound"], Story::Start, STARTS),
     case(&["commit.BuiltinPlanDefined"], Story::Start, STARTS),
     case(&["committed.BuiltinPlanDefined"], Story::Start, STARTS),
     case(&["committed.WorkerSpawned", "start.trial-made"], Story::Runs, STARTS),

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::program;
@@ -17,13 +19,21 @@ use crate::wait::{wait_for, wait_until};
 pub struct Knit {
     home: PathBuf,
     server: String,
+    /// The state directory of a server on this machine, if the user administers one.
+    state_dir: Option<PathBuf>,
 }
 
 impl Knit {
     /// A user whose home and working directory is `home`, and whose server has the API root `server`.
     #[must_use]
     pub fn new(home: impl Into<PathBuf>, server: impl Into<String>) -> Self {
-        Self { home: home.into(), server: server.into() }
+        Self { home: home.into(), server: server.into(), state_dir: None }
+    }
+
+    /// The same user, who administers the server that has this state directory.
+    #[must_use]
+    pub fn administering(self, state_dir: impl Into<PathBuf>) -> Self {
+        Self { state_dir: Some(state_dir.into()), ..self }
     }
 
     /// Runs `knit` to its end.
@@ -47,6 +57,7 @@ impl Knit {
         let line = args.iter().fold("knit".to_owned(), |line, arg| format!("{line} {}", arg.to_string_lossy()));
         let mut command = Command::new(program::path("knit"));
         command.args(args).env_clear().env("HOME", &self.home).env("KNIT_SERVER", &self.server).current_dir(&self.home);
+        command.envs(self.state_dir.iter().map(|state_dir| ("KNITD_STATE_DIR", state_dir)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start `{line}`: {error}"));
         let stdout = Listener::to(child.stdout.take().expect("stdout is a pipe"));
@@ -87,6 +98,15 @@ impl Conversation {
     #[track_caller]
     pub fn says(&self, text: &str) {
         wait_until(&format!("`{}` to say {text:?}", self.line), || self.stderr.heard().contains(text));
+    }
+
+    /// Presses Ctrl-C.
+    ///
+    /// # Panics
+    /// When it has ended already.
+    pub fn interrupt(&self) {
+        let pid = i32::try_from(self.child.id()).expect("process ids are small");
+        kill(Pid::from_raw(pid), Signal::SIGINT).expect("a child can be signalled");
     }
 
     /// Waits until it ends by itself.

@@ -298,7 +298,7 @@ impl Server {
     /// A user of this server, at home in a directory beside the state.
     #[must_use]
     pub fn knit(&self) -> Knit {
-        Knit::new(self.home.path(), format!("http://{}/api", self.address()))
+        Knit::new(self.home.path(), format!("http://{}/api", self.address())).administering(&self.state_dir)
     }
 
     /// A raw client of this server.

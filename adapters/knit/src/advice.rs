@@ -66,7 +66,7 @@ impl Advice {
 fn status(error: &Error) -> ExitStatus {
     match error {
         Error::Usage(_) | Error::NoSuchCommand { .. } => ExitStatus::Usage,
-        Error::Unreachable { .. } | Error::ConnectionLost { .. } => ExitStatus::Unreachable,
+        Error::Unreachable { .. } | Error::NoSocket { .. } | Error::ConnectionLost { .. } => ExitStatus::Unreachable,
         Error::Refused(refusal) if refusal.is_of_a_stranger() => ExitStatus::Failure,
         Error::Refused(refusal) if refusal.status == 404 => ExitStatus::NotFound,
         Error::Refused(refusal) if refusal.status == 409 => ExitStatus::Conflict,
@@ -129,7 +129,7 @@ fn causes(error: &Error) -> Vec<String> {
         told = text;
         next = source.source();
     }
-    if matches!(error, Error::Unreachable { .. } | Error::ConnectionLost { .. }) {
+    if matches!(error, Error::Unreachable { .. } | Error::NoSocket { .. } | Error::ConnectionLost { .. }) {
         // The libraries in between only say that they did not get through either.
         causes.drain(..causes.len().saturating_sub(1));
     }
@@ -156,6 +156,7 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         Error::Unreachable { .. } => {
             hint("check that it runs there, and the address: `--server`, KNIT_SERVER or the profile names it")
         }
+        Error::NoSocket { path, source } => socket_hints(path, source),
         Error::ConnectionLost { ask, .. } if ask.is_change => {
             hint("nothing is known about the outcome; look before trying again")
         }
@@ -201,6 +202,30 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         Error::Pack { source_path, source } => pack_hints(source_path, source),
         Error::Extension { .. } | Error::Output(_) | Error::Interrupted => Vec::new(),
     }
+}
+
+/// Why nobody answers at an administration socket, as the system says it.
+fn socket_hints(path: &Path, source: &reqwest::Error) -> Vec<String> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(source);
+    let mut kind = None;
+    while let Some(error) = next {
+        kind = error.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
+        next = error.source();
+    }
+    let elsewhere = "name its socket with `--socket`, or its directory with the variable KNITD_STATE_DIR";
+    let hint = match kind {
+        Some(io::ErrorKind::NotFound) => {
+            format!("there is no such socket: does `knitd` run on this machine, and as this user? Else {elsewhere}")
+        }
+        Some(io::ErrorKind::PermissionDenied) => {
+            format!("only the user who runs `knitd` may open it: `ls -ld {}` shows who that is", shell_word(path))
+        }
+        Some(io::ErrorKind::ConnectionRefused) => {
+            format!("the server that opened it is gone: start `knitd`, which replaces it; or {elsewhere}")
+        }
+        _ => format!("`ls -ld {}` shows what is there", shell_word(path)),
+    };
+    vec![hint]
 }
 
 /// Where something answers that is none of ours.

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::exit::{EXIT_CODES, ExitStatus};
 use crate::output::Log;
 use crate::session::{Session, block_on};
-use crate::{completion, data, events, extension, ids, init, output, plan, run, version};
+use crate::{admin, completion, data, events, extension, ids, init, output, plan, run, version};
 
 /// The command line of Knitfab
 ///
@@ -60,6 +60,7 @@ enum Command {
     #[command(subcommand)]
     Run(run::Command),
     Events(events::print::Arguments),
+    Admin(admin::Arguments),
     Completion(completion::Arguments),
     /// Print the version of this program
     Version,
@@ -76,6 +77,7 @@ impl Command {
             Self::Plan(command) => command.words(),
             Self::Run(command) => command.words(),
             Self::Events(_) => "events",
+            Self::Admin(arguments) => arguments.words(),
             Self::Completion(_) => "completion",
             Self::Version => "version",
             Self::Extension(_) => "extension",
@@ -89,6 +91,7 @@ impl Command {
             Self::Plan(command) => command.run(session),
             Self::Run(command) => command.run(session),
             Self::Events(arguments) => block_on(events::print::run(arguments, session)),
+            Self::Admin(arguments) => arguments.run(session),
             Self::Completion(arguments) => completion::run(&arguments, session),
             Self::Version => version::run(),
             Self::Extension(words) => return extension::run(words, session),

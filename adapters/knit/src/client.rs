@@ -1,5 +1,6 @@
 //! Requests to the server, one at a time.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +26,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 pub(crate) struct Client {
     http: reqwest::Client,
     server: Server,
+    /// The unix socket through which everything goes, if it does.
+    socket: Option<PathBuf>,
 }
 
 /// Pairs of a query string; names may repeat.
@@ -48,7 +51,17 @@ impl Client {
                 .fold(builder, reqwest::ClientBuilder::add_root_certificate);
         }
         let http = builder.build().map_err(unreachable)?;
-        Ok(Self { http, server })
+        Ok(Self { http, server, socket: None })
+    }
+
+    /// A client of the server that listens on a unix socket; nothing is sent yet.
+    pub(crate) fn over_socket(path: PathBuf) -> Result<Self, Error> {
+        let root = Url::parse("http://localhost/").expect("that is an address");
+        let builder = reqwest::Client::builder().no_proxy().tls_built_in_root_certs(false).unix_socket(path.as_path());
+        match builder.build() {
+            Ok(http) => Ok(Self { http, server: Server { root, ca_pem: None, by_default: false }, socket: Some(path) }),
+            Err(source) => Err(Error::NoSocket { path, source }),
+        }
     }
 
     /// The address of `segments` below the root of the API. Ids are escaped, so none can name
@@ -194,6 +207,12 @@ impl Client {
         understood(ask, response).await
     }
 
+    /// Sends no body, and asks for whatever is answered, whole.
+    pub(crate) async fn order_bytes(&self, ask: &Ask, segments: &[&str]) -> Result<Bytes, Error> {
+        let response = self.send(ask, self.post(segments)?).await?;
+        whole_body(ask, response).await
+    }
+
     /// Sends no body and does not care about the answer's.
     pub(crate) async fn command(&self, ask: &Ask, method: Method, segments: &[&str]) -> Result<(), Error> {
         let response = self.send(ask, self.bodiless(method, segments)?).await?;
@@ -232,7 +251,9 @@ impl Client {
     }
 
     fn failed(&self, ask: &Ask, source: reqwest::Error) -> Error {
-        if source.is_connect() || source.is_timeout() {
+        if let Some(path) = self.socket.clone().filter(|_| source.is_connect()) {
+            Error::NoSocket { path, source: source.without_url() }
+        } else if source.is_connect() || source.is_timeout() {
             let Server { root, by_default, .. } = &self.server;
             Error::Unreachable { server: root.to_string(), by_default: *by_default, source: source.without_url() }
         } else {

@@ -4,6 +4,8 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use knit_schemas::api::ADMIN_SOCKET_FILE;
+
 use crate::completion;
 
 /// A look at the environment, taken once at the start.
@@ -21,6 +23,8 @@ pub(crate) struct Environment {
     pub(crate) path: Option<OsString>,
     /// `KNIT_SERVER`, not empty.
     pub(crate) server: Option<String>,
+    /// Where a server of this user has its administration socket, as far as anything says so.
+    pub(crate) admin_socket: Option<PathBuf>,
     /// The shell that asks what may stand at the cursor, if one does.
     pub(crate) completes: Option<String>,
     /// Whether `NO_COLOR` is set to something.
@@ -39,6 +43,7 @@ impl Environment {
             home: not_empty("HOME").map(PathBuf::from),
             path: env::var_os("PATH"),
             server: not_empty("KNIT_SERVER").map(|value| value.to_string_lossy().into_owned()),
+            admin_socket: admin_socket(not_empty),
             completes: not_empty(completion::VARIABLE).map(|value| value.to_string_lossy().into_owned()),
             no_color: not_empty("NO_COLOR").is_some(),
         }
@@ -58,6 +63,15 @@ impl Environment {
     }
 }
 
+/// Where `knitd` opens its administration socket in such an environment.
+fn admin_socket(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let path = |name: &str| variable(name).map(PathBuf::from);
+    let absolute = |name: &str| path(name).filter(|path| path.is_absolute());
+    let data = || absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
+    let state_dir = || path("KNITD_STATE_DIR").or_else(|| data().map(|data| data.join("knitfab")));
+    path("KNITD_ADMIN_SOCKET").or_else(|| state_dir().map(|state_dir| state_dir.join(ADMIN_SOCKET_FILE)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +85,22 @@ mod tests {
         let environment = Environment { cwd: below, ..Environment::default() };
         assert_eq!(environment.nearest("knitenv"), Some(root.path().join("knitenv")));
         assert_eq!(environment.nearest(".no-such-file-anywhere"), None);
+    }
+
+    #[test]
+    fn the_socket_is_where_a_server_in_the_same_environment_opens_it() {
+        let mut set = Vec::new();
+        for (name, value, expected) in [
+            ("PATH", "/bin", None),
+            ("HOME", "/home/mika", Some("/home/mika/.local/share/knitfab/admin.sock")),
+            ("XDG_DATA_HOME", "/data", Some("/data/knitfab/admin.sock")),
+            ("KNITD_STATE_DIR", "/var/lib/knitd", Some("/var/lib/knitd/admin.sock")),
+            ("KNITD_ADMIN_SOCKET", "/run/knitd.sock", Some("/run/knitd.sock")),
+        ] {
+            set.push((name, value));
+            let found = |wanted: &str| set.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.into());
+            assert_eq!(admin_socket(found), expected.map(PathBuf::from), "{set:?}");
+        }
     }
 
     #[test]

@@ -36,6 +36,14 @@ pub(crate) enum Error {
         /// Why.
         source: reqwest::Error,
     },
+    /// No server at the administration socket.
+    #[error("no server can be reached through the socket `{}`", path.display())]
+    NoSocket {
+        /// Where it is expected.
+        path: PathBuf,
+        /// Why.
+        source: reqwest::Error,
+    },
     /// The connection broke.
     #[error("the connection broke while trying to {ask}")]
     ConnectionLost {
@@ -283,6 +291,10 @@ pub(crate) enum Subject {
     AttemptsOf(String),
     /// What happens.
     Events,
+    /// Every projection of a server.
+    Projections,
+    /// The event log.
+    Log,
 }
 
 impl Subject {
@@ -292,7 +304,14 @@ impl Subject {
             Self::Data(id) => Some((Kind::Data, id)),
             Self::Plan(id) => Some((Kind::Plan, id)),
             Self::Run(id) | Self::LogOf(id) | Self::AttemptsOf(id) => Some((Kind::Run, id)),
-            Self::Pair(..) | Self::AnyData | Self::AnyPlan | Self::NewPlan(_) | Self::AnyRun | Self::Events => None,
+            Self::Pair(..)
+            | Self::AnyData
+            | Self::AnyPlan
+            | Self::NewPlan(_)
+            | Self::AnyRun
+            | Self::Events
+            | Self::Projections
+            | Self::Log => None,
         }
     }
 }
@@ -327,6 +346,8 @@ impl fmt::Display for Ask {
             Subject::LogOf(id) => write!(f, "the log of Run `{id}`"),
             Subject::AttemptsOf(id) => write!(f, "the attempts of Run `{id}`"),
             Subject::Events => f.write_str("what happens"),
+            Subject::Projections => f.write_str("the projections"),
+            Subject::Log => f.write_str("the log"),
         }
     }
 }

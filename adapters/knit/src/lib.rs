@@ -12,6 +12,7 @@
 
 mod cli;
 
+mod admin;
 mod as_of;
 mod data;
 mod events;

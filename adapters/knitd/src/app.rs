@@ -85,6 +85,11 @@ impl App {
         &self.parts.views
     }
 
+    /// The same, for whoever looks at them on a thread of its own.
+    pub(crate) fn shared_views(&self) -> Arc<Views> {
+        Arc::clone(&self.parts.views)
+    }
+
     /// Where Data and Workers live.
     #[must_use]
     pub fn runtime(&self) -> &Arc<dyn Runtime> {

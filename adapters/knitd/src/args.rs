@@ -1,10 +1,11 @@
 //! The configuration of `knitd`: its command line, with the environment beside it, and nothing else.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use knit_schemas::api::ADMIN_SOCKET_FILE;
 
 /// Run the Knitfab server.
 ///
@@ -45,6 +46,10 @@ pub struct Args {
     /// Refuse an upload of more than this many files
     #[arg(long, env = "KNITD_UPLOAD_ENTRIES_MAX", value_name = "COUNT", default_value_t = UPLOAD_ENTRIES_MAX)]
     pub upload_entries_max: u64,
+
+    /// Open the socket for `knit admin` here [default: <state-dir>/admin.sock]
+    #[arg(long, env = "KNITD_ADMIN_SOCKET", value_name = "PATH")]
+    pub admin_socket: Option<PathBuf>,
 
     /// Save snapshots of the projections after so many events; with fewer the next start has less to fold
     #[arg(long, env = "KNITD_SNAPSHOT_EVERY", value_name = "EVENTS", default_value_t = SNAPSHOT_EVERY_EVENTS,
@@ -132,6 +137,17 @@ impl Args {
             .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
             .map(|data| data.join("knitfab"))
             .context("there is no home directory to keep Data in: name a directory with --state-dir")
+    }
+
+    /// Where the administration socket is.
+    ///
+    /// # Errors
+    /// When the path cannot be made absolute.
+    pub fn admin_socket(&self, state_dir: &Path) -> anyhow::Result<PathBuf> {
+        match &self.admin_socket {
+            Some(path) => std::path::absolute(path).with_context(|| format!("cannot make {} absolute", path.display())),
+            None => Ok(state_dir.join(ADMIN_SOCKET_FILE)),
+        }
     }
 
     /// Whether this process takes on a role that needs the volumes of Data within reach.

@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use knit_domain::event::{Position, Recorded, UndecodableEvent};
 use knit_failpoint::failpoint;
-use knit_log::{Fault, Log, ReadError, Snapshot, SnapshotMeta, chain};
+use knit_log::{Fault, Log, ReadError, Snapshot, chain};
 use knit_projections::projection::Projection;
 use tokio::sync::watch;
 
 use crate::args::SNAPSHOT_EVERY_EVENTS;
 use crate::command::ErrorFamily;
 use crate::metrics::{self, Metrics};
+use crate::snapshots;
+use crate::streams;
 use crate::views::{View, Views};
 
 /// Events read at once. PostgreSQL plans every such reading anew, so that many events should share it, and a few
@@ -28,8 +30,6 @@ const BATCH_EVENTS_MAX: usize = 1_000;
 /// Events folded without handing them to a thread for long work, which takes longer than folding so few.
 /// More would hold up the tasks that serve requests.
 const FOLDED_AT_ONCE_MAX: usize = 32;
-/// Snapshots kept of each projection: the newest, and one to fall back on when it is damaged.
-const SNAPSHOTS_KEPT: usize = 2;
 /// Pause before the log is read again after a fault.
 const FAULT_PAUSE: Duration = Duration::from_millis(500);
 /// A log that says nothing for so long is compared with what was folded: one that was swapped for another
@@ -58,6 +58,8 @@ pub struct Follower {
     snapshot_at: Position,
     /// The last event that was folded, and the chain there.
     last: (Position, chain::Hash),
+    /// Whether the projections know which events of this log they pass over.
+    knows_skips: bool,
     /// The last fault that was told, lest it is told twice a second.
     told: String,
 }
@@ -66,9 +68,9 @@ impl Follower {
     /// A follower of `log`, which tells `views` how far it has come.
     #[must_use]
     pub fn new(log: Log, views: Arc<Views>) -> Self {
-        let snapshot_every = SNAPSHOT_EVERY_EVENTS;
-        let (metrics, last) = (Arc::default(), (0, chain::GENESIS));
-        Self { log, views, metrics, snapshot_every, snapshot_at: 0, last, told: String::new() }
+        let (snapshot_every, last) = (SNAPSHOT_EVERY_EVENTS, (0, chain::GENESIS));
+        let (metrics, told) = (Arc::default(), String::new());
+        Self { log, views, metrics, snapshot_every, snapshot_at: 0, last, knows_skips: false, told }
     }
 
     /// The same, counting into `metrics`.
@@ -105,6 +107,11 @@ impl Follower {
     }
 
     async fn catch_up(&mut self) -> Result<(), ReadError> {
+        // One that has stopped is looked after each time: that it may go on is an event as well, which lies behind the
+        // one at which it has stopped, and all of them may have.
+        if !self.knows_skips || self.views.stopped().is_some() {
+            self.learn_skips().await?;
+        }
         // While one page is folded, those behind it are read: on a long log each would wait for the other otherwise.
         let mut pages = self.log.read_ahead(PAGE_EVENTS_MAX);
         loop {
@@ -122,7 +129,10 @@ impl Follower {
                 Err(_) => true,
             };
             match read {
-                _ if !continues => self.start_over(),
+                _ if !continues => {
+                    self.start_over().await;
+                    self.learn_skips().await?;
+                }
                 Err(error) => return Err(error),
                 Ok(events) => {
                     let Some(newest) = events.last() else { return Ok(()) };
@@ -134,6 +144,16 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// Lets the projections know which events they pass over. Whoever folds from the beginning must know all of them
+    /// before: they were decided on later than what they are about, and lie behind it.
+    async fn learn_skips(&mut self) -> Result<(), ReadError> {
+        let journal = streams::journal(&self.log).await?;
+        let _standstill = self.views.stand_still().await;
+        self.views.learn(&journal.state);
+        self.knows_skips = true;
+        Ok(())
     }
 
     /// Applies the next events if this process appended them itself and still has them; answers whether it did.
@@ -170,24 +190,32 @@ impl Follower {
         if self.views.followed().caught_up {
             self.metrics.recorded(events.iter().map(Borrow::<Recorded>::borrow));
         }
+        let views = Arc::clone(&self.views);
+        let _folding = views.stand_still().await;
         if events.len() <= FOLDED_AT_ONCE_MAX {
             self.views.apply(&events);
         } else {
             fold_side_by_side(&self.views, events).await;
         }
         failpoint("follower.applied");
-        self.last = newest;
-        self.views.advance(newest.0, newest.1);
+        // What is read again for a projection that had stopped moves nobody back.
+        if newest.0 > self.last.0 {
+            self.last = newest;
+            self.views.advance(newest.0, newest.1);
+        }
     }
 
     /// Forgets everything that was folded. Nothing is shown before all is folded again.
-    fn start_over(&mut self) {
+    async fn start_over(&mut self) {
         tracing::warn!(
             log.position = self.last.0,
             "the log was restored or swapped; folding it again from the beginning"
         );
+        let views = Arc::clone(&self.views);
+        let _standstill = views.stand_still().await;
         self.last = (0, chain::GENESIS);
         self.snapshot_at = 0;
+        self.knows_skips = false;
         self.log.forget();
         self.views.start_over();
     }
@@ -226,17 +254,12 @@ impl Follower {
     }
 
     async fn snapshot_when_due(&mut self) {
-        let (position, chain) = self.last;
+        let position = self.last.0;
         if position < self.snapshot_at + self.snapshot_every || self.views.stopped().is_some() {
             return;
         }
-        let saved = async {
-            save(&self.log, &self.views, |views| &views.store, position, chain).await?;
-            save(&self.log, &self.views, |views| &views.matcher, position, chain).await?;
-            save(&self.log, &self.views, |views| &views.worklists, position, chain).await
-        };
-        match saved.await {
-            Ok(()) => tracing::info!(log.position = position, "saved snapshots of the projections"),
+        match snapshots::save_all(&self.log, &self.views).await {
+            Ok(_) => tracing::info!(log.position = position, "saved snapshots of the projections"),
             Err(why) => tracing::warn!("snapshots were not saved, starting will take longer: {why:#}"),
         }
         self.snapshot_at = position;
@@ -302,23 +325,4 @@ async fn confirmed_snapshot<P: Projection>(log: &Log) -> anyhow::Result<Option<(
     let projection = P::restore(&chunks)?;
     anyhow::ensure!(projection.position() == meta.position, "it is of another position than it says");
     Ok(Some((projection, meta.chain)))
-}
-
-/// Takes a snapshot between two batches: queries go on, the follower waits.
-async fn save<P: Projection + Send + Sync + 'static>(
-    log: &Log,
-    views: &Arc<Views>,
-    view: fn(&Views) -> &View<P>,
-    position: Position,
-    chain: [u8; 32],
-) -> anyhow::Result<()> {
-    let taken = Arc::clone(views);
-    let chunks = tokio::task::spawn_blocking(move || view(&taken).read().snapshot()).await?;
-    failpoint("snapshot.taken");
-    let meta = SnapshotMeta { name: P::NAME.to_owned(), revision: P::REVISION, position, chain };
-    log.save_snapshot(&meta, &chunks).await?;
-    failpoint("snapshot.saved");
-    log.prune_snapshots(P::NAME, P::REVISION, SNAPSHOTS_KEPT).await?;
-    failpoint("snapshot.pruned");
-    Ok(())
 }

@@ -5,6 +5,7 @@
 //! routes lie, from the outside in: the connections ([`serve`]), the guard that refuses strangers, a net
 //! for panics, paths without regard to a last slash, and freshness (D13).
 
+mod admin;
 mod as_of;
 mod body;
 mod data;
@@ -42,6 +43,7 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, put};
 
+pub use admin::AdminSocket;
 pub use front::{Api, Front};
 pub use guard::Hosts;
 pub use serve::{converse, serve};

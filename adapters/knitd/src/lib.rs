@@ -15,6 +15,7 @@ pub mod command;
 pub mod follower;
 pub mod metrics;
 pub mod servers;
+mod snapshots;
 pub mod streams;
 pub mod views;
 

@@ -15,13 +15,14 @@ use knit_runtime::Runtime;
 use knit_runtime::local::{self, LocalRuntime, shim};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::args::{Args, LogFormat, Role, RuntimeKind};
 use crate::command::with_causes;
 use crate::follower::Follower;
-use crate::http::{self, Front, Hosts};
+use crate::http::{self, AdminSocket, Front, Hosts};
 use crate::metrics::Metrics;
 use crate::reactors::finishing::Finishing;
 use crate::reactors::garbage_collection::GarbageCollection;
@@ -82,6 +83,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     failpoint("start.log-opened");
     let runtime = open_runtime(&args, &state_dir).await?;
     failpoint("start.runtime-opened");
+    let admin_socket = AdminSocket::open(args.admin_socket(&state_dir)?)?;
     let name = servers::name_at(runtime.place());
     let views = Arc::new(Views::default());
     let app = App::new(log.clone(), Arc::clone(&views), runtime, name, matches!(database, Database::Sqlite(_)))
@@ -90,6 +92,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let follower = Follower::new(log.clone(), views).with_snapshots_every(args.snapshot_every);
     let mut following = tokio::spawn(follower.with_metrics(metrics).run());
+    let administrators_go = CancellationToken::new();
+    let administration = tokio::spawn(admin_socket.serve(app.clone(), administrators_go.clone()));
     let duties = Duties::of(app.clone());
     take_on_roles(&duties, &app, &args).await?;
     let (told, mut outdated) = (told_to_stop()?, None);
@@ -105,6 +109,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     } else {
         stop.await;
     }
+    administrators_go.cancel();
+    administration.await.context("serving administrators broke off")?;
     failpoint("stop.served");
     duties.lay_down().await;
     log.close().await;

@@ -9,6 +9,7 @@ use knit_domain::data::Data;
 use knit_domain::decision::Versioned;
 use knit_domain::event::{Event, StreamId};
 use knit_domain::id::{AgentName, KnitId, PlanId, RunId};
+use knit_domain::journal::Journal;
 use knit_domain::plan::Plan;
 use knit_domain::run::Run;
 use knit_log::{Log, ReadError};
@@ -30,7 +31,7 @@ macro_rules! folded {
         }
     )*};
 }
-folded!(Catalog = Catalog, Plan = Plan, Run = Run, Data = Data, Agent = Agent);
+folded!(Catalog = Catalog, Plan = Plan, Run = Run, Data = Data, Agent = Agent, Journal = Journal);
 
 /// Where the events of a stream come from.
 #[derive(Debug, Clone, Copy)]
@@ -118,4 +119,12 @@ pub async fn data<'l>(source: impl Into<Source<'l>>, id: KnitId) -> Result<Versi
 /// When the log cannot be read.
 pub async fn agent<'l>(source: impl Into<Source<'l>>, name: &AgentName) -> Result<Versioned<Agent>, ReadError> {
     load(source, &StreamId::agent(name)).await
+}
+
+/// What administrators did to the log.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn journal<'l>(source: impl Into<Source<'l>>) -> Result<Versioned<Journal>, ReadError> {
+    load(source, &StreamId::journal()).await
 }

@@ -8,12 +8,19 @@
 //! there is now. A database that was restored to an older state or swapped makes that untrue. Whoever sees
 //! a sign of it says so ([`Views::doubt`]); from then on nothing here may be relied on until the follower has
 //! looked.
+//!
+//! Whoever needs to look for longer, such as to save a projection, lets them stand still
+//! ([`Views::stand_still`]): the follower waits, and nobody else does. A long look without that would be in the
+//! follower's way at the lock, and a writer who waits there keeps new readers out.
 
 use std::borrow::Borrow;
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use knit_domain::event::{Position, Recorded};
+use knit_domain::journal::Journal;
 use knit_log::Head;
 use knit_log::chain::Hash;
 use knit_projections::matcher::Matcher;
@@ -33,6 +40,8 @@ pub struct Views {
     pub worklists: View<Worklists>,
     followed: watch::Sender<Followed>,
     doubts: Notify,
+    /// Held by the follower while it folds a batch, and by whoever wants nothing to be folded.
+    folding: tokio::sync::Mutex<()>,
 }
 
 /// How far the log was followed.
@@ -45,6 +54,8 @@ pub struct Followed {
     /// Whether the whole log was folded since it was opened or turned out to be another one. Before, the
     /// projections show a past in which nobody may act.
     pub caught_up: bool,
+    /// Counts how often it turned out to be another one.
+    pub log: u64,
 }
 
 impl Followed {
@@ -60,6 +71,16 @@ impl Followed {
 pub struct View<P> {
     live: RwLock<P>,
     reached: watch::Sender<Reached>,
+    /// The events that are passed over, as administrators have decided (D8).
+    skipped: ArcSwap<BTreeSet<Position>>,
+}
+
+/// Nothing is folded for as long as this is held.
+#[derive(Debug)]
+pub struct Standstill<'v> {
+    /// How far the log was followed. A projection that has not stopped is there too, unless it has yet to catch up.
+    pub at: Followed,
+    _folding: tokio::sync::MutexGuard<'v, ()>,
 }
 
 /// How far a projection has come.
@@ -76,18 +97,22 @@ pub struct Reached {
 
 impl<P: Projection> Default for View<P> {
     fn default() -> Self {
-        Self { live: RwLock::new(P::default()), reached: watch::Sender::new(Reached::default()) }
+        Self {
+            live: RwLock::new(P::default()),
+            reached: watch::Sender::new(Reached::default()),
+            skipped: ArcSwap::default(),
+        }
     }
 }
 
 impl<P: Projection> View<P> {
-    /// Looks at the projection. Keep the guard short: the follower waits for it.
+    /// Looks at the projection. Keep the guard short, or let the projections stand still: the follower waits for it.
     pub fn read(&self) -> RwLockReadGuard<'_, P> {
-        self.live.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.live.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, P> {
-        self.live.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.live.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How far it has come, and a wake-up whenever it comes further.
@@ -126,6 +151,33 @@ impl<P: Projection> View<P> {
         });
     }
 
+    /// How many events it passes over.
+    pub fn skipped(&self) -> usize {
+        self.skipped.load().len()
+    }
+
+    /// Learns from the journal which events are passed over. A projection that has stopped at one of them goes on
+    /// behind it.
+    fn learn(&self, journal: &Journal) {
+        let skipped = journal.skipped_by(P::NAME);
+        if self.reached.borrow().stopped.is_some() {
+            self.pass_over(&skipped);
+        }
+        self.skipped.store(Arc::new(skipped));
+    }
+
+    fn pass_over(&self, skipped: &BTreeSet<Position>) {
+        let mut live = self.write();
+        let next = live.position() + 1;
+        if !skipped.contains(&next) || live.skip(next).is_err() {
+            return;
+        }
+        tracing::warn!(projection = P::NAME, log.position = next, "passed over an event, as it was decided");
+        self.reached.send_modify(|reached| {
+            *reached = Reached { position: next, stopped: None, instance: reached.instance };
+        });
+    }
+
     fn reset(&self) {
         self.replace(P::default());
     }
@@ -151,14 +203,27 @@ impl<P: Projection> View<P> {
     }
 
     fn apply_until_stopped<E: Borrow<Recorded>>(&self, events: &[E]) -> Result<Position, (Position, Unapplicable)> {
+        let skipped = self.skipped.load();
         let mut live = self.write();
         for event in events.iter().map(Borrow::borrow) {
             if event.position > live.position() {
-                live.apply(event).map_err(|why| (event.position.saturating_sub(1), why))?;
+                fold(&mut *live, event, &skipped).map_err(|why| (event.position.saturating_sub(1), why))?;
             }
         }
         Ok(live.position())
     }
+}
+
+/// Folds the next event, or passes over it if that was decided.
+///
+/// # Errors
+/// [`Unapplicable`], as [`Projection::apply`].
+pub(crate) fn fold<P: Projection>(
+    projection: &mut P,
+    event: &Recorded,
+    skipped: &BTreeSet<Position>,
+) -> Result<(), Unapplicable> {
+    if skipped.contains(&event.position) { projection.skip(event.position) } else { projection.apply(event) }
 }
 
 impl Views {
@@ -167,6 +232,19 @@ impl Views {
         self.worklists.apply(events);
         self.matcher.apply(events);
         self.store.apply(events);
+    }
+
+    /// Waits until the batch that is being folded is folded; then nothing is, for as long as the answer is held.
+    pub async fn stand_still(&self) -> Standstill<'_> {
+        let folding = self.folding.lock().await;
+        Standstill { at: self.followed(), _folding: folding }
+    }
+
+    /// Learns from the journal which events are passed over.
+    pub(crate) fn learn(&self, journal: &Journal) {
+        self.store.learn(journal);
+        self.matcher.learn(journal);
+        self.worklists.learn(journal);
     }
 
     /// How far the log was followed.
@@ -203,7 +281,7 @@ impl Views {
 
     /// Forgets everything that was folded, to be folded again from the beginning.
     pub(crate) fn start_over(&self) {
-        self.followed.send_replace(Followed::default());
+        self.followed.send_modify(|followed| *followed = Followed { log: followed.log + 1, ..Followed::default() });
         self.store.reset();
         self.matcher.reset();
         self.worklists.reset();
@@ -237,7 +315,7 @@ mod tests {
 
     #[test]
     fn d6_a_head_that_went_back_or_has_another_chain_contradicts_what_was_followed() {
-        let followed = Followed { position: 7, chain: [7; 32], caught_up: true };
+        let followed = Followed { position: 7, chain: [7; 32], caught_up: true, log: 0 };
         let head = |position, chain| Head { position, chain, recorded_at: Timestamp(0), log: uuid::Uuid::nil() };
         assert!(followed.contradicts(&head(6, [6; 32])), "the log went back");
         assert!(followed.contradicts(&head(7, [8; 32])), "another log is as long");

@@ -89,6 +89,18 @@ impl Backend {
         on!(self, database => database.prune(name, up_to, keep).await)
     }
 
+    pub(crate) async fn size(&self) -> Answer<(i64, i64)> {
+        on!(self, database => database.size().await)
+    }
+
+    pub(crate) async fn longest_streams(&self, limit: i64) -> Answer<Vec<(String, String, i64)>> {
+        on!(self, database => database.longest_streams(limit).await)
+    }
+
+    pub(crate) async fn now_ms(&self) -> Answer<i64> {
+        on!(self, database => database.now_ms().await)
+    }
+
     pub(crate) async fn acquire_lease(&self, role: &str, holder: &str, ttl_ms: i64) -> Answer<Option<i64>> {
         on!(self, database => database.acquire_lease(role, holder, ttl_ms).await)
     }

@@ -29,6 +29,7 @@ mod tail;
 
 mod lease;
 mod snapshot;
+mod statistics;
 mod stock;
 
 mod backend;
@@ -46,5 +47,6 @@ pub use observer::{BatchWritten, Observer};
 pub use reader::{ReadAhead, StoredEvent};
 pub use request::{Appended, EVENT_BYTES_MAX, EVENTS_PER_REQUEST_MAX, NAME_BYTES_MAX, REQUEST_BYTES_MAX, Request};
 pub use snapshot::{Snapshot, SnapshotMeta};
+pub use statistics::{Size, StreamLength};
 pub use stock::EventRepository;
 pub use tail::Head;

@@ -189,6 +189,23 @@ impl Postgres {
         self.connections.execute(statement).await.map(drop)
     }
 
+    /// Bytes of everything, and of the snapshots in it.
+    pub(crate) async fn size(&self) -> Result<(i64, i64), sqlx::Error> {
+        let rows = self.connections.rows(sqlx::query(sql::SIZE)).await?;
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok((row.try_get(0)?, row.try_get(1)?))
+    }
+
+    /// Kind, id and length of the longest streams.
+    pub(crate) async fn longest_streams(&self, limit: i64) -> Result<Vec<(String, String, i64)>, sqlx::Error> {
+        let rows = self.connections.rows(sqlx::query(sql::LONGEST_STREAMS).bind(limit)).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))).collect()
+    }
+
+    pub(crate) async fn now_ms(&self) -> Result<i64, sqlx::Error> {
+        self.one(sqlx::query(sql::NOW_MS)).await?.ok_or(sqlx::Error::RowNotFound)
+    }
+
     pub(crate) async fn acquire_lease(
         &self,
         role: &str,

@@ -200,6 +200,20 @@ impl Sqlite {
         self.writer.execute(query).await.map(drop)
     }
 
+    /// Bytes of everything, and of the snapshots in it.
+    pub(crate) async fn size(&self) -> Result<(i64, i64), sqlx::Error> {
+        sqlx::query_as(sql::SIZE).fetch_one(&self.readers).await
+    }
+
+    /// Kind, id and length of the longest streams.
+    pub(crate) async fn longest_streams(&self, limit: i64) -> Result<Vec<(String, String, i64)>, sqlx::Error> {
+        sqlx::query_as(sql::LONGEST_STREAMS).bind(limit).fetch_all(&self.readers).await
+    }
+
+    pub(crate) async fn now_ms(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(sql::NOW_MS).fetch_one(&self.readers).await
+    }
+
     pub(crate) async fn acquire_lease(
         &self,
         role: &str,

@@ -30,6 +30,7 @@ mod workers;
 
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -39,7 +40,7 @@ use tokio::sync::broadcast;
 use crate::archive::{self, Limits};
 use crate::port::{
     ArchiveBody, ArchiveStream, CreateError, Created, Fault, Incoming, LogStream, LogTail, Observation, ReadError,
-    ReceiveError, Runtime, WorkerSpec, WorkerState,
+    ReceiveError, Runtime, Unfit, WorkerSpec, WorkerState,
 };
 use logs::Log;
 pub use open::{Capacity, OpenError, Options};
@@ -53,6 +54,8 @@ pub struct LocalRuntime {
     archive_limits: Limits,
     description: Vec<String>,
     place: String,
+    /// The state directory and the program that confines Workers: what it takes to try that out.
+    trial: (PathBuf, PathBuf),
     /// Held for as long as anything here may touch the directory.
     _lock: Arc<File>,
 }
@@ -114,6 +117,20 @@ where
 
 #[async_trait]
 impl Runtime for LocalRuntime {
+    async fn try_out(&self) -> Result<(), Unfit> {
+        let (state_dir, shim) = self.trial.clone();
+        let tried = blocking("try to confine a Worker", move || open::probe(&state_dir, &shim)).await;
+        tried.map_err(|error| match error {
+            OpenError::NoSandbox { reason, advice } => Unfit { reason, advice },
+            error @ (OpenError::InUse { .. }
+            | OpenError::NotOurs { .. }
+            | OpenError::OpenToOthers { .. }
+            | OpenError::Fault(_)) => {
+                Unfit { reason: error.to_string(), advice: "the log of the server says more".to_owned() }
+            }
+        })
+    }
+
     async fn prepare_volume(&self, volume: &VolumeRef, _data: KnitId) -> Result<(), Fault> {
         let (volumes, volume) = (Arc::clone(&self.volumes), volume.clone());
         blocking("prepare a volume", move || volumes.prepare(&volume)).await

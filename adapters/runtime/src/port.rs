@@ -11,7 +11,7 @@ use futures::Stream;
 use knit_domain::id::{KnitId, VolumeRef, WorkerName};
 use tokio::sync::broadcast;
 
-pub use error::{CreateError, Fault, ReadError, ReceiveError};
+pub use error::{CreateError, Fault, ReadError, ReceiveError, Unfit};
 pub use worker::{Created, Mount, Observation, WorkerSpec, WorkerState};
 
 /// An archive on its way in: the bytes of the wire, as they arrive. An error item means that the
@@ -121,6 +121,14 @@ pub trait Runtime: Send + Sync + 'static {
     /// for whoever comes back to it, and no other place has it. `None` = every server reaches everything.
     fn place(&self) -> Option<&str> {
         None
+    }
+
+    /// Tries whether Workers could run now, without starting one.
+    ///
+    /// # Errors
+    /// [`Unfit`]: why they could not, and what to do about it.
+    async fn try_out(&self) -> Result<(), Unfit> {
+        Ok(())
     }
 
     /// What this runtime is and how it bounds Workers, a line for each fact, for the administrator.

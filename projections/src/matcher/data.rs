@@ -6,6 +6,7 @@ use knit_domain::id::KnitId;
 use knit_domain::time::Timestamp;
 
 use super::numbers::{Arrival, DataNo, InputNo, TagNo};
+use crate::heap;
 
 /// Usable Data: their Runs are done and they are not discarded.
 #[derive(Debug, Default)]
@@ -52,6 +53,13 @@ impl DataTable {
 
     pub(super) fn of_mut(&mut self, number: DataNo) -> &mut Usable {
         self.entries[number.place()].as_mut().expect("what refers to a Data is dropped when it is discarded")
+    }
+
+    /// Bytes of heap held, roughly.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let of_one = |data: &Usable| size_of_val(&*data.tags) + heap::of_list(&data.pairs);
+        let all: usize = self.entries.iter().flatten().map(of_one).sum();
+        heap::of_table(&self.numbers) + heap::of_list(&self.entries) + all
     }
 
     /// All, in the order in which they became usable.

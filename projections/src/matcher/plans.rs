@@ -12,6 +12,7 @@ use super::PENDING_RUNS_PER_PLAN_MAX;
 use super::data::Usable;
 use super::numbers::{Arrival, DataNo, InputNo, PlanNo, TagNo};
 use super::tags::Tags;
+use crate::heap;
 
 /// Plans with an image, never forgotten (Plans are never deleted).
 #[derive(Debug, Default)]
@@ -90,6 +91,14 @@ impl Plans {
 
     pub(super) fn len(&self) -> usize {
         self.plans.len()
+    }
+
+    /// Bytes of heap held, roughly: what inputs ask for counts by its number only.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let of_input = |input: &Input| input.path.capacity() + size_of_val(&*input.tags) + heap::of_tree(&input.pairs);
+        let pins = heap::of_table(&self.by_id_pin) + heap::of_table(&self.by_instant_pin);
+        let lists = heap::of_list(&self.plans) + heap::of_list(&self.inputs);
+        heap::of_table(&self.numbers) + pins + lists + self.inputs.iter().map(of_input).sum::<usize>()
     }
 
     pub(super) fn inputs_len(&self) -> usize {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use knit_domain::id::{KnitId, RunId};
 
 use super::numbers::{PlanNo, TagNo};
+use crate::heap;
 
 /// Runs, as far as matching is concerned.
 #[derive(Debug, Default)]
@@ -40,6 +41,14 @@ impl Runs {
     pub(super) fn expect(&mut self, run: RunId, knit_id: KnitId, tags: Box<[TagNo]>) {
         self.unfinished.entry(run).or_default().outputs.push(knit_id);
         self.expected.insert(knit_id, Expected { run, tags });
+    }
+
+    /// Bytes of heap held, roughly.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let outputs: usize = self.unfinished.values().map(|run| heap::of_list(&run.outputs)).sum();
+        let tags: usize = self.expected.values().map(|data| size_of_val(&*data.tags)).sum();
+        let tables = heap::of_table(&self.projected) + heap::of_table(&self.expected);
+        tables + heap::of_tree(&self.unfinished) + outputs + tags
     }
 
     /// A Data will not be made after all.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use knit_domain::tag::Tag;
 
 use super::numbers::{DataNo, InputNo, TagNo};
+use crate::heap;
 
 /// Every tag that was ever met. None is forgotten, because numbers must not depend on whether a
 /// snapshot was taken in between.
@@ -83,6 +84,16 @@ impl Tags {
 
     pub(super) fn len(&self) -> usize {
         self.tags.len()
+    }
+
+    /// Bytes of heap held, roughly.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let of_tag = |tagged: &Tagged| {
+            size_of::<Tag>() + tagged.tag.key.capacity() + tagged.tag.value.capacity() + heap::of_list(&tagged.data)
+        };
+        let inputs: usize = self.asked_for.values().map(heap::of_list).sum();
+        let tables = heap::of_table(&self.numbers) + heap::of_table(&self.asked_for);
+        tables + heap::of_list(&self.tags) + self.tags.iter().map(of_tag).sum::<usize>() + inputs
     }
 
     /// All, in the order of their numbers.

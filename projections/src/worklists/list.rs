@@ -7,6 +7,8 @@ use knit_domain::event::Position;
 use knit_domain::id::{AgentName, KnitId, RunId};
 use uuid::Uuid;
 
+use crate::heap;
+
 /// Keys by the position of the event that brought each into the list.
 #[derive(Debug)]
 pub(super) struct List<K>(BTreeSet<(Position, K)>);
@@ -48,6 +50,11 @@ impl<K: Key> List<K> {
 
     pub(super) fn remove(&mut self, entered: Position, key: K) {
         self.0.remove(&(entered, key));
+    }
+
+    /// Bytes of heap held, roughly.
+    pub(super) fn heap_bytes(&self) -> usize {
+        heap::of_entries::<(Position, K)>(self.0.len())
     }
 
     pub(super) fn len(&self) -> usize {

@@ -9,6 +9,7 @@ use knit_domain::time::Timestamp;
 
 use super::list::List;
 use super::{Garbage, OpenAgent, Stage};
+use crate::heap;
 
 /// The number of a Plan, in the order of registration.
 pub(super) type PlanNo = u32;
@@ -127,6 +128,13 @@ impl Plans {
         self.plans.push(Plan { plan_id, active, inputs });
     }
 
+    /// Bytes of heap held, roughly.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let inputs: usize = self.plans.iter().map(|plan| size_of_val(&*plan.inputs)).sum();
+        let paths: usize = self.paths.iter().map(|path| path.len()).sum();
+        heap::of_tree(&self.numbers) + heap::of_list(&self.plans) + inputs + paths
+    }
+
     /// The one shared copy of a path.
     pub(super) fn path(&mut self, path: &str) -> Arc<str> {
         if let Some(path) = self.paths.get(path) {
@@ -184,6 +192,18 @@ impl Runs {
         self.by_id.remove(&id);
     }
 
+    /// Bytes of heap held, roughly.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let of_run = |run: &Run| {
+            let progress =
+                run.progress.as_deref().map(|progress| size_of_val(progress) + size_of_val(&*progress.outputs));
+            size_of_val(&*run.inputs) + progress.unwrap_or_default()
+        };
+        let lists: usize = self.by_stage.iter().map(List::heap_bytes).sum();
+        let beside = heap::of_entries::<(PlanNo, RunId)>(self.waiting.len()) + heap::of_tree(&self.uploading);
+        heap::of_tree(&self.by_id) + self.by_id.values().map(of_run).sum::<usize>() + lists + beside
+    }
+
     fn enlist(&mut self, id: RunId, plan: PlanNo, progress: &Progress) {
         self.by_stage[progress.stage as usize].insert(progress.entered, id);
         if progress.stage.waits() {
@@ -213,6 +233,11 @@ impl Volumes {
         self.unconventional.get(&data).cloned().unwrap_or_else(|| VolumeRef::of(data))
     }
 
+    /// Bytes of heap held, roughly: names of volumes are left out.
+    pub(super) fn heap_bytes(&self) -> usize {
+        heap::of_tree(&self.unconventional) + heap::of_tree(&self.garbage) + self.garbage_list.heap_bytes()
+    }
+
     pub(super) fn reserve(&mut self, data: KnitId, volume_ref: &VolumeRef) {
         if *volume_ref != VolumeRef::of(data) {
             self.unconventional.insert(data, volume_ref.clone());
@@ -233,6 +258,12 @@ impl Volumes {
 }
 
 impl Agents {
+    /// Bytes of heap held, roughly: names are left out.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let written = heap::of_entries::<KnitId>(self.written.len());
+        heap::of_tree(&self.by_name) + self.list.heap_bytes() + written
+    }
+
     pub(super) fn open(&mut self, agent: OpenAgent) {
         if agent.mode == AgentMode::Write {
             self.written.insert(agent.knit_id);

@@ -5,6 +5,8 @@
 //! impossible.
 
 #[cfg(test)]
+mod comparison;
+#[cfg(test)]
 mod due;
 #[cfg(test)]
 mod due_random;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::{Arg, Command, ValueHint};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, SubcommandCandidates};
-use knit_schemas::api::{DataDetail, PlanDetail, RunDetail};
+use knit_schemas::api::{DataDetail, PlanDetail, ProjectionState, RunDetail, SavedSnapshot};
 
 use crate::as_of::AsOf;
 use crate::client::Client;
@@ -60,6 +60,8 @@ fn offer(command: &str, value: &str) -> Option<Offer> {
         ("data find" | "data wait", "FIELDS") => Offer::Words(DataDetail::FIELDS),
         ("plan find", "FIELDS") => Offer::Words(PlanDetail::FIELDS),
         ("run find", "FIELDS") => Offer::Words(RunDetail::FIELDS),
+        ("admin projections", "FIELDS") => Offer::Words(ProjectionState::FIELDS),
+        ("admin snapshot", "FIELDS") => Offer::Words(SavedSnapshot::FIELDS),
         (_, "ENTITY") => Offer::Entity,
         // Of `knit` itself: the profile.
         ("", "NAME") => Offer::Profile,

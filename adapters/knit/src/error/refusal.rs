@@ -89,7 +89,9 @@ impl Refusal {
             | Subject::Run(_)
             | Subject::LogOf(_)
             | Subject::AttemptsOf(_)
-            | Subject::Events => false,
+            | Subject::Events
+            | Subject::Projections
+            | Subject::Log => false,
         };
         self.reason == WEB_PAGE || is_list && matches!(self.status, 404 | 405 | 501)
     }

@@ -33,6 +33,11 @@ fn the_complete_help() {
         "run retry",
         "run wait",
         "events",
+        "admin",
+        "admin projections",
+        "admin snapshot",
+        "admin log",
+        "admin log stats",
         "completion",
         "version",
     ] {

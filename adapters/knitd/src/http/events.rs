@@ -101,9 +101,9 @@ pub(super) async fn watch(
     let head = followed.borrow().position;
     let after = first_position(&headers, &query, head)?;
     let place = api.watchers.admit()?;
-    let instance = api.app.views().store.reached().instance;
+    let log = followed.borrow().log;
     let until = (!query.has("follow")).then_some(head);
-    let watcher = Watcher { api, filter, after, until, followed, instance, spoke_at: Instant::now(), _place: place };
+    let watcher = Watcher { api, filter, after, until, followed, log, spoke_at: Instant::now(), _place: place };
     let events = stream::unfold(Some(watcher), |watcher| async move { watcher?.next().await });
     let mut response = reply::with_type(StatusCode::OK, EVENT_STREAM, Body::from_stream(events));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -139,8 +139,8 @@ struct Watcher {
     /// The last position of interest; none if it goes on for ever.
     until: Option<Position>,
     followed: watch::Receiver<Followed>,
-    /// Which instance of the projections there was: another one means that the log is another one too.
-    instance: u64,
+    /// Which log was followed: see [`Followed::log`].
+    log: u64,
     /// When something was sent last.
     spoke_at: Instant,
     _place: OwnedSemaphorePermit,
@@ -197,7 +197,7 @@ impl Watcher {
     async fn page(&mut self) -> Result<Page, String> {
         let other = || "the log was restored or swapped".to_owned();
         let followed = *self.followed.borrow_and_update();
-        if self.api.app.views().store.reached().instance != self.instance {
+        if followed.log != self.log {
             return Err(other());
         }
         let until = self.until.unwrap_or(Position::MAX).min(followed.position);

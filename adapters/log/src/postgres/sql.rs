@@ -187,12 +187,24 @@ pub(super) const CHUNKS: &str = "SELECT bytes FROM log_snapshots WHERE id = $1 O
 pub(super) const PRUNE_SNAPSHOTS: &str = "
 DELETE FROM log_snapshots WHERE name = $1 AND position <= $2 AND NOT id = ANY($3)";
 
+/// Bytes of all tables of the log with their indexes, and of the snapshots in them.
+pub(super) const SIZE: &str = "
+SELECT pg_total_relation_size('events') + pg_total_relation_size('head') + pg_total_relation_size('reservations')
+     + pg_total_relation_size('entity_events') + pg_total_relation_size('attachments')
+     + pg_total_relation_size('leases') + pg_total_relation_size('log_snapshots'),
+       pg_total_relation_size('log_snapshots')";
+/// A walk along the index of streams.
+pub(super) const LONGEST_STREAMS: &str = "
+SELECT aggregate_type, aggregate_id, max(sequence) FROM events
+ GROUP BY aggregate_type, aggregate_id ORDER BY 3 DESC, 1, 2 LIMIT $1";
+
 /// The clock of the database, in milliseconds since 1970.
 macro_rules! now_ms {
     () => {
         "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
     };
 }
+pub(super) const NOW_MS: &str = concat!("SELECT ", now_ms!());
 /// An end that lies further ahead than any renewal puts it was written before the clock went back.
 pub(super) const ACQUIRE_LEASE: &str = concat!(
     "INSERT INTO leases AS l (role, holder, fence, expires_at) VALUES ($1, $2, 1, ",

@@ -143,12 +143,22 @@ pub(super) const PRUNE_SNAPSHOTS: &str = "
 DELETE FROM log_snapshots WHERE name = ?1 AND position <= ?2
    AND id NOT IN (SELECT unhex(value) FROM json_each(?3))";
 
+/// Bytes of the file, and of the snapshots in it.
+pub(super) const SIZE: &str = "
+SELECT (SELECT page_count FROM pragma_page_count()) * (SELECT page_size FROM pragma_page_size()),
+       (SELECT coalesce(sum(octet_length(bytes)), 0) FROM log_snapshots)";
+/// A walk along the index of streams.
+pub(super) const LONGEST_STREAMS: &str = "
+SELECT aggregate_type, aggregate_id, max(sequence) FROM events
+ GROUP BY aggregate_type, aggregate_id ORDER BY 3 DESC, 1, 2 LIMIT ?1";
+
 /// The clock of the database, in milliseconds since 1970.
 macro_rules! now_ms {
     () => {
         "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
     };
 }
+pub(super) const NOW_MS: &str = concat!("SELECT ", now_ms!());
 /// An end that lies further ahead than any renewal puts it was written before the clock went back.
 pub(super) const ACQUIRE_LEASE: &str = concat!(
     "INSERT INTO leases AS l (role, holder, fence, expires_at) VALUES (?1, ?2, 1, ",

@@ -15,6 +15,7 @@ mod opening;
 mod reading;
 mod remembering;
 mod snapshots;
+mod statistics;
 mod stock;
 mod stock_paths;
 mod tailing;

@@ -119,12 +119,14 @@ pub(super) async fn open(options: Options) -> Result<LocalRuntime, OpenError> {
             None => of_machine().map_err(|e| Fault::new("learn the machine's capacity", e))?,
         };
         let covered = covered(&state_dir);
-        Ok((volumes, lock, place, Surroundings { state_dir, shim, capacity, confinement, covered }))
+        let trial = (state_dir.clone(), shim.clone());
+        Ok((volumes, lock, place, trial, Surroundings { state_dir, shim, capacity, confinement, covered }))
     };
-    let (volumes, lock, place, surroundings) = blocking("open the state directory", machine).await?;
+    let (volumes, lock, place, trial, surroundings) = blocking("open the state directory", machine).await?;
     let description = describe(&surroundings);
     let workers = Workers::take_up(surroundings).await?;
-    Ok(LocalRuntime { volumes: Arc::new(volumes), workers, archive_limits, description, place, _lock: Arc::new(lock) })
+    let (volumes, _lock) = (Arc::new(volumes), Arc::new(lock));
+    Ok(LocalRuntime { volumes, workers, archive_limits, description, place, trial, _lock })
 }
 
 /// Makes the directory ours alone, and locks it. Returns its real path, links resolved.
@@ -155,7 +157,7 @@ fn claim(state_dir: &Path) -> Result<(PathBuf, File), OpenError> {
 }
 
 /// Confines a process that does nothing.
-fn probe(state_dir: &Path, shim: &Path) -> Result<(), OpenError> {
+pub(super) fn probe(state_dir: &Path, shim: &Path) -> Result<(), OpenError> {
     let root = PathBuf::from("incoming").join(format!(".probe-{}", Uuid::new_v4()));
     let broken = |e| Fault::new("try to confine a Worker", e);
     fs::create_dir(state_dir.join(&root)).map_err(broken)?;

@@ -86,3 +86,13 @@ pub enum CreateError {
     #[error(transparent)]
     Fault(#[from] Fault),
 }
+
+/// Workers cannot run here at present.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Unfit {
+    /// What failed.
+    pub reason: String,
+    /// What to do about it.
+    pub advice: String,
+}

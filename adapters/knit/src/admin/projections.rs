@@ -1,0 +1,80 @@
+//! `knit admin projections`.
+
+use clap::Args;
+use knit_schemas::api::ProjectionState;
+
+use super::bytes;
+use crate::client::{Client, Query};
+use crate::error::{Ask, Error, Subject};
+use crate::listing::{Listed, Shape};
+use crate::output;
+
+/// Digits of a digest that a table shows: enough to see whether two are equal.
+const DIGEST_DIGITS: usize = 12;
+
+/// Show up to where each projection has come, and how it is
+///
+/// A projection is what the server knows, folded from the log and kept in memory. One that has stopped at an event
+/// which it cannot apply shows what was before it.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Tell what the content of each comes to: equal projections have equal digests, on every server of a log
+    #[arg(long)]
+    digest: bool,
+    #[command(flatten)]
+    shape: Shape,
+}
+
+impl Listed for ProjectionState {
+    const FIELDS: &'static [&'static str] = &[
+        "name",
+        "state",
+        "position",
+        "lag",
+        "revision",
+        "memoryBytes",
+        "snapshot",
+        "previous",
+        "skipped",
+        "why",
+        "digest",
+    ];
+    const COLUMNS: &'static [&'static str] =
+        &["PROJECTION", "STATE", "POSITION", "LAG", "REVISION", "MEMORY", "SNAPSHOT", "PREVIOUS", "DIGEST"];
+
+    fn id(&self) -> &str {
+        &self.name
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let at = |position: Option<u64>| position.map_or_else(|| "-".to_owned(), |position| position.to_string());
+        let digest = self.digest.as_deref().map(|digest| digest.get(..DIGEST_DIGITS).unwrap_or(digest));
+        vec![
+            self.name.clone(),
+            self.state.clone(),
+            self.position.to_string(),
+            self.lag.to_string(),
+            self.revision.to_string(),
+            bytes::told(self.memory_bytes),
+            at(self.snapshot),
+            at(self.previous),
+            digest.unwrap_or("-").to_owned(),
+        ]
+    }
+}
+
+pub(crate) async fn run(arguments: Arguments, client: &Client) -> Result<(), Error> {
+    arguments.shape.check::<ProjectionState>()?;
+    let ask = Ask::question("show", Subject::Projections);
+    let query = if arguments.digest { vec![("digest", String::new())] } else { Query::new() };
+    let body = client.get_bytes(&ask, &["admin", "projections"], query).await?;
+    arguments.shape.print(&body, ask, |_: &ProjectionState| true)?;
+    let states: Vec<ProjectionState> = serde_json::from_slice(&body).unwrap_or_default();
+    for state in states {
+        let Some(why) = state.why else { continue };
+        let name = state.name;
+        output::say(format_args!("warning: `{name}` has stopped: {why}"));
+        output::say(format_args!("hint: a newer `knitd` may be able to apply it"));
+    }
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! `knit admin snapshot`.
+
+use clap::Args;
+use knit_schemas::api::SavedSnapshot;
+
+use super::bytes;
+use crate::client::Client;
+use crate::error::{Ask, Error, Subject};
+use crate::listing::{Listed, Shape};
+
+/// Save the projections now, so that the next start has less to fold
+///
+/// A server saves them by itself after many events. Two snapshots of each are kept, and older ones are removed.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    shape: Shape,
+}
+
+impl Listed for SavedSnapshot {
+    const FIELDS: &'static [&'static str] = &["name", "position", "bytes"];
+    const COLUMNS: &'static [&'static str] = &["PROJECTION", "POSITION", "SIZE"];
+
+    fn id(&self) -> &str {
+        &self.name
+    }
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.name.clone(), self.position.to_string(), bytes::told(self.bytes)]
+    }
+}
+
+pub(crate) async fn run(arguments: Arguments, client: &Client) -> Result<(), Error> {
+    arguments.shape.check::<SavedSnapshot>()?;
+    let ask = Ask::order("save", Subject::Projections);
+    let body = client.order_bytes(&ask, &["admin", "snapshots"]).await?;
+    arguments.shape.print(&body, ask, |_: &SavedSnapshot| true)
+}

@@ -1,0 +1,4 @@
+//! An administrator at the server's machine: `knit admin`, through the administration socket.
+
+mod socket;
+mod state;
