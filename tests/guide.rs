@@ -25,7 +25,7 @@ const DIGEST_CHARS: usize = 64;
 /// Where the guide says that the server is: where it is without options.
 const ADDRESS: &str = "127.0.0.1:30803";
 /// Commands that only ask. The guide does not show waiting, so they are asked until the answer is its own.
-const QUESTIONS: [&str; 11] = [
+const QUESTIONS: [&str; 12] = [
     "knit admin doctor",
     "knit admin projections",
     "knit data find",
@@ -36,6 +36,7 @@ const QUESTIONS: [&str; 11] = [
     "knit plan graph",
     "knit run find",
     "knit run show",
+    "knit audit",
     "knit version",
 ];
 
@@ -68,9 +69,9 @@ fn follow(path: &str) {
 
 #[test]
 fn the_guides_show_every_command() {
-    for (path, group) in
-        [(USERS, "data"), (USERS, "plan"), (USERS, "run"), (ADMINISTRATORS, "admin"), (ADMINISTRATORS, "admin log")]
-    {
+    let of_users = ["data", "plan", "run", "audit"].map(|group| (USERS, group));
+    let of_administrators = ["admin", "admin log"].map(|group| (ADMINISTRATORS, group));
+    for (path, group) in of_users.into_iter().chain(of_administrators) {
         let guide = guide(path);
         let help = Command::new(program::path("knit")).args(group.split(' ')).arg("--help").output().unwrap();
         let help = String::from_utf8(help.stdout).unwrap();

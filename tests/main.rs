@@ -5,6 +5,7 @@
 
 mod main_job;
 
+mod causes;
 mod endings;
 mod explanations;
 mod finding;
@@ -15,6 +16,8 @@ mod planning;
 mod retrying;
 mod stopping;
 mod watching;
+
+mod verifying;
 
 mod completing;
 

@@ -1,5 +1,5 @@
-# The tests start a PostgreSQL server of their own as an ordinary user, turn the clock under running programs, and
-# press Tab in shells; this makes sure that they can. As root it installs what is missing; otherwise it names the one line that does.
+# The tests start a PostgreSQL server of their own as an ordinary user, turn the clock under running programs,
+# press Tab in shells, and verify an export with a script in Python; this makes sure that they can. As root it installs what is missing; otherwise it names the one line that does.
 set -eu
 
 missing=
@@ -10,6 +10,7 @@ for shell in bash zsh fish; do
 done
 command -v script >/dev/null 2>&1 || missing="$missing bsdutils"
 command -v setpriv >/dev/null 2>&1 || missing="$missing util-linux"
+command -v python3 >/dev/null 2>&1 || missing="$missing python3"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -197,6 +197,19 @@ impl Server {
     /// When it runs already, or does not become ready; the message shows its log.
     #[track_caller]
     pub fn start(&mut self) {
+        self.start_listening();
+        wait_until("the server to be ready", || {
+            self.assert_lives();
+            self.http().get("/readyz").status == 200
+        });
+    }
+
+    /// The same, but does not wait until it is ready, which it may never be.
+    ///
+    /// # Panics
+    /// When it runs already, or does not listen; the message shows its log.
+    #[track_caller]
+    pub fn start_listening(&mut self) {
         assert!(self.process.is_none(), "the server runs already");
         self.spawn();
         let address = wait_for("the server to say where it listens", || {
@@ -204,10 +217,6 @@ impl Server {
             self.announced()
         });
         self.process.as_mut().expect("it was just started").address = Some(address);
-        wait_until("the server to be ready", || {
-            self.assert_lives();
-            self.http().get("/readyz").status == 200
-        });
     }
 
     fn spawn(&mut self) {

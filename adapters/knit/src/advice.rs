@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
+use crate::audit;
 use crate::completion::bash;
 use crate::error::Error;
 use crate::exit::ExitStatus;
@@ -73,6 +74,7 @@ fn status(error: &Error) -> ExitStatus {
         Error::TooManyRuns { .. } => ExitStatus::Conflict,
         Error::RunsFailed { .. } => ExitStatus::RunFailed,
         Error::NotInTime { .. } => ExitStatus::NotInTime,
+        Error::NotWhole(_) => ExitStatus::NotWhole,
         Error::Interrupted => ExitStatus::Interrupted,
         Error::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => ExitStatus::BrokenPipe,
         Error::Refused(_)
@@ -186,6 +188,7 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         Error::RunsFailed { run_ids } => {
             run_ids.iter().map(|id| format!("`knit run show {id}` says what became of it")).collect()
         }
+        Error::NotWhole(flaw) => vec![audit::hint(flaw)],
         Error::NotInTime { .. } => hint("ask again, or wait longer: `--timeout`"),
         Error::Unable { .. } => hint("`knitd` is a server that can"),
         Error::NoPast => hint("leave out `--as-of`; `knitd` is a server that keeps the past"),

@@ -31,7 +31,7 @@ impl AsOf {
 }
 
 /// As the wire has it: times without an offset are local ones, which the server does not know.
-fn parse(text: &str) -> Result<String, String> {
+pub(crate) fn parse(text: &str) -> Result<String, String> {
     let text = text.trim();
     let is_position = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_position || is_ago(text) {

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::exit::{EXIT_CODES, ExitStatus};
 use crate::output::Log;
 use crate::session::{Session, block_on};
-use crate::{admin, completion, data, events, extension, ids, init, output, plan, run, version};
+use crate::{admin, audit, completion, data, events, extension, ids, init, output, plan, run, version};
 
 /// The command line of Knitfab
 ///
@@ -60,6 +60,8 @@ enum Command {
     #[command(subcommand)]
     Run(run::Command),
     Events(events::print::Arguments),
+    #[command(subcommand)]
+    Audit(audit::Command),
     Admin(admin::Arguments),
     Completion(completion::Arguments),
     /// Print the version of this program
@@ -77,6 +79,7 @@ impl Command {
             Self::Plan(command) => command.words(),
             Self::Run(command) => command.words(),
             Self::Events(_) => "events",
+            Self::Audit(command) => command.words(),
             Self::Admin(arguments) => arguments.words(),
             Self::Completion(_) => "completion",
             Self::Version => "version",
@@ -91,6 +94,7 @@ impl Command {
             Self::Plan(command) => command.run(session),
             Self::Run(command) => command.run(session),
             Self::Events(arguments) => block_on(events::print::run(arguments, session)),
+            Self::Audit(command) => command.run(session),
             Self::Admin(arguments) => arguments.run(session),
             Self::Completion(arguments) => completion::run(&arguments, session),
             Self::Version => version::run(),

@@ -263,7 +263,7 @@ impl Client {
 }
 
 /// The position in the log that an answer reflects; an original server does not tell it.
-fn position_of(response: &Response) -> Option<u64> {
+pub(crate) fn position_of(response: &Response) -> Option<u64> {
     response.headers().get(api::POSITION_HEADER).and_then(|text| text.to_str().ok()?.parse().ok())
 }
 

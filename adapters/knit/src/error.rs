@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use knit_schemas::api::{Tag, TagChange};
+use knit_schemas::export::Flaw;
 
 pub(crate) use self::refusal::Refusal;
 use crate::archive::unpack::UnpackError;
@@ -218,6 +219,9 @@ pub(crate) enum Error {
         /// Those that have failed or were removed.
         run_ids: Vec<String>,
     },
+    /// The history is not what was recorded.
+    #[error("the history is not whole: {0}")]
+    NotWhole(Flaw),
     /// Standard output or the runtime failed.
     #[error("cannot write the output")]
     Output(#[from] io::Error),
@@ -291,6 +295,10 @@ pub(crate) enum Subject {
     AttemptsOf(String),
     /// What happens.
     Events,
+    /// The log, as it is stored.
+    History,
+    /// The event at a position.
+    Event(u64),
     /// Every projection of a server.
     Projections,
     /// The event log.
@@ -310,6 +318,8 @@ impl Subject {
             | Self::NewPlan(_)
             | Self::AnyRun
             | Self::Events
+            | Self::History
+            | Self::Event(_)
             | Self::Projections
             | Self::Log => None,
         }
@@ -346,6 +356,8 @@ impl fmt::Display for Ask {
             Subject::LogOf(id) => write!(f, "the log of Run `{id}`"),
             Subject::AttemptsOf(id) => write!(f, "the attempts of Run `{id}`"),
             Subject::Events => f.write_str("what happens"),
+            Subject::History => f.write_str("the history"),
+            Subject::Event(position) => write!(f, "the event at position {position}"),
             Subject::Projections => f.write_str("the projections"),
             Subject::Log => f.write_str("the log"),
         }

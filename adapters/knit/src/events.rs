@@ -36,6 +36,21 @@ pub(crate) struct Wanted {
     pub(crate) entities: Vec<String>,
     /// Names of events.
     pub(crate) types: Vec<String>,
+    /// Who caused them.
+    pub(crate) actors: Vec<String>,
+    /// To what they belong.
+    pub(crate) correlations: Vec<String>,
+    /// The time of the first and of the last.
+    pub(crate) since: Option<String>,
+    pub(crate) until: Option<String>,
+}
+
+impl Wanted {
+    /// Whether no event is left out.
+    fn is_all(&self) -> bool {
+        let lists = [&self.entities, &self.types, &self.actors, &self.correlations];
+        lists.iter().all(|list| list.is_empty()) && self.since.is_none() && self.until.is_none()
+    }
 }
 
 /// An event: where it is, and its JSON as it came.
@@ -178,10 +193,19 @@ fn is_passing(error: &Error) -> bool {
 
 async fn answer(client: &Client, wanted: &Wanted, after: u64, follows: bool) -> Result<Response, Error> {
     let mut query = Query::new();
-    for (name, words) in [("entity", &wanted.entities), ("type", &wanted.types)] {
+    let lists = [
+        ("entity", &wanted.entities),
+        ("type", &wanted.types),
+        ("actor", &wanted.actors),
+        ("correlation", &wanted.correlations),
+    ];
+    for (name, words) in lists {
         if !words.is_empty() {
             query.push((name, words.join(",")));
         }
+    }
+    for (name, time) in [("since", &wanted.since), ("until", &wanted.until)] {
+        query.extend(time.iter().map(|time| (name, time.clone())));
     }
     if follows {
         query.push(("follow", String::new()));

@@ -21,6 +21,8 @@ pub(crate) enum ExitStatus {
     RunFailed,
     /// What was waited for did not come in time.
     NotInTime,
+    /// The history that was verified is not whole.
+    NotWhole,
     /// Ctrl-C.
     Interrupted,
     /// Whoever read the output went away; nothing is said about it.
@@ -40,6 +42,7 @@ Exit status:
   5  refused because of the state things are in
   6  a Run that was waited for has failed or was removed
   7  what was waited for did not come in time
+  8  the history is not whole, or was changed
   130  interrupted by Ctrl-C
   Extension commands end with their own.";
 
@@ -55,6 +58,7 @@ impl ExitStatus {
             Self::Conflict => 5,
             Self::RunFailed => 6,
             Self::NotInTime => 7,
+            Self::NotWhole => 8,
             // 128 and the number of the signal, as shells report it.
             Self::Interrupted => 130,
             Self::BrokenPipe => 141,

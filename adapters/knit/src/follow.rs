@@ -60,7 +60,7 @@ pub(crate) type Shown = (Vec<u8>, Option<u64>);
 pub(crate) async fn follow(client: &Client, mut look: impl AsyncFnMut() -> Result<Shown, Error>) -> Result<(), Error> {
     let (mut shown, mut position) = look().await?;
     show(&shown)?;
-    let wanted = Wanted { entities: KINDS.map(str::to_owned).into(), types: Vec::new() };
+    let wanted = Wanted { entities: KINDS.map(str::to_owned).into(), ..Wanted::default() };
     let mut changes = Changes::since(client, wanted, position).await?;
     loop {
         // From here on the server is not waited for, however long nothing happens.

@@ -14,6 +14,7 @@ mod cli;
 
 mod admin;
 mod as_of;
+mod audit;
 mod data;
 mod events;
 mod ids;

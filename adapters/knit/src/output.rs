@@ -179,6 +179,11 @@ impl Progress {
         Self::draw(title, "{bytes} {bytes_per_sec}  {wide_msg}")
     }
 
+    /// A bar with `title` that counts events; what is expected and advanced are events then, and no bytes.
+    pub(crate) fn of_events(title: String) -> Self {
+        Self::draw(title, "{pos}/{len} events {bar:24} {per_sec}  {wide_msg}")
+    }
+
     /// The title comes last, where it is cut to what the line has room for.
     fn draw(title: String, template: &str) -> Self {
         waiting::end();

@@ -13,6 +13,7 @@ mod download;
 mod drawing;
 mod events;
 mod explain;
+mod export;
 mod forecast;
 mod fresh;
 mod front;
@@ -83,6 +84,9 @@ fn routes(api: Api) -> Router {
         .route("/api/ids", only("OPTIONS, GET", get(ids::find)))
         .route("/api/tags", only("OPTIONS, GET", get(tags::find)))
         .route("/api/events", only("OPTIONS, GET", get(events::watch)))
+        .route(export::PATH, only("OPTIONS, GET", get(export::send)))
+        .route("/api/events/{position}", only("OPTIONS, GET", get(events::one::show)))
+        .route("/api/events/{position}/why", only("OPTIONS, GET", get(events::why::why)))
         .route("/openapi.json", only("OPTIONS, GET", get(openapi::document)))
         .route("/healthz", only("OPTIONS, GET", get(health::alive)))
         .route("/readyz", only("OPTIONS, GET", get(health::ready)))

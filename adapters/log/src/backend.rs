@@ -1,6 +1,7 @@
 //! The two databases behind one set of operations.
 
 use knit_domain::event::{Entity, Position, StreamId};
+use knit_domain::id::EventId;
 use knit_domain::reservation::{Holder, Scope};
 use uuid::Uuid;
 
@@ -55,6 +56,10 @@ impl Backend {
 
     pub(crate) async fn chain_at(&self, position: Position) -> Answer<Option<Vec<u8>>> {
         on!(self, database => database.chain_at(position).await)
+    }
+
+    pub(crate) async fn position_of(&self, event: EventId) -> Answer<Option<i64>> {
+        on!(self, database => database.position_of(event).await)
     }
 
     pub(crate) async fn halved(&self, times_ms: &[i64]) -> Answer<Vec<Between>> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use knit_domain::event::{Entity, Position, Recorded, StreamId};
+use knit_domain::id::EventId;
 use knit_domain::reservation::{Holder, Scope};
 use knit_domain::time::Timestamp;
 use knit_failpoint::failpoint;
@@ -173,6 +174,17 @@ impl Log {
         Ok(self.read(before, 1).await?.into_iter().next().map(Arc::new))
     }
 
+    /// The event with this id, if it is in the log.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn event_by_id(&self, id: EventId) -> Result<Option<Arc<Recorded>>, ReadError> {
+        let doing = "looking for an event";
+        let Some(position) = patiently(doing, || self.inner.backend.position_of(id)).await? else { return Ok(None) };
+        let position = unsigned(position).map_err(|error| Fault::of(doing, error))?;
+        self.event_at(position).await
+    }
+
     /// Forgets what this process remembers: the log turned out to be another one.
     pub fn forget(&self) {
         self.inner.recent.forget();
@@ -203,6 +215,15 @@ impl Log {
     /// As [`Self::read`], but an event that this program does not know is no error here.
     pub async fn read_stored(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>, ReadError> {
         reader::read(&self.inner.backend, after, limit, self.position(), |row: EventRow<'_>| Ok(row.stored())).await
+    }
+
+    /// Up to `limit` events after `after` as they are stored, with nothing checked: whoever verifies the log wants to
+    /// see what is wrong with it. There may be fewer where they are long, and none only where there are no more.
+    ///
+    /// # Errors
+    /// [`Fault::Damaged`] when the first of them is something that is no event, and other faults of the database.
+    pub async fn read_unchecked(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>, ReadError> {
+        reader::read_unchecked(&self.inner.backend, after, limit).await
     }
 
     /// Who holds a place in `scope`.

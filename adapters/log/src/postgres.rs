@@ -138,6 +138,10 @@ impl Postgres {
         self.one(sqlx::query(sql::CHAIN_AT).bind(signed(position))).await
     }
 
+    pub(crate) async fn position_of(&self, event: EventId) -> Result<Option<i64>, sqlx::Error> {
+        self.one(sqlx::query(sql::POSITION_OF).bind(event.0)).await
+    }
+
     /// For each of these times, how far halving has come.
     pub(crate) async fn halved(&self, times_ms: &[i64]) -> Result<Vec<Between>, sqlx::Error> {
         let rows = self.connections.rows(sqlx::query(sql::HALVED).bind(times_ms)).await?;

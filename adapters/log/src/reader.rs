@@ -209,6 +209,27 @@ pub(crate) async fn read<T: Send>(
     Ok(page.events)
 }
 
+/// Up to `limit` events after `after` as they are stored, whatever is wrong with them: positions may be missing, and
+/// nothing needs to fit together. What cannot be read at all ends them, and is an error where it comes first.
+pub(crate) async fn read_unchecked(
+    backend: &Backend,
+    after: Position,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, ReadError> {
+    let rows = i64::try_from(limit).unwrap_or(i64::MAX);
+    let read = patiently("reading events", || async {
+        let (mut events, mut bytes) = (Vec::new(), 0);
+        let mut visit = |event: EventRow<'_>| {
+            bytes += event.payload.len() + event.metadata.len();
+            events.push(event.stored());
+            if bytes < PAGE_BYTES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let end = backend.visit_events(after + 1, rows, &mut visit).await;
+        if events.is_empty() { end.map(|()| events) } else { Ok(events) }
+    });
+    Ok(read.await?)
+}
+
 /// A part of the log, checked as it grows.
 struct Page<T> {
     take: fn(EventRow<'_>) -> Result<T, ReadError>,

@@ -144,6 +144,10 @@ impl Sqlite {
         sqlx::query_scalar(sql::CHAIN_AT).bind(signed(position)).fetch_optional(&self.readers).await
     }
 
+    pub(crate) async fn position_of(&self, event: EventId) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar(sql::POSITION_OF).bind(event.0).fetch_optional(&self.readers).await
+    }
+
     /// For each of these times, how far halving has come.
     pub(crate) async fn halved(&self, times_ms: &[i64]) -> Result<Vec<Between>, sqlx::Error> {
         let times: Vec<String> = times_ms.iter().map(ToString::to_string).collect();

@@ -105,6 +105,20 @@ fn restless() -> impl Strategy<Value = Vec<Act>> {
 proptest! {
     #![proptest_config(config())]
 
+    /// Whoever makes the Run names that event as its cause.
+    #[test]
+    fn what_sets_a_run_off_is_known_before_the_run_is_made(acts in acts(ACTS_MAX)) {
+        let world = world_after(&acts);
+        let mut store = Store::default();
+        for recorded in &world.log {
+            if let Event::Run(RunEvent::RunProjected { plan_id, inputs, .. }) = &recorded.event {
+                let expected = true_trigger(&world, recorded.position, *plan_id, inputs);
+                prop_assert_eq!(store.set_off_at(*plan_id, inputs), Some(expected));
+            }
+            store.apply(recorded).unwrap();
+        }
+    }
+
     #[test]
     fn the_trigger_is_the_event_without_which_the_run_was_not_due(acts in acts(ACTS_MAX)) {
         let world = world_after(&acts);

@@ -44,7 +44,91 @@ pub struct LogEvent<P = Value> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub causation: Option<String>,
     /// What it says.
+    #[schema(value_type = Object)]
     pub payload: P,
+}
+
+/// Everything about one event: what it says, what it is about, and how it is sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SealedEvent<P = Value> {
+    /// The event as whoever watches is told of it.
+    #[schema(value_type = LogEvent)]
+    pub event: LogEvent<P>,
+    /// Every Plan, Run and Data that it says something about, as `data:ID`, `plan:ID` or `run:ID`.
+    pub about: Vec<String>,
+    /// The event that it followed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<EventMark>,
+    /// What was hashed, and what came of it.
+    pub seal: Seal,
+}
+
+/// What an event was when it was recorded, text for text, and its place in the chain of hashes.
+///
+/// The leaf is the SHA-256 of salt, event id, type and id of the stream, sequence, type and version of the event,
+/// payload and metadata, each behind its length in bytes; lengths and the sequence are 64-bit numbers, the highest
+/// byte first, and the id is its 16 bytes. The chain is the SHA-256 of the chain before, the position,
+/// `recordedAtMs` (both such numbers) and the leaf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Seal {
+    /// Random bytes, in hexadecimal.
+    pub salt: String,
+    /// The payload as it is stored.
+    pub payload: String,
+    /// Who and why, as it is stored.
+    pub metadata: String,
+    /// When it was recorded, in milliseconds since 1970.
+    pub recorded_at_ms: i64,
+    /// The hash of the event, in hexadecimal.
+    pub leaf: String,
+    /// Whether the leaf is the hash of what is stored now.
+    pub leaf_holds: bool,
+    /// The chain up to the event before, in hexadecimal.
+    pub chain_before: String,
+    /// The chain up to this event, in hexadecimal.
+    pub chain: String,
+    /// Whether the chain continues the one before with this leaf.
+    pub chain_holds: bool,
+}
+
+/// What led to an event, and what it led to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Why {
+    /// The event.
+    pub event: EventMark,
+    /// What all of it belongs to: every consequence of one request shares this.
+    pub correlation: String,
+    /// The events that led to it, one following from the other, the oldest first.
+    pub causes: Vec<EventMark>,
+    /// Whether there are earlier ones than are told.
+    pub causes_cut: bool,
+    /// The events that followed from it, from those that did, and so on, in the order of the log.
+    pub consequences: Vec<EventMark>,
+    /// Whether there are more than are told.
+    pub consequences_cut: bool,
+}
+
+/// An event, where it stands among causes and consequences.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventMark {
+    /// Place in the one order of all events.
+    pub position: u64,
+    /// When it was recorded.
+    pub recorded_at: Instant,
+    /// What it is about.
+    pub stream: EventStream,
+    /// Its name.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Who caused it.
+    pub actor: String,
+    /// The position of the event that it followed from, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<u64>,
 }
 
 /// The events of one thing, with an order of their own.

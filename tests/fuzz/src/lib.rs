@@ -12,6 +12,7 @@
 mod archives;
 mod bodies;
 mod events;
+mod exports;
 mod files;
 mod notations;
 mod requests;
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "profiles", read: files::profiles },
     Target { name: "bodies", read: bodies::bodies },
     Target { name: "events", read: events::events },
+    Target { name: "exports", read: exports::exports },
     Target { name: "snapshots", read: snapshots::snapshots },
     Target { name: "uploads", read: archives::uploads },
     Target { name: "pulls", read: archives::pulls },

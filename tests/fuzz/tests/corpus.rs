@@ -48,6 +48,7 @@ corpora!(
     profiles,
     bodies,
     events,
+    exports,
     snapshots,
     uploads,
     pulls,

@@ -37,6 +37,7 @@ pub(super) fn hints(refusal: &Refusal) -> Vec<String> {
         (404, _, Subject::Plan(_)) if refusal.says("`knit plan find`") => {}
         (404, _, Subject::Plan(_)) => hints.push("`knit plan find` lists all Plans".to_owned()),
         (404, _, Subject::Run(_)) => hints.push("`knit run find` lists all Runs".to_owned()),
+        (404, _, Subject::Event(_)) => hints.push("`knit audit log` lists all events".to_owned()),
         (404, _, Subject::AttemptsOf(id)) => hints.push(format!("`knit run show {id}` prints the Run as it is now")),
         (404, _, Subject::LogOf(_)) if refusal.says("there is no Run") => {
             hints.push("`knit run find` lists all Runs".to_owned());

@@ -48,6 +48,18 @@ enum Offer {
 /// What stands in front of an id where the kind of a thing is not known otherwise, and other kinds of streams.
 const ENTITIES: &[&str] = &["data:", "plan:", "run:", "data", "plan", "run", "agent", "plan-catalog", "journal"];
 
+/// Who causes events: everybody from outside, and the parts of the server.
+const ACTORS: &[&str] = &[
+    "anonymous",
+    "reactor",
+    "reactor:projection",
+    "reactor:initialize",
+    "reactor:run-management",
+    "reactor:finishing",
+    "reactor:garbage-collection",
+    "reactor:housekeeping",
+];
+
 /// What is offered for the value named `value` of `command`, such as `data find`; `None` if nobody has thought of it.
 fn offer(command: &str, value: &str) -> Option<Offer> {
     Some(match (command, value) {
@@ -65,13 +77,15 @@ fn offer(command: &str, value: &str) -> Option<Offer> {
         (_, "ENTITY") => Offer::Entity,
         // Of `knit` itself: the profile.
         ("", "NAME") => Offer::Profile,
+        (_, "ACTOR") => Offer::Words(ACTORS),
+        (_, "POSITION|RUN_ID") => Offer::Id(Kind::Run),
         (_, "NUMBER|all") => Offer::Words(&["all"]),
         (_, "TYPE=QUANTITY") => Offer::Words(&["cpu=", "memory="]),
         (_, "TYPE") => Offer::Words(&["cpu", "memory"]),
         (
             _,
-            "KEY" | "KEY=VALUE" | "NAME" | "N" | "NUMBER" | "POSITION" | "TIME" | "DURATION" | "URL" | "IMAGE:TAG"
-            | "IMAGE[:TAG]",
+            "KEY" | "KEY=VALUE" | "NAME" | "N" | "NUMBER" | "POSITION" | "TIME" | "CORRELATION" | "DURATION" | "URL"
+            | "IMAGE:TAG" | "IMAGE[:TAG]",
         ) => Offer::Nothing,
         _ => return None,
     })

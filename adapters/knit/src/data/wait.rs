@@ -69,7 +69,7 @@ async fn enough(client: &Client, query: &Query, count: usize) -> Result<Bytes, E
         let changes = match &mut changes {
             Some(changes) => changes,
             none => {
-                let wanted = Wanted { entities: Vec::new(), types: CHANGES.map(str::to_owned).into() };
+                let wanted = Wanted { types: CHANGES.map(str::to_owned).into(), ..Wanted::default() };
                 none.insert(Changes::since(client, wanted, position).await?)
             }
         };

@@ -90,6 +90,8 @@ impl Refusal {
             | Subject::LogOf(_)
             | Subject::AttemptsOf(_)
             | Subject::Events
+            | Subject::History
+            | Subject::Event(_)
             | Subject::Projections
             | Subject::Log => false,
         };

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use knit_schemas::api::LogEvent;
 
 use super::{Events, Told, Wanted, ask};
-use crate::as_of::AsOf;
+use crate::as_of::{self, AsOf};
 use crate::client::Client;
 use crate::error::Error;
 use crate::ids::{self, Kind};
@@ -46,6 +46,20 @@ pub(crate) struct Arguments {
     /// With this name, such as RunSucceeded; may be repeated, then any of them
     #[arg(long = "type", short, value_name = "NAME", value_delimiter = ',')]
     types: Vec<String>,
+    /// By this user or part of the server, such as reactor:finishing, or reactor for all its parts; may be repeated,
+    /// then any of them
+    #[arg(long, value_name = "ACTOR", value_delimiter = ',')]
+    actor: Vec<String>,
+    /// Set in motion by one request: the correlation of its events, or what its client sent as `x-request-id` or
+    /// `traceparent`; may be repeated, then any of them
+    #[arg(long, value_name = "CORRELATION", value_delimiter = ',')]
+    correlation: Vec<String>,
+    /// Recorded then or later: a position of the log, a time such as 2025-03-03T10:15, or `2h ago` or `3d ago`
+    #[arg(long, value_name = "TIME", value_parser = as_of::parse)]
+    since: Option<String>,
+    /// Recorded then or earlier, in the same forms
+    #[arg(long, value_name = "TIME", value_parser = as_of::parse, conflicts_with = "follow")]
+    until: Option<String>,
     /// How to print them [default: text on a terminal, otherwise json]
     #[arg(long, short, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
@@ -60,7 +74,7 @@ enum Format {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { follow, mut after, last, entity, types, output } = arguments;
+    let Arguments { follow, mut after, last, entity, types, actor, correlation, since, until, output } = arguments;
     let is_terminal = std::io::stdout().is_terminal();
     let format = output.unwrap_or(if is_terminal { Format::Text } else { Format::Json });
     let client = session.client()?;
@@ -68,7 +82,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     for word in entity {
         entities.push(whole(&client, word).await?);
     }
-    let wanted = Wanted { entities, types };
+    let wanted = Wanted { entities, types, actors: actor, correlations: correlation, since, until };
     if let Some(count) = last {
         let (events, end) = tail(&client, &wanted, count).await?;
         let mut out = output::stdout();
@@ -106,8 +120,7 @@ async fn tail(client: &Client, wanted: &Wanted, count: usize) -> Result<(VecDequ
     let (_, head) =
         client.get_bytes_at_as_of(&ask(), &["ids"], any, &AsOf::default()).await.map_err(Error::if_unable)?;
     let head = head.unwrap_or_default();
-    let is_all = wanted.entities.is_empty() && wanted.types.is_empty();
-    let after = if is_all { head.saturating_sub(count as u64) } else { 0 };
+    let after = if wanted.is_all() { head.saturating_sub(count as u64) } else { 0 };
     let mut events = open(client, wanted.clone(), after, false).await?;
     let mut last = VecDeque::with_capacity(count);
     while let Some(told) = events.next().await? {

@@ -55,7 +55,7 @@ impl Wait<'_> {
         let position = self.look().await?;
         if !self.left.is_empty() {
             let entities = self.left.iter().map(|id| format!("run:{id}")).collect();
-            let wanted = Wanted { entities, types: ENDS.map(str::to_owned).into() };
+            let wanted = Wanted { entities, types: ENDS.map(str::to_owned).into(), ..Wanted::default() };
             let mut changes = Changes::since(self.client, wanted, position).await?;
             while !self.left.is_empty() {
                 waiting::begin_purpose(&self.purpose());

@@ -33,6 +33,12 @@ fn the_complete_help() {
         "run retry",
         "run wait",
         "events",
+        "audit",
+        "audit log",
+        "audit show",
+        "audit why",
+        "audit verify",
+        "audit export",
         "admin",
         "admin projections",
         "admin snapshot",
@@ -100,6 +106,9 @@ fn wrong_words_are_told_apart_by_their_exit_status() {
         &["run", "show", ".."],
         &["data", "find", "--limit", "-1"],
         &["events", "--after", "x"],
+        &["audit", "show", "x"],
+        &["audit", "log", "--since", "soon"],
+        &["audit", "log", "--follow", "--until", "3"],
         &["data", "lineage", "-s", "finished", "id"],
     ] {
         text += &format!("{}\n", place.knit(words));

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test proves its unwraps by running")]
 
+mod auditing;
 mod completion;
 mod data;
 mod extension;

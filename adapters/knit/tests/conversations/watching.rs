@@ -39,6 +39,21 @@ fn an_original_server_cannot_tell_what_happens() {
 }
 
 #[test]
+fn an_original_server_has_no_log_to_look_into() {
+    let server = Server::start(|_| unknown());
+    for (words, what) in [
+        (&["audit", "show", "7"][..], "this server cannot show the event at position 7"),
+        (&["audit", "why", "7"], "this server cannot explain the event at position 7"),
+        (&["audit", "why", "run:3b0f5a52-6c1e-4d0e-9a53-0d1f6f6b7c11"], "this server cannot explain Run"),
+        (&["audit", "log"], "this server cannot watch"),
+    ] {
+        let answer = Place::with(&server).knit(words);
+        assert_eq!((answer.code, answer.stdout.as_str()), (1, ""));
+        assert!(answer.stderr.contains(what), "{answer}");
+    }
+}
+
+#[test]
 fn quiet_leaves_only_errors() {
     let server = Server::start(|request| match request.method.as_str() {
         "PUT" => Reply::nothing(200),

@@ -17,7 +17,7 @@ use super::problem::Problem;
 use super::query::Query;
 
 /// What may be written.
-const FORMS: &str = "`as-of` should be a position of the log, a time like 2025-03-03T09:15:02.4+00:00, \
+const FORMS: &str = "should be a position of the log, a time like 2025-03-03T09:15:02.4+00:00, \
                      or how long ago, like `2h ago` or `3d ago`";
 /// Hours of a day, which Go's notation of durations lacks.
 const DAY_HOURS: i64 = 24;
@@ -27,12 +27,35 @@ const DAY_HOURS: i64 = 24;
 /// # Errors
 /// 400 when it says no time, or one that is not settled yet; 503 while this server has not folded so far.
 pub(super) async fn at(api: &Api, query: &Query) -> Result<At, Problem> {
-    let Some(text) = query.scalar("as-of") else { return Ok(At::Now) };
-    let position = match Asked::parse(text, now())? {
+    match position(api, query, "as-of").await? {
+        Some(position) => shown(api, position),
+        None => Ok(At::Now),
+    }
+}
+
+/// The last position at or before the time that the parameter `name` names, if it is there.
+///
+/// # Errors
+/// 400 when it says no time, or one that is not settled yet.
+pub(super) async fn position(api: &Api, query: &Query, name: &'static str) -> Result<Option<Position>, Problem> {
+    let Some(text) = query.scalar(name) else { return Ok(None) };
+    Ok(Some(match Asked::parse(name, text, now())? {
         Asked::Position(position) => reached(api, position).await?,
-        Asked::Time(time) => settled(api, time).await?,
-    };
-    shown(api, position)
+        Asked::Time(time) => settled(api, name, time).await?,
+    }))
+}
+
+/// The last position before the time that the parameter `name` names, if it is there.
+///
+/// # Errors
+/// As [`position`].
+pub(super) async fn before(api: &Api, query: &Query, name: &'static str) -> Result<Option<Position>, Problem> {
+    let Some(text) = query.scalar(name) else { return Ok(None) };
+    Ok(Some(match Asked::parse(name, text, now())? {
+        Asked::Position(position) => reached(api, position).await?.saturating_sub(1),
+        // Stamps are whole milliseconds.
+        Asked::Time(time) => settled(api, name, time.plus_ms(-1)).await?,
+    }))
 }
 
 /// The time right after the event at `position`.
@@ -70,9 +93,9 @@ enum Asked {
 }
 
 impl Asked {
-    fn parse(text: &str, now: Timestamp) -> Result<Self, Problem> {
+    fn parse(name: &str, text: &str, now: Timestamp) -> Result<Self, Problem> {
         let text = text.trim();
-        let malformed = || Problem::bad_request(FORMS).because(format!("got `{text}`"));
+        let malformed = || Problem::bad_request(format!("`{name}` {FORMS}")).because(format!("got `{text}`"));
         if let Some(ago) = text.strip_suffix("ago") {
             let ago_ms = milliseconds(ago.trim()).filter(|ms| *ms >= 0).ok_or_else(malformed)?;
             return Ok(Self::Time(now.plus_ms(-ago_ms)));
@@ -105,11 +128,11 @@ async fn reached(api: &Api, position: Position) -> Result<Position, Problem> {
 }
 
 /// The last position recorded at `time` or before.
-async fn settled(api: &Api, time: Timestamp) -> Result<Position, Problem> {
+async fn settled(api: &Api, name: &str, time: Timestamp) -> Result<Position, Problem> {
     let head = api.app.log().head().await.map_err(Problem::of_log)?;
     // Where the clock was put back, what is recorded last lies ahead of it.
     if time >= now().max(head.recorded_at) {
-        return Err(Problem::bad_request("ask about a moment that is over, or leave out `as-of` to ask about now")
+        return Err(Problem::bad_request(format!("ask about a moment that is over, or leave out `{name}`"))
             .because(format!("{time} is not over yet")));
     }
     api.app.log().position_at(time).await.map_err(Problem::of_log)
@@ -139,7 +162,7 @@ mod tests {
             ("3dago", ago(3 * 24 * 3_600_000)),
             ("2025-03-03T09:15:02.4Z", Asked::Time(Timestamp::parse("2025-03-03T09:15:02.4Z").unwrap())),
         ] {
-            assert_eq!(Asked::parse(text, NOW), Ok(meant), "{text}");
+            assert_eq!(Asked::parse("as-of", text, NOW), Ok(meant), "{text}");
         }
     }
 
@@ -147,7 +170,7 @@ mod tests {
     fn anything_else_is_a_bad_request_that_says_what_may_be_written() {
         let bad = ["yesterday", "2h", "-1", "-2h ago", "ago", "2025-03-03", "99999999999999999999", "1x ago", "d ago"];
         for text in bad.into_iter().chain(["9999999999999d ago"]) {
-            let problem = Asked::parse(text, NOW).unwrap_err();
+            let problem = Asked::parse("as-of", text, NOW).unwrap_err();
             assert_eq!(problem.status(), ::http::StatusCode::BAD_REQUEST, "{text}");
             assert!(problem.message().contains("2h ago"), "{text}");
         }

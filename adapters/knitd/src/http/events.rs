@@ -13,6 +13,8 @@
 //! nobody from then on.
 
 mod filter;
+pub(super) mod one;
+pub(super) mod why;
 
 use std::collections::HashMap;
 use std::io;
@@ -51,6 +53,8 @@ const PAGE_EVENTS_MAX: usize = 200;
 /// Text after which a piece of the answer ends, though more events are at hand. Whoever reads slowly keeps one in
 /// memory, and an event may have a megabyte.
 const PIECE_BYTES_MAX: usize = 256 << 10;
+/// Why an event has no past of its own.
+const NEVER_CHANGES: &str = "an event never changes: it is there from its position on";
 /// The longest silence.
 const SILENCE_MAX: Duration = Duration::from_secs(EVENTS_SILENCE_SECONDS_MAX);
 
@@ -88,6 +92,10 @@ impl Watchers {
         ("follow" = Option<String>, Query, description = "Whatever its value: stay open for what is yet to come"),
         ("entity" = Option<String>, Query, description = "Any of these: data:ID, plan:ID, run:ID, or a kind of stream: data, plan, run, agent, plan-catalog, journal"),
         ("type" = Option<String>, Query, description = "Any of these names, such as RunSucceeded,RunFailed"),
+        ("actor" = Option<String>, Query, description = "By any of these, such as anonymous,reactor:finishing; `reactor` is every `reactor:…`"),
+        ("correlation" = Option<String>, Query, description = "Belonging to any of these; what a client sent as `traceparent` or `x-request-id` does, too"),
+        ("since" = Option<String>, Query, description = "Recorded then or later: a position of the log, RFC 3339, or like `2h ago`"),
+        ("until" = Option<String>, Query, description = "Recorded then or earlier, in the same forms"),
     ),
     responses((status = 200, body = inline(ServerSentEvent), content_type = "text/event-stream", description = "Server-sent events: `id` is the position, `event` the type, `data` a LogEvent; a comment at least every 15 s"), Problem))]
 pub(super) async fn watch(
@@ -99,10 +107,12 @@ pub(super) async fn watch(
     let filter = Filter::of(&query)?;
     let followed = api.app.views().watch_followed();
     let head = followed.borrow().position;
-    let after = first_position(&headers, &query, head)?;
+    let since = as_of::before(&api, &query, "since").await?.unwrap_or_default();
+    let until = as_of::position(&api, &query, "until").await?;
+    let after = first_position(&headers, &query, head)?.max(since);
     let place = api.watchers.admit()?;
     let log = followed.borrow().log;
-    let until = (!query.has("follow")).then_some(head);
+    let until = until.or_else(|| (!query.has("follow")).then_some(head));
     let watcher = Watcher { api, filter, after, until, followed, log, spoke_at: Instant::now(), _place: place };
     let events = stream::unfold(Some(watcher), |watcher| async move { watcher?.next().await });
     let mut response = reply::with_type(StatusCode::OK, EVENT_STREAM, Body::from_stream(events));
@@ -235,9 +245,8 @@ fn of_the_wire(event: &Recorded) -> LogEvent<Box<RawValue>> {
     LogEvent {
         position: event.position,
         event_id: event.event_id.to_string(),
-        recorded_at: WireInstant::from_unix_ms(event.recorded_at.0)
-            .expect("instants beyond the calendar are refused when they are folded"),
-        stream: EventStream { kind: event.stream.kind.as_str().to_owned(), id: event.stream.id.clone() },
+        recorded_at: instant(event),
+        stream: stream_of(event),
         sequence: event.sequence,
         event_type: event.event.type_name().to_owned(),
         version: event.event.version(),
@@ -246,6 +255,15 @@ fn of_the_wire(event: &Recorded) -> LogEvent<Box<RawValue>> {
         causation: event.metadata.causation.map(|id| id.to_string()),
         payload: payload(event),
     }
+}
+
+fn instant(event: &Recorded) -> WireInstant {
+    let instant = WireInstant::from_unix_ms(event.recorded_at.0);
+    instant.expect("instants beyond the calendar are refused when they are folded")
+}
+
+fn stream_of(event: &Recorded) -> EventStream {
+    EventStream { kind: event.stream.kind.as_str().to_owned(), id: event.stream.id.clone() }
 }
 
 /// What the event says: the fields, without the name around them, which stands beside.

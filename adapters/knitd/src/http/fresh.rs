@@ -6,6 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use knit_schemas::api;
 
+use super::export;
 use super::front::Api;
 use super::problem::Problem;
 use super::reply;
@@ -19,6 +20,8 @@ use crate::command::CommandError;
 pub(super) async fn wait_and_tell(State(api): State<Api>, request: Request, next: Next) -> Response {
     let freshness = match (request.uri().path().starts_with("/api/"), request.method()) {
         (false, _) => Ok(api.app.views().position()),
+        // It is about the log itself, also about one that no projection can follow.
+        (true, &Method::GET) if request.uri().path() == export::PATH => Ok(api.app.views().position()),
         (true, &Method::GET) => api.app.fresh().await,
         (true, _) => api.app.caught_up().await,
     };

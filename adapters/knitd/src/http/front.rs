@@ -20,6 +20,7 @@ use knit_schemas::api;
 use tower::ServiceExt as _;
 
 use super::events::Watchers;
+use super::export::Exports;
 use super::guard::Hosts;
 use super::problem::Problem;
 use super::reply;
@@ -37,6 +38,8 @@ pub struct Api {
     pub(super) transfers: Transfers,
     /// Streams of events that are open.
     pub(super) watchers: Watchers,
+    /// Exports of the log under way.
+    pub(super) exports: Exports,
 }
 
 impl Api {
@@ -104,6 +107,7 @@ pub struct Front {
     metrics: Arc<Metrics>,
     transfers: Transfers,
     watchers: Watchers,
+    exports: Exports,
 }
 
 impl Front {
@@ -111,9 +115,9 @@ impl Front {
     #[must_use]
     pub fn new(app: App, hosts: Hosts, with_transfers: bool) -> Self {
         let (transfers, watchers) = (Transfers::new(with_transfers), Watchers::default());
-        let metrics = Arc::clone(app.metrics());
-        let router = super::routes(Api { app, transfers: transfers.clone(), watchers: watchers.clone() });
-        Self { router, hosts: Arc::new(hosts), metrics, transfers, watchers }
+        let (exports, metrics) = (Exports::default(), Arc::clone(app.metrics()));
+        let api = Api { app, transfers: transfers.clone(), watchers: watchers.clone(), exports: exports.clone() };
+        Self { router: super::routes(api), hosts: Arc::new(hosts), metrics, transfers, watchers, exports }
     }
 
     /// Answers one request.
@@ -148,9 +152,10 @@ impl Front {
         response
     }
 
-    /// Ends the streams that would go on for ever.
+    /// Ends the streams that would go on for ever, or for long.
     pub(super) fn dismiss_watchers(&self) {
         self.watchers.dismiss();
+        self.exports.dismiss();
     }
 
     /// Waits until every transfer under way has recorded its end, at most `limit`.

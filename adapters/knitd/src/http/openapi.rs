@@ -11,8 +11,8 @@ use utoipa::openapi::{
 
 use super::problem::Problem;
 use super::{
-    data, download, events, explain, health, ids, lineage, logs, matches, metrics, plan_graph, plans, reply, runs,
-    tags, upload,
+    data, download, events, explain, export, health, ids, lineage, logs, matches, metrics, plan_graph, plans, reply,
+    runs, tags, upload,
 };
 use knit_schemas::api;
 use knit_schemas::lineage::Drawing;
@@ -56,12 +56,15 @@ use knit_schemas::plan_graph::PlanDrawing;
         ids::find,
         tags::find,
         events::watch,
+        export::send,
+        events::one::show,
+        events::why::why,
         document,
         health::alive,
         health::ready,
         metrics::show,
     ),
-    components(schemas(api::ErrorMessage, api::LineageGraph, api::LogEvent, api::PlanGraph))
+    components(schemas(api::ErrorMessage, api::LineageGraph, api::LogEvent, api::PlanGraph, api::SealedEvent))
 )]
 struct Document;
 

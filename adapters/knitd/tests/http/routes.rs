@@ -8,7 +8,7 @@ use crate::client::{ask, exchange};
 use crate::kit::World;
 
 /// Every path of the API with the methods it has.
-const ROUTES: [(&str, &str); 32] = [
+const ROUTES: [(&str, &str); 35] = [
     ("/api/data", "OPTIONS, GET, POST"),
     ("/api/data/x", "OPTIONS, GET, PUT"),
     ("/api/data/x/detail", "OPTIONS, GET"),
@@ -18,6 +18,9 @@ const ROUTES: [(&str, &str); 32] = [
     ("/api/ids", "OPTIONS, GET"),
     ("/api/tags", "OPTIONS, GET"),
     ("/api/events", "OPTIONS, GET"),
+    ("/api/events/export", "OPTIONS, GET"),
+    ("/api/events/1", "OPTIONS, GET"),
+    ("/api/events/1/why", "OPTIONS, GET"),
     ("/api/plans", "OPTIONS, GET, POST"),
     ("/api/plans/x", "OPTIONS, GET"),
     ("/api/plans/x/graph", "OPTIONS, GET"),
@@ -86,7 +89,8 @@ async fn the_description_names_exactly_the_routes_there_are() {
         .map(|(path, operations)| {
             let methods = ["get", "post", "put", "delete"].iter().filter(|method| operations.get(**method).is_some());
             let allow: Vec<String> = methods.map(|method| method.to_uppercase()).collect();
-            (path.replace("{id}", "x").replace("{attempt}", "1"), format!("OPTIONS, {}", allow.join(", ")))
+            let path = path.replace("{id}", "x").replace("{attempt}", "1").replace("{position}", "1");
+            (path, format!("OPTIONS, {}", allow.join(", ")))
         })
         .collect();
     let mut routes = ROUTES.map(|(path, allow)| (path.to_owned(), allow.to_owned())).to_vec();
@@ -109,6 +113,18 @@ async fn the_description_gives_every_operation_a_name_of_its_own_and_every_refus
     // "default" would make it true of any answer that it is described.
     assert!(operations.iter().all(|one| one["responses"].get("default").is_none()));
     assert!(document["paths"]["/api/data/{id}"]["get"]["responses"]["404"].is_object());
+}
+
+#[tokio::test]
+async fn every_reference_of_the_description_leads_to_a_schema() {
+    let world = World::new().await;
+    let document = world.get("/openapi.json").await.expect(200).json();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let text = document.to_string();
+    let named = text.split(r##""#/components/schemas/"##).skip(1).map(|rest| rest.split('"').next().unwrap());
+    let dangling: BTreeSet<&str> = named.filter(|name| !schemas.contains_key(*name)).collect();
+    assert!(dangling.is_empty(), "{dangling:?} of {:?}", schemas.keys());
+    assert!(schemas.keys().all(|name| !name.contains(['_', '<'])), "{:?}", schemas.keys());
 }
 
 #[tokio::test]

@@ -152,6 +152,7 @@ SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, e
   FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 ORDER BY sequence";
 
 pub(super) const CHAIN_AT: &str = "SELECT chain FROM events WHERE position = $1";
+pub(super) const POSITION_OF: &str = "SELECT position FROM events WHERE event_id = $1";
 /// Between which positions the log passes each of some times. Stamps never go back along positions, so halves can be
 /// left out: in a million events twenty are looked at. An index would answer too, and cost every append. What is behind
 /// `LATERAL` has a limit and so is looked up for each row; joined as the planner likes, the whole table is read for each

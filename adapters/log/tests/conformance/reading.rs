@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use knit_domain::event::{Entity, UndecodableEvent};
 use knit_domain::id::AgentMode::Read;
-use knit_domain::id::KnitId;
+use knit_domain::id::{EventId, KnitId};
 use knit_domain::time::Timestamp;
 use knit_log::{Options, ReadError, chain};
 use uuid::Uuid;
@@ -21,7 +21,9 @@ on_both_databases!(
     d14_the_stored_text_is_the_text_that_was_hashed,
     d15_a_changed_stamp_breaks_the_chain,
     d15_a_changed_payload_shows_in_its_leaf,
+    d15_a_damaged_log_is_read_as_it_is_by_whoever_wants_to_see_the_damage,
     d15_the_chain_is_known_at_every_position,
+    an_event_is_found_by_its_position_and_by_its_id,
     a_stream_is_loaded_with_everything_that_was_given,
     a_hole_in_a_stream_is_an_error,
     the_index_finds_every_event_about_an_entity,
@@ -106,6 +108,42 @@ async fn d15_a_changed_payload_shows_in_its_leaf(place: Place) {
     let honest: Vec<bool> =
         log.read_stored(0, 10).await.unwrap().iter().map(|event| event.leaf == event.leaf_of_content()).collect();
     assert_eq!(honest, [true, false, true]);
+}
+
+async fn d15_a_damaged_log_is_read_as_it_is_by_whoever_wants_to_see_the_damage(place: Place) {
+    let log = place.open().await;
+    fill(&log, 6).await;
+    let untouched = log.read_stored(0, 10).await.unwrap();
+    assert_eq!(log.read_unchecked(0, 10).await.unwrap(), untouched);
+    assert_eq!(log.read_unchecked(2, 2).await.unwrap(), untouched[2..4]);
+    assert!(log.read_unchecked(6, 10).await.unwrap().is_empty());
+
+    place.tamper("UPDATE events SET recorded_at = 5 WHERE position = 2").await;
+    place.tamper("UPDATE events SET event_version = '99' WHERE position = 3").await;
+    place.tamper("DELETE FROM events WHERE position IN (4, 6)").await;
+    let damaged = log.read_unchecked(0, 10).await.unwrap();
+    let seen: Vec<_> = damaged.iter().map(|event| (event.position, event.event_version.as_str())).collect();
+    assert_eq!(seen, [(1, "1"), (2, "1"), (3, "99"), (5, "1")]);
+    assert_eq!(damaged[1].recorded_at, Timestamp(5));
+}
+
+async fn an_event_is_found_by_its_position_and_by_its_id(place: Place) {
+    let log = place.open().await;
+    fill(&log, 3).await;
+    // Once from what the process remembers of its own appends, and once from the database.
+    for forgets in [false, true] {
+        for event in log.read(0, 10).await.unwrap() {
+            if forgets {
+                log.forget();
+            }
+            let found = [log.event_at(event.position).await.unwrap(), log.event_by_id(event.event_id).await.unwrap()];
+            assert_eq!(found.map(|found| found.map(|found| (*found).clone())), [Some(event.clone()), Some(event)]);
+        }
+    }
+    for position in [0, 4] {
+        assert_eq!(log.event_at(position).await.unwrap(), None);
+    }
+    assert_eq!(log.event_by_id(EventId(Uuid::nil())).await.unwrap(), None);
 }
 
 async fn d15_the_chain_is_known_at_every_position(place: Place) {

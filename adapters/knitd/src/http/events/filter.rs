@@ -13,10 +13,12 @@ use knit_domain::event::journal::JournalEvent;
 use knit_domain::event::plan::PlanEvent;
 use knit_domain::event::run::RunEvent;
 use knit_domain::event::{Entity, Position, Recorded, StreamType};
+use knit_domain::id::EventId;
 use knit_log::{Log, ReadError};
 
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+use crate::http::request::correlation;
 
 /// Ids that may be named at once: each is a question to the database whenever something happens.
 const ENTITIES_MAX: usize = 100;
@@ -27,6 +29,8 @@ pub(super) struct Filter {
     kinds: Vec<StreamType>,
     entities: Vec<Entity>,
     types: Vec<String>,
+    actors: Vec<String>,
+    correlations: Vec<EventId>,
 }
 
 /// Some events, and how far the log was looked through for them.
@@ -37,7 +41,7 @@ pub(super) struct Page {
 }
 
 impl Filter {
-    /// Reads `entity` and `type`.
+    /// Reads `entity`, `type`, `actor` and `correlation`.
     ///
     /// # Errors
     /// 400 for a word that names no kind, a malformed id, an event that does not exist, or too many ids.
@@ -60,12 +64,25 @@ impl Filter {
             }
             filter.types.push(word.to_owned());
         }
+        filter.actors = words(query, "actor").map(str::to_owned).collect();
+        filter.correlations = words(query, "correlation").map(correlation).collect();
         Ok(filter)
     }
 
     fn admits(&self, event: &Recorded) -> bool {
         let of_type = self.types.is_empty() || self.types.iter().any(|name| name == event.event.type_name());
-        of_type && (self.is_about_all() || self.is_about(event))
+        of_type && self.is_by(event) && self.is_within(event) && (self.is_about_all() || self.is_about(event))
+    }
+
+    /// `reactor` is every actor `reactor:…`.
+    fn is_by(&self, event: &Recorded) -> bool {
+        let actor = &event.metadata.actor;
+        let kind = actor.split_once(':').map(|(kind, _)| kind);
+        self.actors.is_empty() || self.actors.iter().any(|wanted| wanted == actor || Some(wanted.as_str()) == kind)
+    }
+
+    fn is_within(&self, event: &Recorded) -> bool {
+        self.correlations.is_empty() || self.correlations.contains(&event.belongs_to())
     }
 
     fn is_about_all(&self) -> bool {
@@ -142,7 +159,7 @@ pub(super) async fn page(
 }
 
 /// The next events, whatever they are; what this process has just appended is not read again.
-async fn next(log: &Log, after: Position, until: Position, limit: usize) -> Result<Page, ReadError> {
+pub(super) async fn next(log: &Log, after: Position, until: Position, limit: usize) -> Result<Page, ReadError> {
     let mut events = match log.recent(after, limit) {
         Some(events) => events,
         None => log.read(after, limit).await?.into_iter().map(Arc::new).collect(),
@@ -193,7 +210,7 @@ mod tests {
         assert_eq!(filter.kinds, [StreamType::Run]);
         assert_eq!(filter.entities, [Entity::Data(ID.parse().unwrap())]);
         assert_eq!(filter.types, ["RunSucceeded", "RunFailed"]);
-        assert_eq!(read("entity=&type="), Ok(Filter::default()));
+        assert_eq!(read("entity=&type=&actor=&correlation="), Ok(Filter::default()));
     }
 
     #[test]

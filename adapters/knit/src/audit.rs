@@ -1,0 +1,65 @@
+//! `knit audit …`: what an auditor asks of the log.
+
+mod chain;
+mod export;
+mod parallel;
+mod show;
+mod verify;
+mod why;
+
+use clap::Subcommand;
+use knit_schemas::export::{Flaw, Wrong};
+
+use crate::error::Error;
+use crate::events::print;
+use crate::session::{Session, block_on};
+
+/// Look into the log, prove that it is whole and untouched, and carry it elsewhere
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print events in order, as `knit events` does
+    Log(print::Arguments),
+    Show(show::Arguments),
+    Why(why::Arguments),
+    Verify(verify::Arguments),
+    Export(export::Arguments),
+}
+
+impl Command {
+    pub(crate) fn words(&self) -> &'static str {
+        match self {
+            Self::Log(_) => "audit log",
+            Self::Show(_) => "audit show",
+            Self::Why(_) => "audit why",
+            Self::Verify(_) => "audit verify",
+            Self::Export(_) => "audit export",
+        }
+    }
+
+    pub(crate) fn run(self, session: &Session) -> Result<(), Error> {
+        match self {
+            Self::Log(arguments) => block_on(print::run(arguments, session)),
+            Self::Show(arguments) => block_on(show::run(arguments, session)),
+            Self::Why(arguments) => block_on(why::run(arguments, session)),
+            Self::Verify(arguments) => block_on(verify::run(arguments, session)),
+            Self::Export(arguments) => block_on(export::run(arguments, session)),
+        }
+    }
+}
+
+/// What still stands, and what to do about the rest.
+pub(crate) fn hint(flaw: &Flaw) -> String {
+    match (&flaw.wrong, flaw.position.checked_sub(1)) {
+        (Wrong::NoBegin | Wrong::OtherFormat { .. } | Wrong::OtherBeginning, _) | (_, None) => {
+            "`knit audit export -o FILE` writes what can be verified".to_owned()
+        }
+        (Wrong::CutOff | Wrong::NoRecord { .. } | Wrong::SecondBeginning | Wrong::MoreBehindTheEnd, Some(_)) => {
+            "the file is damaged, and not necessarily the log: export it again, or verify the server's: `knit audit verify`"
+                .to_owned()
+        }
+        (_, Some(0)) => "keep the database as it is, and compare it with a backup".to_owned(),
+        (_, Some(last)) => {
+            format!("everything up to position {last} is in order; keep the database as it is, and compare it with a backup")
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `knit audit verify`.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use clap::Args;
+use knit_schemas::export::{Flaw, Verified, Wrong};
+use reqwest::Response;
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::export::{self, Notation};
+use super::parallel;
+use crate::archive::incoming;
+use crate::client::{connection_lost, position_of};
+use crate::error::{Ask, Error};
+use crate::output::Progress;
+use crate::session::{Session, on_thread};
+use crate::telling::{Telling, counted};
+
+/// Prove that the history is whole and untouched
+///
+/// Computes every hash of the log anew, on all processors, and trusts nothing that the server or the file says about
+/// them. Without a file the log of the server is fetched and verified; an export needs no server. Ends with 8 and the
+/// first position that is not in order, if one is not.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// An export, as `knit audit export` writes it; `-` reads standard input [default: the log of the server]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    telling: Telling,
+}
+
+/// That the history is whole.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    /// Events that were verified.
+    events: u64,
+    /// The position before the first of them.
+    after: u64,
+    /// The last position.
+    position: u64,
+    /// The chain there, in hexadecimal: whoever writes it down elsewhere can compare it later.
+    chain: String,
+    /// Events whose content was taken out, each admitted by another event.
+    redacted: u64,
+    events_per_second: u64,
+    processors: usize,
+}
+
+pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let began = Instant::now();
+    let verified = match arguments.file {
+        Some(path) => of_file(session.environment.expand_home(&path)).await?,
+        None => of_server(session).await?,
+    };
+    let answer = answer(&verified.map_err(Error::NotWhole)?, began.elapsed());
+    arguments.telling.tell(&answer, lines)
+}
+
+fn answer(verified: &Verified, took: Duration) -> Answer {
+    let per_second = u128::from(verified.events) * 1_000_000 / took.as_micros().max(1);
+    Answer {
+        events: verified.events,
+        after: verified.after,
+        position: verified.position,
+        chain: hex::encode(verified.chain),
+        redacted: verified.redacted,
+        events_per_second: u64::try_from(per_second).unwrap_or(u64::MAX),
+        processors: parallel::processors(),
+    }
+}
+
+fn lines(answer: &Answer) -> Vec<String> {
+    let mut lines = vec![format!("whole: {}", counted(answer.events, "event", "events"))];
+    if answer.after > 0 {
+        lines.push(format!("not looked at: positions 1 to {}", answer.after));
+    }
+    if answer.redacted > 0 {
+        lines.push(format!("redacted, and admitted: {}", counted(answer.redacted, "event", "events")));
+    }
+    let processors = counted(answer.processors as u64, "processor", "processors");
+    lines.push(format!("head: position {}, chain {}", answer.position, answer.chain));
+    lines.push(format!("rate: {} events per second on {processors}", answer.events_per_second));
+    lines
+}
+
+async fn of_file(path: PathBuf) -> Result<Result<Verified, Flaw>, Error> {
+    let open = |path: &Path| -> io::Result<(Box<dyn Read + Send>, Progress)> {
+        if path.as_os_str() == "-" {
+            return Ok((Box::new(io::stdin()), Progress::without_end("Verifying standard input".to_owned())));
+        }
+        let file = File::open(path)?;
+        let progress = Progress::to_a_total(format!("Verifying {}", path.display()));
+        progress.expect(file.metadata()?.len());
+        Ok((Box::new(file), progress))
+    };
+    let (input, progress) = open(&path).map_err(Error::file("read", &path))?;
+    let counted = Counted { input, progress: progress.clone() };
+    let verified = on_thread(move || parallel::verify(counted, |_| {})).await?;
+    progress.finish();
+    verified.map_err(Error::file("read", &path))
+}
+
+/// Tells how much was read.
+struct Counted {
+    input: Box<dyn Read + Send>,
+    progress: Progress,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.input.read(buffer).inspect(|bytes| self.progress.advance(*bytes as u64))
+    }
+}
+
+async fn of_server(session: &Session) -> Result<Result<Verified, Flaw>, Error> {
+    let (ask, response) = export::ask_for(&session.client()?, Notation::Proto, None).await?;
+    let progress = Progress::of_events("Verifying the log of the server".to_owned());
+    progress.expect(position_of(&response).unwrap_or_default());
+    let (sender, reader) = incoming::channel();
+    let advancing = progress.clone();
+    let verifying = on_thread(move || parallel::verify(reader, |events| advancing.advance(events)));
+    let (received, verified) = tokio::join!(receive(&ask, response, sender), verifying);
+    progress.finish();
+    match (received, verified??) {
+        // The log is not to blame for a connection that broke.
+        (Err(lost), Err(Flaw { wrong: Wrong::CutOff | Wrong::NoBegin, .. })) => Err(lost),
+        (_, verified) => Ok(verified),
+    }
+}
+
+/// Passes the answer on, until nobody wants more of it.
+async fn receive(ask: &Ask, mut response: Response, reader: mpsc::Sender<Bytes>) -> Result<(), Error> {
+    while let Some(piece) = response.chunk().await.map_err(connection_lost(ask))? {
+        if reader.send(piece).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}

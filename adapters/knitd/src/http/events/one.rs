@@ -1,0 +1,135 @@
+//! `GET /api/events/{position}` (ours): everything about one event, so that it can be checked by others.
+
+use axum::extract::State;
+use axum::response::Response;
+use knit_domain::event::{Entity, Position, Recorded};
+use knit_log::StoredEvent;
+use knit_log::chain::{Hash, link};
+use knit_schemas::api::{EventMark, Seal, SealedEvent};
+use serde_json::value::RawValue;
+
+use super::{instant, of_the_wire, stream_of};
+use crate::http::front::Api;
+use crate::http::problem::Problem;
+use crate::http::request::{Asked, Named};
+use crate::http::{as_of, reply};
+
+/// `GET /api/events/{position}`.
+#[utoipa::path(get, path = "/api/events/{position}", operation_id = "showEvent",
+    params(("position" = u64, Path, description = "Position of an event")),
+    responses((status = 200, body = SealedEvent), Problem))]
+pub(in crate::http) async fn show(
+    State(api): State<Api>,
+    named: Named,
+    Asked(query): Asked,
+) -> Result<Response, Problem> {
+    as_of::only_now(&query, super::NEVER_CHANGES)?;
+    let position: Position = named.id("event")?;
+    let stored = stored(&api, position).await?;
+    let before = api.app.log().chain_at(position - 1).await.map_err(|fault| Problem::unexpected(fault.to_string()))?;
+    let before = before.ok_or_else(|| Problem::not_found("event", &(position - 1).to_string()))?;
+    let seal = seal(&stored, &before);
+    let event = stored.decode().map_err(Problem::of_log)?;
+    let cause = match event.metadata.causation {
+        Some(id) => api.app.log().event_by_id(id).await.map_err(Problem::of_log)?,
+        None => None,
+    };
+    let told: SealedEvent<Box<RawValue>> = SealedEvent {
+        about: event.event.entities(&event.stream).into_iter().map(word).collect(),
+        cause: cause.map(|event| mark(&event, None)),
+        event: of_the_wire(&event),
+        seal,
+    };
+    Ok(reply::at(api.app.views().position(), reply::json(&told)))
+}
+
+/// The event as it is stored.
+async fn stored(api: &Api, position: Position) -> Result<StoredEvent, Problem> {
+    let missing = || Problem::not_found("event", &position.to_string());
+    let before = position.checked_sub(1).ok_or_else(missing)?;
+    let page = api.app.log().read_stored(before, 1).await.map_err(Problem::of_log)?;
+    page.into_iter().next().ok_or_else(missing)
+}
+
+/// What was hashed and what came of it, and whether that is so.
+fn seal(stored: &StoredEvent, before: &Hash) -> Seal {
+    let (leaf, chain) = (stored.leaf_of_content(), link(before, stored.position, stored.recorded_at, &stored.leaf));
+    Seal {
+        salt: hex::encode(&stored.salt),
+        payload: stored.payload.clone(),
+        metadata: stored.metadata.clone(),
+        recorded_at_ms: stored.recorded_at.0,
+        leaf: hex::encode(stored.leaf),
+        leaf_holds: leaf == stored.leaf,
+        chain_before: hex::encode(before),
+        chain: hex::encode(stored.chain),
+        chain_holds: chain == stored.chain,
+    }
+}
+
+/// An event in one line; `cause` is the position of the event that it followed from.
+pub(super) fn mark(event: &Recorded, cause: Option<Position>) -> EventMark {
+    EventMark {
+        position: event.position,
+        recorded_at: instant(event),
+        stream: stream_of(event),
+        event_type: event.event.type_name().to_owned(),
+        actor: event.metadata.actor.clone(),
+        cause,
+    }
+}
+
+/// As `entity` of a question names it.
+fn word(entity: Entity) -> String {
+    match entity {
+        Entity::Plan(id) => format!("plan:{id}"),
+        Entity::Run(id) => format!("run:{id}"),
+        Entity::Data(id) => format!("data:{id}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use knit_domain::id::EventId;
+    use knit_domain::time::Timestamp;
+    use knit_log::chain::GENESIS;
+
+    fn stored() -> StoredEvent {
+        let mut stored = StoredEvent {
+            position: 1,
+            event_id: EventId(uuid::Uuid::nil()),
+            stream_type: "plan".to_owned(),
+            stream_id: uuid::Uuid::nil().to_string(),
+            sequence: 1,
+            event_type: "PlanActivated".to_owned(),
+            event_version: "1".to_owned(),
+            payload: r#"{"PlanActivated":{}}"#.to_owned(),
+            metadata: r#"{"actor":"anonymous"}"#.to_owned(),
+            recorded_at: Timestamp(1_741_000_000_000),
+            salt: vec![7; 16],
+            leaf: GENESIS,
+            chain: GENESIS,
+        };
+        stored.leaf = stored.leaf_of_content();
+        stored.chain = link(&GENESIS, 1, stored.recorded_at, &stored.leaf);
+        stored
+    }
+
+    fn holds(stored: &StoredEvent) -> (bool, bool) {
+        let seal = seal(stored, &GENESIS);
+        (seal.leaf_holds, seal.chain_holds)
+    }
+
+    #[test]
+    fn what_was_changed_shows_in_the_leaf_or_in_the_chain() {
+        assert_eq!(holds(&stored()), (true, true));
+        assert_eq!(holds(&StoredEvent { payload: "{}".to_owned(), ..stored() }), (false, true));
+        assert_eq!(holds(&StoredEvent { metadata: r#"{"actor":"nobody"}"#.to_owned(), ..stored() }), (false, true));
+        assert_eq!(holds(&StoredEvent { salt: vec![8; 16], ..stored() }), (false, true));
+        assert_eq!(holds(&StoredEvent { recorded_at: Timestamp(0), ..stored() }), (true, false));
+        let forged = StoredEvent { payload: "{}".to_owned(), ..stored() };
+        let forged = StoredEvent { leaf: forged.leaf_of_content(), ..forged };
+        assert_eq!(holds(&forged), (true, false));
+    }
+}
