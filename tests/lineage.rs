@@ -1,8 +1,8 @@
 //! Lineage, and how Plans hang together, as people look at it: drawn in every way, whole and cut.
 
 use knit_tests::plans::PlanFile;
-use knit_tests::workshop::{Workshop, id_of};
-use serde_json::Value;
+use knit_tests::workshop::{Workshop, id_of, output_of};
+use serde_json::{Value, json};
 
 /// A shop in which one Data was made of another by a Run: (the shop, what went in, the Run, what came out).
 fn two_steps() -> (Workshop, String, String, String) {
@@ -64,6 +64,34 @@ fn a_run_is_shown_between_its_inputs_and_its_outputs() {
     let graph: Value = shop.knit(&["run", "lineage", "-o", "json", &run]).json();
     assert_eq!(graph["start"], *run);
     assert_eq!(shop.knit(&["run", "lineage", "--ids-only=runs", "-d", &run]).stdout, format!("{run}\n"));
+}
+
+#[test]
+fn drawings_that_others_read_say_when_a_run_started_and_ended() {
+    let shop = Workshop::open();
+    let script = "echo x > /out/it; sleep 1000";
+    let plan = shop.apply(&PlanFile::shell(script).input("/in", &["a:b"]).output("/out", &["c:d"]));
+    let _ = shop.push(&[("it", "x")], &["a:b"]);
+    // A Worker that ends only when it is told to is seen running.
+    let run = id_of(&shop.only_run_reaches(&plan, "running"), "runId");
+    let _ = shop.knit(&["run", "stop", &run]);
+    let made = output_of(&shop.reaches(&run, "done"), "/out");
+    let attempt = &shop.server.http().get(&format!("/api/runs/{run}/attempts")).json()[0];
+    let (started, ended) = (id_of(attempt, "startedAt"), id_of(attempt, "endedAt"));
+
+    let drawn = |format: &str| shop.knit(&["data", "lineage", "-u", "-n", "1", "-o", format, &made]).stdout;
+    let parsed = |text: &str| serde_json::from_str::<Value>(text).expect("it is JSON");
+    assert_eq!(parsed(&drawn("json"))["runs"][0]["startedAt"], started.as_str());
+    let activity = &parsed(&drawn("prov"))["activity"][format!("uuid:{run}")];
+    assert_eq!((&activity["prov:startTime"], &activity["prov:endTime"]), (&json!(started), &json!(ended)));
+    let crated = parsed(&drawn("ro-crate"));
+    let actions = crated["@graph"].as_array().expect("a list of things").iter();
+    let action = actions.clone().find(|thing| thing["identifier"] == *run).expect("the Run is there");
+    assert_eq!((&action["startTime"], &action["endTime"]), (&json!(started), &json!(ended)));
+    let events: Vec<Value> = drawn("openlineage").lines().map(parsed).collect();
+    let of_run = events.iter().filter(|event| event["run"]["runId"] == *run);
+    let told: Vec<(&Value, &Value)> = of_run.map(|event| (&event["eventType"], &event["eventTime"])).collect();
+    assert_eq!(told, [(&json!("START"), &json!(started)), (&json!("COMPLETE"), &json!(ended))]);
 }
 
 #[test]

@@ -71,6 +71,7 @@ impl Store {
             run_id: self.runs.id(row).to_string(),
             status: status.under(plan.at(limit).active).to_string(),
             updated_at: instant(updated_at),
+            started_at: self.runs.started_at(row, limit).map(instant),
             exit: decided.and_then(|decided| decided.exit).map(|exit| self.rendered_exit(exit)),
             plan_id: self.plans.id(record.plan).to_string(),
             inputs: self.runs.inputs(row).map(|(_, input)| edge(self.input_of(input))).collect(),

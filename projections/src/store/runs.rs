@@ -3,6 +3,7 @@
 use knit_domain::event::run::{Assignment, Exit, LogTail, OutputData, RunEvent};
 use knit_domain::id::{PlanId, RunId};
 use knit_domain::run::{Cause, Status};
+use knit_domain::time::Timestamp;
 
 use super::column::{Column, DataRow, EdgeRow, PlanRow, Row, RunRow, StepRow};
 use super::intern::Ids;
@@ -63,6 +64,11 @@ impl Runs {
     /// Where a Run stood; `None` if it did not exist then.
     pub(super) fn standing(&self, row: RunRow, limit: Limit) -> Option<Standing> {
         self.steps.standing(self.records[row].newest, limit)
+    }
+
+    /// When the attempt that a Run was at then was seen to run.
+    pub(super) fn started_at(&self, row: RunRow, limit: Limit) -> Option<Timestamp> {
+        self.steps.started_at(self.records[row].newest, limit)
     }
 
     /// The inputs of a Run, in the order of the event that made it.

@@ -216,6 +216,21 @@ impl Steps {
         })
     }
 
+    /// When the newest attempt was first seen to run, or its transfer began; none before that, and none where the
+    /// Worker had ended before it was seen.
+    pub(super) fn started_at(&self, newest: StepRow, limit: Limit) -> Option<Timestamp> {
+        let mut first = None;
+        for (_, step) in self.back_from(newest, limit) {
+            if step.kind.status() == Some(Status::Running) {
+                first = Some(step.recorded_at);
+            }
+            if step.kind.begins_attempt() {
+                break;
+            }
+        }
+        first
+    }
+
     /// When the attempt that began with `born` had ended by then; an attempt ends once.
     pub(super) fn ended_at(&self, newest: StepRow, born: StepRow, limit: Limit) -> Option<Timestamp> {
         let mut attempt = self.back_from(newest, limit).take_while(|(row, _)| *row != born);
@@ -304,6 +319,19 @@ mod tests {
         use StepKind::{FailureDecided, Projected};
         let (steps, newest) = life(&[Projected, FailureDecided, FailureDecided]);
         assert_eq!(steps.standing(newest, Limit::NOW).unwrap().updated_at, Timestamp(2_000));
+    }
+
+    #[test]
+    fn an_attempt_has_started_when_it_was_first_seen_to_run() {
+        use StepKind::{Projected, Retried, Started, Succeeded, SuccessDecided, UploadStarted, VolumesPrepared};
+        let (steps, newest) = life(&[Projected, Started, Started, SuccessDecided, Retried, VolumesPrepared]);
+        assert_eq!(steps.started_at(newest, Limit::NOW), None, "the present attempt has not");
+        assert_eq!(steps.started_at(newest, Limit(4)), Some(Timestamp(2_000)));
+        assert_eq!(steps.started_at(newest, Limit(1)), None);
+        let (steps, newest) = life(&[UploadStarted, SuccessDecided, Succeeded]);
+        assert_eq!(steps.started_at(newest, Limit::NOW), Some(Timestamp(1_000)));
+        let (steps, newest) = life(&[Projected, SuccessDecided, Succeeded]);
+        assert_eq!(steps.started_at(newest, Limit::NOW), None, "it had ended before it was seen");
     }
 
     #[test]

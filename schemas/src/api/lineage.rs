@@ -53,6 +53,10 @@ pub struct LineageRun {
     pub status: String,
     /// When the status last changed.
     pub updated_at: Instant,
+    /// When the present attempt was seen to run, or its transfer began. Absent before that, when its Worker ended
+    /// before it was seen, and where the server is an original one, which does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Instant>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
@@ -114,6 +118,7 @@ impl From<&RunDetail> for LineageRun {
             run_id: run.run_id.clone(),
             status: run.status.clone(),
             updated_at: run.updated_at,
+            started_at: None,
             exit: run.exit.clone(),
             plan_id: run.plan.plan_id.clone(),
             inputs: edges(&run.inputs),

@@ -58,6 +58,9 @@ pub struct Run<'a> {
     pub status: Text<'a>,
     /// When the status last changed.
     pub updated_at: Instant,
+    /// When it was seen to run, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Instant>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
@@ -196,6 +199,7 @@ impl<'a> From<&'a LineageRun> for Run<'a> {
             run_id: run.run_id.as_str().into(),
             status: run.status.as_str().into(),
             updated_at: run.updated_at,
+            started_at: run.started_at,
             exit: run.exit.clone(),
             plan_id: run.plan_id.as_str().into(),
             inputs: run.inputs.iter().map(Edge::from).collect(),
@@ -224,7 +228,7 @@ mod tests {
             "data": [{"knitId": "d\"1", "tags": ["a:b:c", "quo\"te:\\x", "knit#id:d1"]}],
             "runs": [{
                 "runId": "r1", "status": "done", "updatedAt": "2025-03-03T09:15:02.418+00:00",
-                "exit": {"code": 1, "message": "m"}, "planId": "p1",
+                "startedAt": "2025-03-03T09:14:57+00:00", "exit": {"code": 1, "message": "m"}, "planId": "p1",
                 "inputs": [{"path": "/in", "knitId": "d0"}], "outputs": [{"path": "/o\tut", "knitId": "d\"1"}],
                 "log": "d2",
             }, {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::graph::{Data, Run, Tag};
 use super::{HOME, Index};
+use crate::instant::Instant;
 
 const EVENT_SCHEMA: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/";
 const FACETS: &str = "https://openlineage.io/spec/facets/";
@@ -17,13 +18,17 @@ const NAMESPACE: &str = "knitfab";
 /// When nothing in the graph says when a Data was made.
 const UNKNOWN_TIME: &str = "1970-01-01T00:00:00+00:00";
 
-/// Writes one event for every Run, and one for every Data that no Run in the graph has to do with.
+/// Writes what happened last to every Run, before it that it started where that is known, and an event for every Data
+/// that no Run in the graph has to do with.
 ///
 /// # Errors
 /// What writing to `out` says.
 pub fn draw(index: &Index<'_>, out: &mut impl Write) -> io::Result<()> {
     for run in &index.graph.runs {
-        line(out, &run_event(index, run))?;
+        if let Some(at) = run.started_at {
+            line(out, &start_event(index, run, at))?;
+        }
+        line(out, &last_event(index, run))?;
     }
     for data in index.strangers() {
         line(out, &data_event(index, data))?;
@@ -36,20 +41,37 @@ fn line(out: &mut impl Write, event: &Value) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-fn run_event(index: &Index<'_>, run: &Run<'_>) -> Value {
-    let datasets = |points: Vec<(&str, &Data<'_>)>| -> Vec<Value> {
-        points.into_iter().map(|(path, data)| dataset(index, data, Some(path))).collect()
-    };
+/// That a Run started: whoever reads events takes the time of this one for its start. What it takes is there by then,
+/// and what it makes is not; how it did comes with the last event.
+fn start_event(index: &Index<'_>, run: &Run<'_>, at: Instant) -> Value {
+    let mut event = run_event(index, run, "START", at);
+    event["inputs"] = datasets(index, index.taken(run));
+    event
+}
+
+fn last_event(index: &Index<'_>, run: &Run<'_>) -> Value {
+    let mut event = run_event(index, run, event_type(run.status.as_str()), run.updated_at);
+    event["run"]["facets"] = run_facets(run);
+    event["inputs"] = datasets(index, index.taken(run));
+    event["outputs"] = datasets(index, index.made(run));
+    event
+}
+
+fn run_event(index: &Index<'_>, run: &Run<'_>, event_type: &str, at: Instant) -> Value {
     json!({
-        "eventTime": run.updated_at,
-        "eventType": event_type(run.status.as_str()),
+        "eventTime": at,
+        "eventType": event_type,
         "producer": HOME,
         "schemaURL": format!("{EVENT_SCHEMA}RunEvent"),
-        "run": {"runId": run.run_id, "facets": run_facets(run)},
+        "run": {"runId": run.run_id, "facets": {}},
         "job": {"namespace": NAMESPACE, "name": run.plan_id, "facets": job_facets(index, run)},
-        "inputs": datasets(index.taken(run)),
-        "outputs": datasets(index.made(run)),
+        "inputs": [],
+        "outputs": [],
     })
+}
+
+fn datasets(index: &Index<'_>, points: Vec<(&str, &Data<'_>)>) -> Value {
+    points.into_iter().map(|(path, data)| dataset(index, data, Some(path))).collect()
 }
 
 fn data_event(index: &Index<'_>, data: &Data<'_>) -> Value {
@@ -61,10 +83,9 @@ fn data_event(index: &Index<'_>, data: &Data<'_>) -> Value {
     })
 }
 
-/// What happened last to a Run, in the words of the specification.
+/// What happened last to a Run, in the words of the specification. One that is only about to start has not.
 fn event_type(status: &str) -> &'static str {
     match status {
-        "starting" => "START",
         "running" | "completing" | "aborting" => "RUNNING",
         "done" => "COMPLETE",
         "failed" => "FAIL",
@@ -157,12 +178,24 @@ mod tests {
 
     #[test]
     fn every_run_is_an_event_with_its_datasets() {
-        let events = events(&example::graph());
+        let mut graph = example::graph();
+        graph.runs.iter_mut().for_each(|run| run.started_at = None);
+        let events = events(&graph);
         assert_eq!(events.len(), 2);
         assert_eq!((&events[0]["eventType"], &events[1]["eventType"]), (&json!("COMPLETE"), &json!("FAIL")));
         assert_eq!(events[0]["outputs"].as_array().unwrap().len(), 2, "the log is an output");
         assert_eq!(events[0]["inputs"][0]["facets"]["knitfab_data"]["cut"], json!(true));
         assert_eq!(events[1]["run"]["facets"]["errorMessage"]["message"], json!("out of <memory>"));
+    }
+
+    #[test]
+    fn the_start_of_a_run_is_an_event_before_its_last_where_it_is_known() {
+        let events = events(&example::graph());
+        let types: Vec<&Value> = events.iter().map(|event| &event["eventType"]).collect();
+        assert_eq!(types, ["START", "COMPLETE", "FAIL"]);
+        assert_eq!(events[0]["eventTime"], json!("2025-03-03T09:58:11.5+00:00"));
+        assert_eq!(events[0]["run"]["runId"], events[1]["run"]["runId"]);
+        assert_eq!((&events[0]["inputs"], &events[0]["outputs"]), (&events[1]["inputs"], &json!([])));
     }
 
     #[test]

@@ -75,6 +75,9 @@ fn plan_entity(plan: &PlanSummary) -> Value {
 
 fn activity(run: &Run<'_>) -> Value {
     let mut activity = json!({"prov:type": qualified("knitfab:Run"), "knitfab:status": run.status});
+    if let Some(at) = run.started_at {
+        activity["prov:startTime"] = json!(at);
+    }
     if matches!(run.status.as_str(), "done" | "failed") {
         activity["prov:endTime"] = json!(run.updated_at);
     }
@@ -127,6 +130,9 @@ mod tests {
         assert_eq!(document["wasGeneratedBy"]["_:g1"]["prov:role"], json!("(log)"));
         assert_eq!(document["entity"][raw]["knitfab:cut"], json!(true));
         assert_eq!(document["activity"][run]["prov:endTime"], json!("2025-03-03T10:02:47+00:00"));
+        assert_eq!(document["activity"][run]["prov:startTime"], json!("2025-03-03T09:58:11.5+00:00"));
+        let unseen = "uuid:55555555-5555-4555-8555-555555555555";
+        assert!(document["activity"][unseen].get("prov:startTime").is_none(), "nobody saw it start");
         assert_eq!(document["entity"].as_object().unwrap().len(), 4, "three Data and a Plan");
     }
 }

@@ -121,6 +121,9 @@ fn action(index: &Index<'_>, run: &Run<'_>) -> Value {
         "object": references(index.taken(run)),
         "result": references(index.made(run)),
     });
+    if let Some(at) = run.started_at {
+        thing["startTime"] = json!(at);
+    }
     if matches!(run.status.as_str(), "done" | "failed") {
         thing["endTime"] = json!(run.updated_at);
     }
@@ -154,6 +157,7 @@ mod tests {
         assert_eq!(things.len(), 3 + 3 + 1 + 2);
         let action = things.iter().find(|thing| thing["@type"] == "CreateAction").unwrap();
         assert_eq!(action["object"], json!([{"@id": "urn:uuid:11111111-1111-4111-8111-111111111111"}]));
+        assert_eq!(action["startTime"], json!("2025-03-03T09:58:11.5+00:00"));
         assert_eq!(action["result"].as_array().unwrap().len(), 2, "the log is a result");
         assert_eq!(things[3]["creativeWorkStatus"], json!("cut: there is more lineage beyond this Data"));
         assert_eq!(things[1]["datePublished"], json!("2025-03-03T11:00:00+00:00"));

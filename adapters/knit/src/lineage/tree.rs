@@ -260,6 +260,7 @@ mod tests {
             run_id: id.to_owned(),
             status: "done".to_owned(),
             updated_at: Instant::from_unix_ms(0).unwrap(),
+            started_at: None,
             exit: None,
             plan_id: "0123456789".to_owned(),
             inputs: vec![edge(from)],

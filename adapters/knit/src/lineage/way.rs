@@ -63,6 +63,7 @@ mod tests {
             run_id: format!("r{n}"),
             status: "done".to_owned(),
             updated_at: Instant::from_unix_ms(0).unwrap(),
+            started_at: None,
             exit: None,
             plan_id: String::new(),
             inputs: edge("/in", n),

@@ -99,6 +99,19 @@ proptest! {
     }
 
     #[test]
+    fn a_run_in_a_lineage_started_when_its_last_attempt_did(world in worlds(), at in any::<prop::sample::Index>()) {
+        let store = world.store();
+        for at in [At::Now, At::Position(at.index(world.log.len()) as u64)] {
+            for id in world.runs.keys() {
+                let Some(graph) = store.lineage_graph(*id, &Walk { depth: Some(0), ..Walk::default() }, at) else { continue };
+                let attempts = store.attempts(*id, at).expect("a Run that is drawn is there");
+                let started = attempts.last().and_then(|last| last.render().started_at);
+                prop_assert_eq!(graph.runs.iter().find(|run| run.run_id == id.to_string()).and_then(|run| run.started_at), started);
+            }
+        }
+    }
+
+    #[test]
     fn a_path_is_as_short_as_the_plainest_search_finds(world in worlds(), at in any::<prop::sample::Index>()) {
         let store = world.store();
         for at in [At::Now, At::Position(at.index(world.log.len()) as u64)] {

@@ -2,6 +2,7 @@
 
 use knit_domain::id::KnitId;
 use knit_domain::run::Status;
+use knit_domain::time::Timestamp;
 
 use super::super::super::column::{DataRow, RunRow};
 use super::super::super::steps::Standing;
@@ -16,7 +17,7 @@ impl Writer<'_> {
     pub(super) fn run(&mut self, row: RunRow, standing: &Standing) {
         let store = self.store;
         let plan = self.plan(store.runs.records[row].plan);
-        self.run_head(row, standing, &plan);
+        self.run_head(row, standing, None, &plan);
         self.text(",\"plan\":");
         self.bytes(&plan.summary);
         self.text(",\"inputs\":");
@@ -36,7 +37,7 @@ impl Writer<'_> {
 
     /// As [`knit_schemas::api::RunSummary`].
     pub(super) fn run_summary(&mut self, row: RunRow, standing: &Standing, plan: &PlanJson) {
-        self.run_head(row, standing, plan);
+        self.run_head(row, standing, None, plan);
         self.text(",\"plan\":");
         self.bytes(&plan.summary);
         self.text("}");
@@ -46,7 +47,7 @@ impl Writer<'_> {
     pub(super) fn lineage_run(&mut self, row: RunRow, standing: &Standing) {
         let store = self.store;
         let plan = self.plan(store.runs.records[row].plan);
-        self.run_head(row, standing, &plan);
+        self.run_head(row, standing, store.runs.started_at(row, self.limit), &plan);
         self.text(",\"planId\":");
         self.quoted_id(plan.id);
         self.text(",\"inputs\":");
@@ -65,8 +66,8 @@ impl Writer<'_> {
         self.text("}");
     }
 
-    /// What all shapes of a Run begin with.
-    fn run_head(&mut self, row: RunRow, standing: &Standing, plan: &PlanJson) {
+    /// What all shapes of a Run begin with; those of the original do not say when it started.
+    fn run_head(&mut self, row: RunRow, standing: &Standing, started_at: Option<Timestamp>, plan: &PlanJson) {
         self.text("{\"runId\":");
         self.quoted_id(self.store.runs.id(row).0);
         self.text(",\"status\":\"");
@@ -74,6 +75,11 @@ impl Writer<'_> {
         self.text("\",\"updatedAt\":\"");
         self.instant(standing.updated_at);
         self.text("\"");
+        if let Some(at) = started_at {
+            self.text(",\"startedAt\":\"");
+            self.instant(at);
+            self.text("\"");
+        }
         if let Some(exit) = standing.decided.and_then(|decided| decided.exit) {
             self.text(",\"exit\":");
             self.value(&self.store.rendered_exit(exit));
