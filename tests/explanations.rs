@@ -54,8 +54,19 @@ fn a_plan_says_of_each_input_which_tag_is_missing_and_of_one_data_what_it_lacks(
     assert_eq!(about["inputs"][0]["verdict"]["fits"], json!(true));
     assert_eq!(about["inputs"][1]["verdict"]["lacks"], json!(["is:b", "is:checked"]));
 
+    let head = shop.server.http().get("/api/data");
+    let then = head.header("x-knit-position").expect("every answer says its position").to_owned();
+    let told =
+        [&["--data", &*b][..], &[]].map(|about| shop.knit(&[&["plan", "why-not", &plan], about].concat()).json());
+
     let _ = shop.knit(&["data", "tag", "--add", "is:checked", &b]);
     let run = id_of(&shop.only_run_reaches(&plan, "done"), "runId");
+    let past = ["plan", "why-not", "--as-of", &then, &plan];
+    assert_eq!([&["--data", &*b][..], &[]].map(|about| shop.knit(&[&past, about].concat()).json()), told);
+    let past = shop.knit(&[&past[..], &["-o", "text", "--data", &b]].concat()).stdout;
+    assert!(past.contains(&format!("Data {b} does not fit /in/b: it lacks `is:checked`")), "{past}");
+    assert!(!past.contains("hint"), "advice on the past comes too late: {past}");
+    let _ = shop.refused(4, &["plan", "why-not", "--as-of", "1", &plan]).tells("was made only at");
     let about = shop.knit(&["plan", "why-not", "--data", &b, &plan]).json();
     assert_eq!(about["inputs"][1]["verdict"]["runs"], json!([run]));
     let about = shop.knit(&["plan", "why-not", "-o", "text", &plan]).stdout;

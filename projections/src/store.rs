@@ -14,7 +14,7 @@
 //!
 //! In `store/`, in reading order: `column` and `chain` hold rows, `intern` ids and texts, `tags` sets
 //! of tags; `plans`, `steps`, `runs` and `data` fold events; `find`, `lineage`, `plan_graph`,
-//! `attempts` and `render` answer; `snapshot` saves it all and brings it back.
+//! `attempts`, `matches` and `render` answer; `snapshot` saves it all and brings it back.
 
 mod attempts;
 mod chain;
@@ -25,6 +25,7 @@ mod explain;
 mod find;
 mod intern;
 mod lineage;
+mod matches;
 mod past;
 mod plan_graph;
 mod plans;

@@ -54,7 +54,7 @@ pub(super) struct Input {
     pinned: bool,
     /// What it is pinned to, as written; a text that is no id pins it to no Data.
     pub(super) id_pin: Option<String>,
-    pinned_to: Option<KnitId>,
+    pub(super) pinned_to: Option<KnitId>,
     pub(super) instant_pin: Option<Timestamp>,
 }
 
@@ -319,6 +319,16 @@ impl Input {
         let by_tag = || self.tags.iter().copied().min_by_key(|tag| rarity(*tag)).map(Anchor::Tag);
         let by_instant = || self.instant_pin.map(Anchor::Instant);
         self.satisfiable.then(|| by_id.or_else(by_tag).or_else(by_instant)).flatten()
+    }
+
+    /// Whether any Data can fill it.
+    pub(super) fn is_satisfiable(&self) -> bool {
+        self.satisfiable
+    }
+
+    /// Whether a Data fills it, whose Run is done.
+    pub(super) fn is_filled_by(&self, data: Offer, tags: &Tags) -> bool {
+        self.satisfiable && self.admits(data, tags)
     }
 
     fn admits(&self, data: Offer, tags: &Tags) -> bool {

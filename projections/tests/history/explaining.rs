@@ -10,7 +10,7 @@ use knit_domain::matching::{Candidate, Requirement};
 use knit_domain::tag::Tag;
 use knit_histories::reckoning::drain;
 use knit_histories::states::States;
-use knit_projections::matcher::{Cursor, Matcher};
+use knit_projections::matcher::{Cursor, Matcher, Nearest, PlanMatches};
 use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, RunTriggerKind, Store};
 use knit_schemas::api::AspectName;
@@ -351,6 +351,47 @@ proptest! {
                 prop_assert_eq!(nearest.missing.len(), fewest.unwrap_or(point.tags.len()));
                 prop_assert_eq!(nearest.knit_id.and_then(|data| lacked(&world, data, point)), fewest);
             }
+        }
+    }
+}
+
+/// What is told of a Plan, but not which of several Data that are equally near.
+type Told = Option<(u32, u32, Vec<ToldInput>)>;
+type ToldInput = (String, Vec<Tag>, usize, Option<(bool, usize, Vec<Tag>)>);
+
+fn plainly(told: Option<PlanMatches>) -> Told {
+    let told = told?;
+    let near = |near: Nearest| (near.knit_id.is_some(), near.missing.len(), near.nowhere);
+    let inputs =
+        told.inputs.into_iter().map(|input| (input.path, input.tags, input.candidates, input.nearest.map(near)));
+    Some((told.runs, told.pending, inputs.collect()))
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_a_plan_found_at_a_position_is_what_the_matcher_told_then(acts in restless(), asked in asked(), at in any::<prop::sample::Index>()) {
+        let mut world = world_after(&acts);
+        let texts: Vec<Vec<String>> = asked.iter().map(|tags| tags.iter().map(ToString::to_string).collect()).collect();
+        let texts: Vec<Vec<&str>> = texts.iter().map(|tags| tags.iter().map(String::as_str).collect()).collect();
+        let inputs: Vec<(&str, &[&str])> = ["/in/0", "/in/1", "/in/2"].into_iter().zip(texts.iter().map(Vec::as_slice)).collect();
+        world.try_register(&Sketch { image: "new", inputs: &inputs, outputs: &[], log: None }).unwrap();
+        let whole: Store = world.fold();
+        // Between the events of one act a Data may be there without its Run; after the last of them it is not.
+        let mut position = at.index(world.log.len() + 1);
+        let is_within_act = |at: usize| at > 0 && at < world.log.len() && world.log[at - 1].recorded_at == world.log[at].recorded_at;
+        while is_within_act(position) {
+            position += 1;
+        }
+        let mut then = Matcher::default();
+        for event in &world.log[..position] {
+            then.apply(event).unwrap();
+        }
+        let now: Matcher = world.fold();
+        for plan in world.plans.keys() {
+            prop_assert_eq!(plainly(whole.plan_matches(*plan, At::Position(position as u64))), plainly(then.explain(*plan)));
+            prop_assert_eq!(plainly(whole.plan_matches(*plan, At::Now)), plainly(now.explain(*plan)));
         }
     }
 }

@@ -4,21 +4,28 @@ use clap::Args;
 use knit_schemas::api::{DataVerdict, InputMatches, PlanDetail, PlanMatches, RemovedRun, Tag};
 
 use super::show;
-use crate::client::{Client, Query};
+use crate::as_of::AsOf;
+use crate::client::{self, Client, Query};
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
 use crate::session::Session;
 use crate::telling::{self, Telling, counted, fitting};
 
+/// How lines begin that say what to do: of what was, nothing is to be done any more.
+const HINT: &str = "hint: ";
+
 /// Say why a Plan has no Runs, or none on a certain Data
 ///
 /// For every input it is said how many Data fit, and where none does, which tag is missing. With `--data` it is said
-/// of each input whether that Data fits, what it lacks, and which Runs there are of it.
+/// of each input whether that Data fits, what it lacks, and which Runs there are of it. With `--as-of` all of it is said
+/// of an earlier time, without advice, which would come too late.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Say why the Plan has no Run on this Data
     #[arg(long, value_name = "KNIT_ID")]
     data: Option<String>,
+    #[command(flatten)]
+    as_of: AsOf,
     #[command(flatten)]
     telling: Telling,
     /// Id of the Plan
@@ -27,29 +34,36 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let Arguments { data, as_of, telling, plan_id } = arguments;
     let client = session.client()?;
-    let plan_id = ids::whole(&client, Kind::Plan, arguments.plan_id).await?;
+    let plan_id = ids::whole_as_of(&client, Kind::Plan, plan_id, &as_of).await?;
     let mut query = Query::new();
-    if let Some(data) = arguments.data {
-        query.push(("data", ids::whole(&client, Kind::Data, data).await?));
+    if let Some(data) = data {
+        query.push(("data", ids::whole_as_of(&client, Kind::Data, data, &as_of).await?));
     }
-    let plan = plan(&client, &plan_id).await?;
-    let ask = Ask::question("explain", Subject::Plan(plan_id.clone()));
-    let matches: Result<PlanMatches, Error> = client.get(&ask, &["plans", &plan_id, "matches"], query).await;
-    let matches = matches.map_err(Error::if_unable)?;
+    let plan = plan(&client, &plan_id, &as_of).await?;
+    let matches = matches(&client, &plan_id, query, &as_of).await?;
     let mut misspelt = Vec::new();
-    if arguments.telling.is_text() {
+    if telling.is_text() && !as_of.is_past() {
         misspelt = show::all_misspelt(&client, &plan, &matches).await;
     }
-    arguments.telling.tell(&matches, |matches| lines(&plan, matches).into_iter().chain(misspelt).collect())
+    let is_of_use = |line: &String| !as_of.is_past() || !line.starts_with(HINT);
+    telling
+        .tell(&matches, |matches| lines(&plan, matches, &as_of).into_iter().filter(is_of_use).chain(misspelt).collect())
 }
 
-async fn plan(client: &Client, plan_id: &str) -> Result<PlanDetail, Error> {
+async fn plan(client: &Client, plan_id: &str, as_of: &AsOf) -> Result<PlanDetail, Error> {
     let ask = Ask::question("show", Subject::Plan(plan_id.to_owned()));
-    client.get(&ask, &["plans", plan_id], Query::new()).await
+    client::understand(&ask, &client.get_bytes_as_of(&ask, &["plans", plan_id], Query::new(), as_of).await?)
 }
 
-fn lines(plan: &PlanDetail, matches: &PlanMatches) -> Vec<String> {
+async fn matches(client: &Client, plan_id: &str, query: Query, as_of: &AsOf) -> Result<PlanMatches, Error> {
+    let ask = Ask::question("explain", Subject::Plan(plan_id.to_owned()));
+    let body = client.get_bytes_as_of(&ask, &["plans", plan_id, "matches"], query, as_of).await;
+    client::understand(&ask, &body.map_err(Error::if_unable)?)
+}
+
+fn lines(plan: &PlanDetail, matches: &PlanMatches, as_of: &AsOf) -> Vec<String> {
     let mut lines: Vec<String> = matches.inputs.iter().map(found).collect();
     lines.extend(matches.inputs.iter().filter_map(|input| Some((input, input.verdict.as_ref()?))).flat_map(verdict));
     let unfed = matches.inputs.iter().any(|input| input.candidates == 0);
@@ -64,7 +78,8 @@ fn lines(plan: &PlanDetail, matches: &PlanMatches) -> Vec<String> {
         lines.push("nothing is missing: combinations of these Data without a Run have to wait for theirs".to_owned());
     } else if !unfed && !misfit {
         let but = if matches.removed > 0 { ", but for those whose Run was removed" } else { "" };
-        lines.push(format!("nothing is missing: every combination of these Data has its Run, or gets it now{but}"));
+        let when = if as_of.is_past() { "then" } else { "now" };
+        lines.push(format!("nothing is missing: every combination of these Data has its Run, or gets it {when}{but}"));
         lines.push(format!("hint: `knit run find -p {}` lists them", plan.plan_id));
     }
     // What was removed, and what the nearest Data lacks, is told above where that is the Data that was asked about.

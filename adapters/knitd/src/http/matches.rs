@@ -9,6 +9,7 @@ use knit_domain::id::{KnitId, PlanId, RunId};
 use knit_domain::run::Status;
 use knit_domain::tag::Tag;
 use knit_projections::matcher;
+use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, RunFilter, Store, Verdict};
 use knit_schemas::api;
 
@@ -24,35 +25,40 @@ const PRODUCERS_MAX: usize = 5;
 const RUNS_MAX: usize = 5;
 
 /// `GET /api/plans/{id}/matches`: what the Plan finds for its inputs, and why it makes no Runs; and if a Data is
-/// named, how that does for each of them.
+/// named, how that does for each of them. The same of any earlier time.
 #[utoipa::path(get, path = "/api/plans/{id}/matches", operation_id = "showMatches",
     params(
         ("id" = String, Path, description = "Id of a Plan"),
         ("data" = Option<String>, Query, description = "Id of a Data: say of each input whether this fits, and if not, why"),
+        ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
     ),
     responses((status = 200, body = api::PlanMatches), Problem))]
 pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Asked) -> Result<Response, Problem> {
     let id: PlanId = named.id("Plan")?;
-    as_of::only_now(&query, "what a Plan finds is kept as it is now, and not as it was")?;
+    let at = as_of::at(&api, &query).await?;
+    past::existed(&api, Entity::Plan(id), at).await?;
     let about = query.scalar("data").map(|text| text.parse().map_err(|_| Problem::not_found("Data", text)));
     let about: Option<KnitId> = about.transpose()?;
     if let Some(data) = about {
-        past::existed(&api, Entity::Data(data), At::Now).await?;
+        past::existed(&api, Entity::Data(data), at).await?;
     }
-    let found = api.app.views().matcher.read().explain(id);
-    // Built-in Plans have no inputs, and the matcher does not know them.
+    // The matcher has at hand what the store finds out by looking at all Data, but knows it only of now.
+    let now = if at == At::Now { api.app.views().matcher.read().explain(id) } else { None };
+    // Built-in Plans have no inputs, and neither knows them.
     let none = move || matcher::PlanMatches { plan_id: id, inputs: Vec::new(), runs: 0, pending: 0, held: None };
     let told = api.ask(move |store| {
-        let plan = store.plan(id, At::Now)?;
-        let verdicts = about.and_then(|data| store.verdicts(id, data, At::Now)).unwrap_or_default();
+        let plan = store.plan(id, at)?;
+        let found = now.or_else(|| store.plan_matches(id, at)).unwrap_or_else(none);
+        let verdicts = about.and_then(|data| store.verdicts(id, data, at)).unwrap_or_default();
         let removed: Vec<_> = verdicts.iter().map(|verdict| verdict.removed.clone()).collect();
-        Some((told(found.unwrap_or_else(none), verdicts, about, &plan, store), removed))
+        let then = Then { store, at };
+        Some((then.told(found, verdicts, about, &plan), removed, at.position(store.position())))
     });
-    let (mut told, removed) = told.await?.ok_or_else(|| Problem::not_found("Plan", &id.to_string()))?;
+    let (mut told, removed, position) = told.await?.ok_or_else(|| Problem::not_found("Plan", &id.to_string()))?;
     for (verdict, removed) in told.inputs.iter_mut().filter_map(|input| input.verdict.as_mut()).zip(removed) {
         verdict.removed = told_removed(&api, &removed).await?;
     }
-    Ok(reply::json(&told))
+    Ok(reply::at(position, reply::json(&told)))
 }
 
 /// When the first of these Runs were removed, and by whom.
@@ -66,52 +72,61 @@ async fn told_removed(api: &Api, removed: &[(RunId, Position)]) -> Result<Vec<ap
     Ok(told)
 }
 
-/// What the matcher found, as the wire says it.
-fn told(
-    found: matcher::PlanMatches,
-    verdicts: Vec<Verdict>,
-    about: Option<KnitId>,
-    plan: &api::PlanDetail,
-    store: &Store,
-) -> api::PlanMatches {
-    let mut verdicts = verdicts.into_iter();
-    let inputs = found.inputs.into_iter().map(|input| {
-        let producers = if input.candidates == 0 { producers(plan, &input.path, store) } else { Vec::new() };
-        let verdict = verdicts.find(|verdict| verdict.path == input.path).zip(about);
-        api::InputMatches {
-            verdict: verdict.map(|(verdict, data)| told_verdict(verdict, data)),
-            ..input_matches(input, producers)
+/// What is asked, and the time that is asked about.
+struct Then<'s> {
+    store: &'s Store,
+    at: At,
+}
+
+impl Then<'_> {
+    /// What was found, as the wire says it.
+    fn told(
+        &self,
+        found: matcher::PlanMatches,
+        verdicts: Vec<Verdict>,
+        about: Option<KnitId>,
+        plan: &api::PlanDetail,
+    ) -> api::PlanMatches {
+        let mut verdicts = verdicts.into_iter();
+        let inputs = found.inputs.into_iter().map(|input| {
+            let producers = if input.candidates == 0 { self.producers(plan, &input.path) } else { Vec::new() };
+            let verdict = verdicts.find(|verdict| verdict.path == input.path).zip(about);
+            api::InputMatches {
+                verdict: verdict.map(|(verdict, data)| told_verdict(verdict, data)),
+                ..input_matches(input, producers)
+            }
+        });
+        api::PlanMatches {
+            plan_id: found.plan_id.to_string(),
+            inputs: inputs.collect(),
+            runs: found.runs.into(),
+            pending: found.pending.into(),
+            removed: self.runs_of(&plan.plan_id, vec![Status::Invalidated]),
+            held: found.held.map(|held| held.to_string()),
         }
-    });
-    api::PlanMatches {
-        plan_id: found.plan_id.to_string(),
-        inputs: inputs.collect(),
-        runs: found.runs.into(),
-        pending: found.pending.into(),
-        removed: runs_of(&plan.plan_id, vec![Status::Invalidated], store),
-        held: found.held.map(|held| held.to_string()),
     }
-}
 
-/// The Plans of which an output or log would fit the input of `plan` at `path`.
-fn producers(plan: &api::PlanDetail, path: &str, store: &Store) -> Vec<api::Producer> {
-    let upstreams = plan.inputs.iter().filter(|input| input.path == path).flat_map(|input| &input.upstreams);
-    let plans: BTreeSet<&str> = upstreams.map(|upstream| upstream.plan.plan_id.as_str()).collect();
-    let pending = || Status::ALL.into_iter().filter(|status| !status.is_finished() && *status != Status::Invalidated);
-    let producer = |plan_id: &str| api::Producer {
-        plan_id: plan_id.to_owned(),
-        pending: runs_of(plan_id, pending().collect(), store),
-        failed: runs_of(plan_id, vec![Status::Failed], store),
-        removed: runs_of(plan_id, vec![Status::Invalidated], store),
-    };
-    plans.into_iter().take(PRODUCERS_MAX).map(producer).collect()
-}
+    /// The Plans of which an output or log would fit the input of `plan` at `path`.
+    fn producers(&self, plan: &api::PlanDetail, path: &str) -> Vec<api::Producer> {
+        let upstreams = plan.inputs.iter().filter(|input| input.path == path).flat_map(|input| &input.upstreams);
+        let plans: BTreeSet<&str> = upstreams.map(|upstream| upstream.plan.plan_id.as_str()).collect();
+        let pending =
+            || Status::ALL.into_iter().filter(|status| !status.is_finished() && *status != Status::Invalidated);
+        let producer = |plan_id: &str| api::Producer {
+            plan_id: plan_id.to_owned(),
+            pending: self.runs_of(plan_id, pending().collect()),
+            failed: self.runs_of(plan_id, vec![Status::Failed]),
+            removed: self.runs_of(plan_id, vec![Status::Invalidated]),
+        };
+        plans.into_iter().take(PRODUCERS_MAX).map(producer).collect()
+    }
 
-/// How many Runs a Plan has that are in one of `statuses`.
-fn runs_of(plan_id: &str, statuses: Vec<Status>, store: &Store) -> u64 {
-    let plans = Some(plan_id.parse().into_iter().collect());
-    let filter = RunFilter { plans, statuses: Some(statuses), ..RunFilter::default() };
-    store.find_runs(&filter, At::Now).len() as u64
+    /// How many Runs a Plan has that are in one of `statuses`.
+    fn runs_of(&self, plan_id: &str, statuses: Vec<Status>) -> u64 {
+        let plans = Some(plan_id.parse().into_iter().collect());
+        let filter = RunFilter { plans, statuses: Some(statuses), ..RunFilter::default() };
+        self.store.find_runs(&filter, self.at).len() as u64
+    }
 }
 
 pub(super) fn wire_tags(tags: Vec<Tag>) -> Vec<api::Tag> {
