@@ -45,6 +45,14 @@ fn what_has_happened_is_told_in_order_and_from_any_position_on() {
     let beyond = shop.refused(1, &["events", "--after", "999999"]).tells("the log ends at");
     assert!(!beyond.stderr.contains("Last-Event-ID"), "{}", beyond.stderr);
 
+    let of_runs = events(&shop, &["--entity", "run"]);
+    assert_eq!(events(&shop, &["--last", "2", "--entity", "run"]), of_runs[of_runs.len() - 2..]);
+    for unknown in ["data:9999", "run:9999", "plan:00000000-0000-0000-0000-000000000000", "data:nothing"] {
+        let kind = unknown.split(':').next().expect("a kind stands before the colon");
+        let refused = shop.refused(4, &["events", "-e", unknown]).tells("it is not there, and never was");
+        let _ = refused.tells(&format!("hint: `knit {kind} find` lists all"));
+    }
+
     let about = events(&shop, &["--entity", &format!("data:{}", &data[..8])]);
     assert!(about.len() < all.len() && names(&about).contains(&"DataTagsChanged"), "{about:#?}");
     let tagged = events(&shop, &["--entity", "data,run", "--type", "DataTagsChanged"]);
@@ -65,10 +73,14 @@ fn a_follower_misses_nothing_when_the_server_is_started_again() {
     let follower = shop.user().start(["events", "--follow", "--type", "DataTagsChanged"]);
     let first = shop.push(&[("it", "x")], &["a:b"]);
     follower.shows(&first);
+    // Who begins with the last ones goes on behind them.
+    let other = shop.user().start(["events", "--follow", "--last", "1", "--type", "DataTagsChanged"]);
+    other.shows(&first);
     shop.server.stop();
     shop.server.start();
     let second = shop.push(&[("it", "y")], &["a:b"]);
     follower.shows(&second);
+    other.shows(&second);
     follower.says("the stream of events broke off");
 }
 

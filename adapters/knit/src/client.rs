@@ -134,14 +134,19 @@ impl Client {
         self.send(ask, self.http.get(url).header(reqwest::header::TE, "trailers")).await
     }
 
-    /// The same, beginning behind a position.
+    /// The same, beginning behind a position, if a header with one is given.
     pub(crate) async fn stream_after(
         &self,
         ask: &Ask,
         url: Url,
-        (header, after): (&str, u64),
+        after: Option<(&str, u64)>,
     ) -> Result<Response, Error> {
-        self.send(ask, self.http.get(url).header(header, after)).await
+        let request = self.http.get(url);
+        let request = match after {
+            Some((header, after)) => request.header(header, after),
+            None => request,
+        };
+        self.send(ask, request).await
     }
 
     /// As [`Self::get`], with the position in the log that the answer reflects; an original server does not tell it.

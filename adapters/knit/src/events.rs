@@ -45,14 +45,6 @@ pub(crate) struct Wanted {
     pub(crate) until: Option<String>,
 }
 
-impl Wanted {
-    /// Whether no event is left out.
-    fn is_all(&self) -> bool {
-        let lists = [&self.entities, &self.types, &self.actors, &self.correlations];
-        lists.iter().all(|list| list.is_empty()) && self.since.is_none() && self.until.is_none()
-    }
-}
-
 /// An event: where it is, and its JSON as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Told {
@@ -67,13 +59,22 @@ impl Told {
     }
 }
 
+/// Where a stream begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beginning {
+    /// Behind this position.
+    Behind(u64),
+    /// So that at most so many of those that are wanted are told before what is yet to come.
+    Last(usize),
+}
+
 /// An open stream.
 pub(crate) struct Events<'a> {
     client: &'a Client,
     wanted: Wanted,
     follows: bool,
-    /// The last position that is known to be behind us.
-    after: u64,
+    /// Where it goes on: behind the last position that is known to be behind us.
+    begins: Beginning,
     /// The last event that was told, of a stream that follows: by it the log is known again.
     last: Option<Told>,
     lines: Lines,
@@ -83,16 +84,26 @@ fn ask() -> Ask {
     Ask::question("watch", Subject::Events)
 }
 
+impl Beginning {
+    /// The position that is known to be behind us; none yet where the last ones were asked for.
+    fn position(self) -> u64 {
+        match self {
+            Self::Behind(position) => position,
+            Self::Last(_) => 0,
+        }
+    }
+}
+
 impl<'a> Events<'a> {
-    /// Opens the stream behind `after`; if it `follows`, it has no end. `None` from a server that has none.
+    /// Opens the stream; if it `follows`, it has no end. `None` from a server that has none.
     pub(crate) async fn open(
         client: &'a Client,
         wanted: Wanted,
-        after: u64,
+        begins: Beginning,
         follows: bool,
     ) -> Result<Option<Self>, Error> {
-        match answer(client, &wanted, after, follows).await {
-            Ok(response) => Ok(Some(Self { client, wanted, follows, after, last: None, lines: Lines::of(response) })),
+        match answer(client, &wanted, begins, follows).await {
+            Ok(response) => Ok(Some(Self { client, wanted, follows, begins, last: None, lines: Lines::of(response) })),
             Err(Error::Refused(refusal)) if refusal.is_unknown_route() => Ok(None),
             Err(error) => Err(error),
         }
@@ -103,10 +114,10 @@ impl<'a> Events<'a> {
         loop {
             let broken = match timeout(SILENCE_MAX, self.lines.next()).await {
                 Ok(Ok(Some(message))) => {
-                    self.after = message.id.unwrap_or(self.after);
+                    self.begins = message.id.map_or(self.begins, Beginning::Behind);
                     match message.data {
                         Some(json) => {
-                            let told = Told { position: self.after, json };
+                            let told = Told { position: self.begins.position(), json };
                             self.last = self.follows.then(|| told.clone());
                             return Ok(Some(told));
                         }
@@ -127,12 +138,13 @@ impl<'a> Events<'a> {
         if let Some(error) = broken.filter(|_| !self.follows) {
             return Err(error);
         }
-        output::say(format_args!("note: the stream of events broke off; going on behind position {}", self.after));
+        let position = self.begins.position();
+        output::say(format_args!("note: the stream of events broke off; going on behind position {position}"));
         // What was told last is told again, so that it can be seen whether the log is still the same.
-        let after = self.last.as_ref().map_or(self.after, |last| last.position - 1);
+        let begins = self.last.as_ref().map_or(self.begins, |last| Beginning::Behind(last.position - 1));
         loop {
             sleep(PAUSE_MIN).await;
-            let response = patiently(async || answer(self.client, &self.wanted, after, self.follows).await).await?;
+            let response = patiently(async || answer(self.client, &self.wanted, begins, self.follows).await).await?;
             self.lines = Lines::of(response);
             match self.is_same_log().await {
                 Some(true) => {
@@ -140,7 +152,7 @@ impl<'a> Events<'a> {
                     waiting::end();
                     return Ok(());
                 }
-                Some(false) => return Err(Error::OtherLog { position: self.after }),
+                Some(false) => return Err(Error::OtherLog { position }),
                 // It broke off again.
                 None => {}
             }
@@ -166,7 +178,7 @@ impl Events<'_> {
     async fn is_same_log(&mut self) -> Option<bool> {
         let Some(last) = &self.last else { return Some(true) };
         let again = timeout(SILENCE_MAX, self.lines.next()).await.ok()?.ok()??;
-        self.after = last.position;
+        self.begins = Beginning::Behind(last.position);
         let same = |json: &str| identity(json).is_some_and(|id| Some(id) == identity(&last.json));
         Some(again.id == Some(last.position) && again.data.is_some_and(|json| same(&json)))
     }
@@ -191,7 +203,7 @@ fn is_passing(error: &Error) -> bool {
     is_away || matches!(error, Error::Refused(refusal) if failed(refusal.status))
 }
 
-async fn answer(client: &Client, wanted: &Wanted, after: u64, follows: bool) -> Result<Response, Error> {
+async fn answer(client: &Client, wanted: &Wanted, begins: Beginning, follows: bool) -> Result<Response, Error> {
     let mut query = Query::new();
     let lists = [
         ("entity", &wanted.entities),
@@ -210,11 +222,18 @@ async fn answer(client: &Client, wanted: &Wanted, after: u64, follows: bool) -> 
     if follows {
         query.push(("follow", String::new()));
     }
+    let after = match begins {
+        Beginning::Behind(after) => Some((LAST_EVENT_ID_HEADER, after)),
+        Beginning::Last(count) => {
+            query.push(("last", count.to_string()));
+            None
+        }
+    };
     let mut url = client.url(&["events"])?;
     if !query.is_empty() {
         url.query_pairs_mut().extend_pairs(query);
     }
-    client.stream_after(&ask(), url, (LAST_EVENT_ID_HEADER, after)).await
+    client.stream_after(&ask(), url, after).await
 }
 
 /// A reason to look again at what one waits for.
@@ -229,7 +248,7 @@ impl<'a> Changes<'a> {
     /// Changes behind `position`, which is that of the answer that was looked at; none of an original server.
     pub(crate) async fn since(client: &'a Client, wanted: Wanted, position: Option<u64>) -> Result<Self, Error> {
         let Some(position) = position else { return Ok(Self::Looking) };
-        match Events::open(client, wanted, position, true).await {
+        match Events::open(client, wanted, Beginning::Behind(position), true).await {
             Ok(events) => Ok(events.map_or(Self::Looking, |events| Self::Told(Box::new(events)))),
             // As many are told as the server tells.
             Err(error) if is_passing(&error) || is_of_another_log(&error) => Ok(Self::Looking),

@@ -2,7 +2,7 @@
 
 use crate::as_of::AsOf;
 use crate::client::{Client, Query};
-use crate::error::{Ask, Error, Subject};
+use crate::error::{Ask, Error, Refusal, Subject};
 use crate::output;
 use crate::session::{Session, briefly};
 
@@ -109,6 +109,24 @@ pub(crate) async fn all_whole_as_of(
         ids.push(whole_as_of(client, kind, typed, as_of).await?);
     }
     Ok(ids)
+}
+
+/// The whole id of something that is there, was, or came later.
+///
+/// # Errors
+/// When there never was such a thing; an original server cannot tell, and then `typed` is taken as it is.
+pub(crate) async fn whole_of_known(client: &Client, kind: Kind, typed: String) -> Result<String, Error> {
+    let id = whole(client, kind, typed).await?;
+    let known = match asked(client, kind, &id, &AsOf::default(), true).await {
+        Err(Error::Refused(refusal)) if refusal.is_unknown_route() => return Ok(id),
+        // What cannot be the beginning of an id is none either.
+        Err(Error::Refused(refusal)) if refusal.status == 400 => Vec::new(),
+        answer => answer?,
+    };
+    if known.contains(&id) {
+        return Ok(id);
+    }
+    Err(Refusal::missing(Ask::question("watch", kind.one(&id)), "it is not there, and never was".to_owned()))
 }
 
 /// Says that what was not found is there as a thing of another kind, if that is so: ids look alike.

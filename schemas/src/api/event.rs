@@ -14,6 +14,9 @@ pub const LAST_EVENT_ID_HEADER: &str = "last-event-id";
 /// that are silent for a minute, some for half of one.
 pub const EVENTS_SILENCE_SECONDS_MAX: u64 = 15;
 
+/// The last events that may be asked for at once: a person looks through fewer, and a program goes on behind a position.
+pub const EVENTS_LAST_MAX: usize = 1_000;
+
 /// One fact, and where in the log it stands.
 ///
 /// The payload is read as it is wanted: whole by most, and as text by those who only pass it on.

@@ -8,7 +8,7 @@ use knit_schemas::api::Why;
 use super::chain;
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
-use crate::events::{Events, Wanted};
+use crate::events::{Beginning, Events, Wanted};
 use crate::ids::{self, Kind};
 use crate::number;
 use crate::output;
@@ -64,7 +64,7 @@ async fn position(client: &Client, what: &str) -> Result<u64, Error> {
     let ask = Ask::question("explain", Subject::Run(run_id.clone()));
     // The log still has a Run that was removed.
     let wanted = Wanted { entities: vec![format!("{RUN_PREFIX}{run_id}")], ..Wanted::default() };
-    let Some(mut events) = Events::open(client, wanted, 0, false).await? else {
+    let Some(mut events) = Events::open(client, wanted, Beginning::Behind(0), false).await? else {
         return Err(Error::Unable { ask });
     };
     while let Some(told) = events.next().await? {

@@ -1,14 +1,13 @@
 //! `knit events`.
 
-use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 
 use clap::{Args, ValueEnum};
-use knit_schemas::api::LogEvent;
+use knit_schemas::api::{EVENTS_LAST_MAX, LogEvent};
 
-use super::{Events, Told, Wanted, ask};
-use crate::as_of::{self, AsOf};
+use super::{Beginning, Events, Told, Wanted, ask};
+use crate::as_of;
 use crate::client::Client;
 use crate::error::Error;
 use crate::ids::{self, Kind};
@@ -20,9 +19,6 @@ use crate::waiting;
 
 /// Characters of a payload that are shown to people: enough to see what it is about.
 const GIST_CHARS_MAX: usize = 200;
-
-/// Events that may be asked for with `--last`: they are in memory together, and one may have a megabyte.
-const LAST_MAX: usize = 1_000;
 
 /// Print what has happened, in order, and what happens
 ///
@@ -74,7 +70,7 @@ enum Format {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { follow, mut after, last, entity, types, actor, correlation, since, until, output } = arguments;
+    let Arguments { follow, after, last, entity, types, actor, correlation, since, until, output } = arguments;
     let is_terminal = std::io::stdout().is_terminal();
     let format = output.unwrap_or(if is_terminal { Format::Text } else { Format::Json });
     let client = session.client()?;
@@ -82,20 +78,10 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     for word in entity {
         entities.push(whole(&client, word).await?);
     }
+    let begins = last.map_or(Beginning::Behind(after), Beginning::Last);
     let wanted = Wanted { entities, types, actors: actor, correlations: correlation, since, until };
-    if let Some(count) = last {
-        let (events, end) = tail(&client, &wanted, count).await?;
-        let mut out = output::stdout();
-        for event in &events {
-            writeln!(out, "{}", line(event, format)?)?;
-        }
-        out.flush()?;
-        if !follow {
-            return Ok(());
-        }
-        after = end;
-    }
-    let mut events = open(&client, wanted, after, follow).await?;
+    let events = Events::open(&client, wanted, begins, follow).await?;
+    let mut events = events.ok_or_else(|| Error::Unable { ask: ask() })?;
     let mut out = output::stdout();
     while let Some(event) = events.next().await? {
         let line = line(&event, format)?;
@@ -109,34 +95,10 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     Ok(out.flush()?)
 }
 
-async fn open(client: &Client, wanted: Wanted, after: u64, follow: bool) -> Result<Events<'_>, Error> {
-    Events::open(client, wanted, after, follow).await?.ok_or_else(|| Error::Unable { ask: ask() })
-}
-
-/// The last events that are wanted, at most `count`, and the position behind which others follow. Without a filter
-/// they are the last of the log; with one, it is looked through from its beginning.
-async fn tail(client: &Client, wanted: &Wanted, count: usize) -> Result<(VecDeque<Told>, u64), Error> {
-    let any = vec![("of", Kind::Plan.word().to_owned()), ("prefix", "0000".to_owned())];
-    let (_, head) =
-        client.get_bytes_at_as_of(&ask(), &["ids"], any, &AsOf::default()).await.map_err(Error::if_unable)?;
-    let head = head.unwrap_or_default();
-    let after = if wanted.is_all() { head.saturating_sub(count as u64) } else { 0 };
-    let mut events = open(client, wanted.clone(), after, false).await?;
-    let mut last = VecDeque::with_capacity(count);
-    while let Some(told) = events.next().await? {
-        if last.len() == count {
-            last.pop_front();
-        }
-        last.push_back(told);
-    }
-    let end = last.back().map_or(head, |told| told.position.max(head));
-    Ok((last, end))
-}
-
 fn last_count(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(count @ 1..=LAST_MAX) => Ok(count),
-        _ => Err(format!("write a number from 1 to {LAST_MAX}")),
+        Ok(count @ 1..=EVENTS_LAST_MAX) => Ok(count),
+        _ => Err(format!("write a number from 1 to {EVENTS_LAST_MAX}")),
     }
 }
 
@@ -147,13 +109,13 @@ fn line(event: &Told, format: Format) -> Result<String, Error> {
     }
 }
 
-/// `data:6cd0` with the whole id.
+/// `data:6cd0` with the whole id of what is or was there: nothing is ever said about anything else.
 async fn whole(client: &Client, word: String) -> Result<String, Error> {
     let Some((name, id)) = word.split_once(':') else { return Ok(word) };
     let Some(kind) = [Kind::Data, Kind::Plan, Kind::Run].into_iter().find(|kind| kind.word() == name) else {
         return Ok(word);
     };
-    let id = ids::whole(client, kind, id.to_owned()).await?;
+    let id = ids::whole_of_known(client, kind, id.to_owned()).await?;
     Ok(format!("{name}:{id}"))
 }
 

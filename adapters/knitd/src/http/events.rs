@@ -27,9 +27,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
-use futures::stream;
+use futures::stream::{self, StreamExt as _};
 use knit_domain::event::{Position, Recorded};
-use knit_schemas::api::{EVENT_STREAM, EVENTS_SILENCE_SECONDS_MAX, EventStream, LAST_EVENT_ID_HEADER, LogEvent};
+use knit_schemas::api::{
+    EVENT_STREAM, EVENTS_LAST_MAX, EVENTS_SILENCE_SECONDS_MAX, EventStream, LAST_EVENT_ID_HEADER, LogEvent,
+};
 use knit_schemas::instant::Instant as WireInstant;
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -89,6 +91,7 @@ impl Watchers {
     params(
         ("after" = Option<u64>, Query, description = "Begin behind this position; 0, the beginning, if absent"),
         ("Last-Event-ID" = Option<u64>, Header, description = "The same, as browsers send it when they come back"),
+        ("last" = Option<u64>, Query, description = "Instead of `after`: begin so that so many of those that are wanted come, or fewer if there are not so many, and then go on; from 1 to 1000"),
         ("follow" = Option<String>, Query, description = "Whatever its value: stay open for what is yet to come"),
         ("entity" = Option<String>, Query, description = "Any of these: data:ID, plan:ID, run:ID, or a kind of stream: data, plan, run, agent, plan-catalog, journal"),
         ("type" = Option<String>, Query, description = "Any of these names, such as RunSucceeded,RunFailed"),
@@ -109,24 +112,45 @@ pub(super) async fn watch(
     let head = followed.borrow().position;
     let since = as_of::before(&api, &query, "since").await?.unwrap_or_default();
     let until = as_of::position(&api, &query, "until").await?;
-    let after = first_position(&headers, &query, head)?.max(since);
     let place = api.watchers.admit()?;
+    let (after, greeting) = match beginning(&headers, &query, head)? {
+        Beginning::Behind(after) => (after.max(since), None),
+        Beginning::Last(count) => {
+            let end = until.unwrap_or(head);
+            let found = filter::before_last(api.app.log(), &filter, count, end, PAGE_EVENTS_MAX).await;
+            let after = found.map_err(Problem::of_log)?.max(since);
+            // Whoever is cut off before the first event goes on from there, and not from the beginning of the log.
+            (after, Some(Ok(format!(": the last {count}\nid: {after}\n\n").into())))
+        }
+    };
     let log = followed.borrow().log;
     let until = until.or_else(|| (!query.has("follow")).then_some(head));
     let watcher = Watcher { api, filter, after, until, followed, log, spoke_at: Instant::now(), _place: place };
     let events = stream::unfold(Some(watcher), |watcher| async move { watcher?.next().await });
+    let events = stream::iter(greeting).chain(events);
     let mut response = reply::with_type(StatusCode::OK, EVENT_STREAM, Body::from_stream(events));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(reply::at(head, response))
 }
 
+/// Where a stream begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    /// Behind this position.
+    Behind(Position),
+    /// So that so many of those that are wanted come.
+    Last(usize),
+}
+
 /// Where the stream begins. The header is newer than the address, which a browser never changes.
-fn first_position(headers: &HeaderMap, query: &Query, head: Position) -> Result<Position, Problem> {
+fn beginning(headers: &HeaderMap, query: &Query, head: Position) -> Result<Beginning, Problem> {
     let header = headers.get(LAST_EVENT_ID_HEADER).and_then(|id| id.to_str().ok()).filter(|id| !id.is_empty());
-    let (name, text) = match (header, query.scalar("after")) {
-        (Some(id), _) => ("Last-Event-ID", id),
-        (None, Some(after)) => ("after", after),
-        (None, None) => return Ok(0),
+    let (name, text) = match (header, query.scalar("after"), query.scalar("last")) {
+        (Some(id), ..) => ("Last-Event-ID", id),
+        (None, Some(_), Some(_)) => return Err(Problem::bad_request("either `after` or `last` says where to begin")),
+        (None, Some(after), None) => ("after", after),
+        (None, None, Some(last)) => return last_count(last).map(Beginning::Last),
+        (None, None, None) => return Ok(Beginning::Behind(0)),
     };
     let after: Position = text.parse().map_err(|_| {
         Problem::bad_request(format!("`{name}` should be the position of an event")).because(format!("got `{text}`"))
@@ -137,7 +161,14 @@ fn first_position(headers: &HeaderMap, query: &Query, head: Position) -> Result<
              was there before, the log was restored to an older state, or is another one"
         )));
     }
-    Ok(after)
+    Ok(Beginning::Behind(after))
+}
+
+fn last_count(text: &str) -> Result<usize, Problem> {
+    text.parse().ok().filter(|count| (1..=EVENTS_LAST_MAX).contains(count)).ok_or_else(|| {
+        Problem::bad_request(format!("`last` should be a number from 1 to {EVENTS_LAST_MAX}"))
+            .because(format!("got `{text}`"))
+    })
 }
 
 /// One who watches: a place in the log that moves on.

@@ -17,6 +17,9 @@ const PLANS: usize = 10;
 /// Changes of each.
 const CHANGES: usize = 5;
 
+/// Events between what is looked for and the end of the log: more than are looked at first.
+const CHANGES_BETWEEN: usize = 1_100;
+
 /// Opens a stream of events that stays open.
 async fn follow(world: &World) -> TcpStream {
     let mut socket = TcpStream::connect(world.server).await.unwrap();
@@ -88,4 +91,35 @@ async fn whoever_reads_slowly_keeps_nobody_waiting_and_misses_nothing() {
     assert!(all.len() > PLANS * CHANGES * ANNOTATION_BYTES, "what an event says is told whole");
     let ids: Vec<u64> = all.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect();
     assert_eq!(ids, (1..=head.parse().unwrap()).collect::<Vec<u64>>());
+}
+
+#[tokio::test]
+async fn the_last_events_of_a_kind_are_found_however_far_back_they_are() {
+    let world = World::new().await;
+    let early = world.push(&["a:early"]).await;
+    let late = world.push(&["a:late"]).await;
+    for change in 0..CHANGES_BETWEEN {
+        let change = json!({"add": [format!("number:{change}")], "remove_key": ["number"]});
+        world.send("PUT", &format!("/api/data/{late}"), &change).await.expect(200);
+    }
+    let told = async |query: &str| -> Vec<u64> {
+        let text = String::from_utf8(world.get(&format!("/api/events?{query}")).await.expect(200).body).unwrap();
+        // Where it begins is said before the first event.
+        let events = text.split("\n\n").filter(|event| event.contains("\nevent: "));
+        events.filter_map(|event| event.strip_prefix("id: ")?.lines().next()?.parse().ok()).collect()
+    };
+    for wanted in
+        ["", "entity=plan", "type=RunSucceeded,DataReserved", &format!("entity=data:{early}"), "entity=agent,run"]
+    {
+        let all = told(wanted).await;
+        assert!(all.len() > 1, "{wanted}");
+        for last in [1, 2, all.len(), 1_000] {
+            let expected = &all[all.len().saturating_sub(last)..];
+            assert_eq!(told(&format!("{wanted}&last={last}")).await, expected, "the last {last} of {wanted}");
+        }
+    }
+    assert_eq!(told("type=RunFailed&last=3").await, Vec::<u64>::new());
+    for bad in ["last=0", "last=1001", "last=x", "last=1&after=1"] {
+        world.get(&format!("/api/events?{bad}")).await.expect(400);
+    }
 }

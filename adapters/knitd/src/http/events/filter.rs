@@ -3,7 +3,8 @@
 //! Whoever names only Data, Plans and Runs by their ids is served from the log's index of them: the life of one
 //! Run is a dozen events of a million, and nobody should read all of these for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
 use std::sync::Arc;
 
 use knit_domain::event::agent::AgentEvent;
@@ -22,6 +23,9 @@ use crate::http::request::correlation;
 
 /// Ids that may be named at once: each is a question to the database whenever something happens.
 const ENTITIES_MAX: usize = 100;
+
+/// Events that are looked at first where the last ones are wanted.
+const WINDOW_EVENTS_MIN: Position = 1_000;
 
 /// Which events are wanted; whatever is empty does not narrow it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -156,6 +160,56 @@ pub(super) async fn page(
     };
     page.events.retain(|event| filter.admits(event));
     Ok(page)
+}
+
+/// Where the last `count` wanted events up to `until` begin, as the position before the first of them; `until` where
+/// there is none.
+///
+/// The log is looked through from its end, in windows that double: what is asked for is mostly near, and where it is
+/// not, the questions about a thing that little is said of stay few.
+pub(super) async fn before_last(
+    log: &Log,
+    filter: &Filter,
+    count: usize,
+    until: Position,
+    limit: usize,
+) -> Result<Position, ReadError> {
+    if *filter == Filter::default() {
+        return Ok(until.saturating_sub(count as Position));
+    }
+    let (mut first, mut left, mut end, mut window) = (until, count, until, WINDOW_EVENTS_MIN);
+    while end > 0 && left > 0 {
+        let begin = end.saturating_sub(window);
+        let found = last_within(log, filter, left, begin..end, limit).await?;
+        first = found.front().map_or(first, |position| position - 1);
+        (left, end, window) = (left - found.len(), begin, window.saturating_mul(2));
+    }
+    Ok(first)
+}
+
+/// The positions of the last wanted events, at most `count`, behind the beginning of a window and up to its end.
+async fn last_within(
+    log: &Log,
+    filter: &Filter,
+    count: usize,
+    window: Range<Position>,
+    limit: usize,
+) -> Result<VecDeque<Position>, ReadError> {
+    let (mut found, mut after) = (VecDeque::with_capacity(count), window.start);
+    while after < window.end {
+        let page = page(log, filter, after, window.end, limit).await?;
+        for event in page.events {
+            if found.len() == count {
+                found.pop_front();
+            }
+            found.push_back(event.position);
+        }
+        if page.up_to == after {
+            return Err(ReadError::Missing { position: after + 1 });
+        }
+        after = page.up_to;
+    }
+    Ok(found)
 }
 
 /// The next events, whatever they are; what this process has just appended is not read again.
