@@ -4,6 +4,9 @@ use knit_tests::plans::PlanFile;
 use knit_tests::workshop::{Workshop, id_of, output_of};
 use serde_json::{Value, json};
 
+/// More than are read at once while the beginning of an act is looked for.
+const OUTPUTS_OF_A_LONG_ACT: usize = 300;
+
 /// The position up to which the log has come.
 fn position(shop: &Workshop) -> u64 {
     let answer = shop.server.http().get("/api/data");
@@ -77,6 +80,24 @@ fn d7_what_is_gone_says_when_and_by_whom_it_went_and_its_past_is_there() {
     assert_eq!(past["asOf"].to_string(), then);
     past.as_object_mut().expect("a graph").remove("asOf");
     assert_eq!(past, lineage);
+}
+
+#[test]
+fn d7_what_a_long_act_removed_is_shown_as_it_was_before_all_of_it() {
+    let shop = Workshop::open();
+    let outputs = (0..OUTPUTS_OF_A_LONG_ACT).map(|number| format!("/out/{number}"));
+    let plan =
+        outputs.fold(PlanFile::shell("exit 3").input("/in", &["a:b"]), |plan, path| plan.output(&path, &["c:d"]));
+    let plan = shop.apply(&plan);
+    let _ = shop.push(&[("it", "x")], &["a:b"]);
+    let failed = shop.only_run_reaches(&plan, "failed");
+    let run = id_of(&failed, "runId");
+    let last = output_of(&failed, &format!("/out/{}", OUTPUTS_OF_A_LONG_ACT - 1));
+    let _ = shop.knit(&["run", "rm", &run]);
+    let look = shop.refused(4, &["data", "show", &last]).stderr;
+    let position =
+        look.split("--as-of ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a position to look at");
+    assert_eq!(shop.knit(&["run", "show", "--as-of", position, &run]).json(), failed, "nothing of it was removed yet");
 }
 
 #[test]

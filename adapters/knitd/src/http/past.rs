@@ -11,9 +11,11 @@ use knit_projections::store::{At, Span};
 use super::front::Api;
 use super::problem::Problem;
 
-/// Events before the end of something that are looked at for the first of the act it was a part of. A Run has fewer
-/// outputs than that; of one that has more, a part is gone at the position that is suggested.
-const ACT_EVENTS_MAX: u64 = 256;
+/// Events that are read at once while the first of an act is looked for: nearly every act has fewer.
+const ACT_PAGE_EVENTS: Position = 256;
+/// Events before the end of something that are looked at for the first of the act it was a part of: one request appends
+/// no more.
+const ACT_EVENTS_MAX: Position = knit_log::EVENTS_PER_REQUEST_MAX as Position;
 
 /// Whether `of` existed at the time that is asked about.
 ///
@@ -50,9 +52,9 @@ pub(super) async fn told(api: &Api, id: KnitId, refused: Problem) -> Problem {
 
 async fn went(api: &Api, of: Entity, gone: Position) -> Result<Problem, Problem> {
     let (what, id) = named(of);
-    let act = act_until(api, gone).await?;
-    let begun = act.first().map_or(gone, |event| event.position);
-    let Some(Recorded { recorded_at, event, metadata, .. }) = act.last() else { return Err(not_in_log(gone)) };
+    let last = event_at(api, gone).await?;
+    let begun = act_begins(api, &last).await?;
+    let Recorded { recorded_at, event, metadata, .. } = &*last;
     let how = match event {
         Event::Data(DataEvent::DataDiscarded { reason: DiscardReason::Retry, .. }) => "when its Run was retried",
         Event::Data(_) => "when its Run was deleted",
@@ -63,18 +65,30 @@ async fn went(api: &Api, of: Entity, gone: Position) -> Result<Problem, Problem>
         .because(format!("{what} `{id}` went {how}, at {recorded_at}, position {gone}, by {}", metadata.actor)))
 }
 
-/// The events by which one request ended something, up to the one at `gone`: between them what it ended is half there.
-async fn act_until(api: &Api, gone: Position) -> Result<Vec<Recorded>, Problem> {
-    let count = gone.min(ACT_EVENTS_MAX);
-    let limit = usize::try_from(count).expect("so few can be counted by any machine");
-    let events = api.app.log().read(gone - count, limit).await.map_err(Problem::of_log)?;
-    let act = events.last().filter(|last| last.position == gone).ok_or_else(|| not_in_log(gone))?;
-    let correlation = act.metadata.correlation;
-    let is_part = |event: &&Recorded| {
-        event.position == gone || correlation.is_some() && event.metadata.correlation == correlation
-    };
-    let parts = events.iter().rev().take_while(is_part).count();
-    Ok(events[events.len() - parts..].to_vec())
+/// Where the act began of which `last` is an event: between its events what it ended is half there. They were appended
+/// at once, so they have one stamp; the correlation alone may be that of all that a script does.
+async fn act_begins(api: &Api, last: &Recorded) -> Result<Position, Problem> {
+    let Recorded { recorded_at, metadata, .. } = last;
+    if metadata.correlation.is_none() {
+        return Ok(last.position);
+    }
+    let is_part =
+        |event: &&Recorded| event.metadata.correlation == metadata.correlation && event.recorded_at == *recorded_at;
+    let floor = last.position.saturating_sub(ACT_EVENTS_MAX);
+    let mut begun = last.position;
+    while begun - 1 > floor {
+        let after = (begun - 1).saturating_sub(ACT_PAGE_EVENTS).max(floor);
+        let limit = usize::try_from(begun - 1 - after).expect("so few can be counted by any machine");
+        let page = api.app.log().read(after, limit).await.map_err(Problem::of_log)?;
+        let is_whole = page.last().is_some_and(|event| event.position == begun - 1);
+        let parts = page.iter().rev().take_while(is_part).count();
+        if !is_whole || parts < page.len() {
+            // A page that is cut short, because its events are huge, is none of an act that removes something.
+            return Ok(if is_whole { begun - parts as Position } else { begun });
+        }
+        begun = after + 1;
+    }
+    Ok(begun)
 }
 
 /// The command that shows something as it was.
