@@ -15,6 +15,7 @@ use serde::ser::SerializeSeq as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::ser::PrettyFormatter;
+use serde_json::value::RawValue;
 
 use crate::error::{Ask, Error};
 use crate::number;
@@ -41,6 +42,14 @@ pub(crate) struct Shape {
     /// Print at most so many, from the first on
     #[arg(long, value_name = "NUMBER", value_parser = number::parse::<usize>)]
     limit: Option<usize>,
+}
+
+/// In which order what was found is printed.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Order {
+    /// Print the newest first; with `--limit` only so many of the newest
+    #[arg(long)]
+    newest: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,12 +90,18 @@ impl Shape {
 
     /// Prints the elements of the JSON array `body`, the answer to `ask`, that `keep` wants. Of a short answer that
     /// cannot be decoded nothing is printed.
-    pub(crate) fn print<T: Listed>(&self, body: &[u8], ask: Ask, keep: impl Fn(&T) -> bool) -> Result<(), Error> {
+    pub(crate) fn print<T: Listed>(
+        &self,
+        body: &[u8],
+        ask: Ask,
+        order: Order,
+        keep: impl Fn(&T) -> bool,
+    ) -> Result<(), Error> {
         let decoded = match self.format() {
-            Format::Json => self.json_array(body, keep)?,
+            Format::Json => self.json_array(body, order, keep)?,
             format @ (Format::Yaml | Format::Table | Format::Name) => {
                 let mut found = Vec::new();
-                let decoded = each(body, |element: T| {
+                let decoded = each(body, order, |element: T| {
                     if self.has_room_after(found.len()) && keep(&element) {
                         found.push(element);
                     }
@@ -124,13 +139,14 @@ impl Shape {
     fn json_array<T: Listed>(
         &self,
         body: &[u8],
+        order: Order,
         keep: impl Fn(&T) -> bool,
     ) -> Result<Result<(), serde_json::Error>, Error> {
         let mut out = output::stdout();
         let mut serializer = serde_json::Serializer::with_formatter(&mut out, PrettyFormatter::with_indent(INDENT));
         let mut sequence = serializer.serialize_seq(None).map_err(io::Error::from)?;
         let (mut printed, mut failed_output) = (0, None);
-        let decoded = each(body, |element: T| {
+        let decoded = each(body, order, |element: T| {
             if failed_output.is_none() && self.has_room_after(printed) && keep(&element) {
                 printed += 1;
                 failed_output = self.one(&element).and_then(|one| sequence.serialize_element(&one)).err();
@@ -242,8 +258,16 @@ pub(crate) fn plan(plan: &PlanSummary) -> String {
     plan.image.clone().or_else(|| plan.name.clone()).unwrap_or_default()
 }
 
-/// Hands over the elements of the JSON array `body` one by one.
-fn each<T: DeserializeOwned>(body: &[u8], take: impl FnMut(T)) -> Result<(), serde_json::Error> {
+/// Hands over the elements of the JSON array `body` one by one, which is in the order of the wire: oldest first.
+fn each<T: DeserializeOwned>(body: &[u8], order: Order, mut take: impl FnMut(T)) -> Result<(), serde_json::Error> {
+    if order.newest {
+        // Where each begins has to be known first; their texts stay where they are.
+        let elements: Vec<&RawValue> = serde_json::from_slice(body)?;
+        return elements.into_iter().rev().try_for_each(|element| {
+            take(serde_json::from_str(element.get())?);
+            Ok(())
+        });
+    }
     Elements { each: take, of: PhantomData }.deserialize(&mut serde_json::Deserializer::from_slice(body))
 }
 
@@ -278,6 +302,17 @@ impl<'de, T: DeserializeOwned, F: FnMut(T)> Visitor<'de> for Elements<T, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_listed_from_its_end_is_the_same_the_other_way_round() {
+        let listed = |newest: bool| {
+            let mut listed = Vec::new();
+            each(b"[1, 2,\n3]", Order { newest }, |number: u32| listed.push(number)).unwrap();
+            listed
+        };
+        assert_eq!((listed(false), listed(true)), (vec![1, 2, 3], vec![3, 2, 1]));
+        assert!(each(b"[1, 2", Order { newest: true }, |_: u32| {}).is_err());
+    }
 
     #[test]
     fn a_table_has_columns_as_wide_as_needed_and_lines_as_wide_as_the_terminal() {

@@ -6,7 +6,7 @@ use knit_schemas::api::ProjectionState;
 use super::bytes;
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
-use crate::listing::{Listed, Shape};
+use crate::listing::{Listed, Order, Shape};
 use crate::output;
 
 /// Digits of a digest that a table shows: enough to see whether two are equal.
@@ -68,7 +68,7 @@ pub(crate) async fn run(arguments: Arguments, client: &Client) -> Result<(), Err
     let ask = Ask::question("show", Subject::Projections);
     let query = if arguments.digest { vec![("digest", String::new())] } else { Query::new() };
     let body = client.get_bytes(&ask, &["admin", "projections"], query).await?;
-    arguments.shape.print(&body, ask, |_: &ProjectionState| true)?;
+    arguments.shape.print(&body, ask, Order::default(), |_: &ProjectionState| true)?;
     let states: Vec<ProjectionState> = serde_json::from_slice(&body).unwrap_or_default();
     for state in states {
         let Some(why) = state.why else { continue };

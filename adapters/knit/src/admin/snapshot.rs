@@ -6,7 +6,7 @@ use knit_schemas::api::SavedSnapshot;
 use super::bytes;
 use crate::client::Client;
 use crate::error::{Ask, Error, Subject};
-use crate::listing::{Listed, Shape};
+use crate::listing::{Listed, Order, Shape};
 
 /// Save the projections now, so that the next start has less to fold
 ///
@@ -34,5 +34,5 @@ pub(crate) async fn run(arguments: Arguments, client: &Client) -> Result<(), Err
     arguments.shape.check::<SavedSnapshot>()?;
     let ask = Ask::order("save", Subject::Projections);
     let body = client.order_bytes(&ask, &["admin", "snapshots"]).await?;
-    arguments.shape.print(&body, ask, |_: &SavedSnapshot| true)
+    arguments.shape.print(&body, ask, Order::default(), |_: &SavedSnapshot| true)
 }

@@ -10,7 +10,7 @@ use crate::choice::Choice;
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
-use crate::listing::{self, Listed, Shape};
+use crate::listing::{self, Listed, Order, Shape};
 use crate::session::Session;
 use crate::since::{self, range_query};
 
@@ -18,6 +18,7 @@ use crate::since::{self, range_query};
 ///
 /// Oldest first; Data that are not made yet come last. To see one Data, use `knit data show KNIT_ID`.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     /// Data must have this tag, system tags included; may be repeated, then all of them
     #[arg(long, short, value_name = "KEY:VALUE", value_parser = Tag::parse)]
@@ -33,6 +34,8 @@ pub(crate) struct Arguments {
     duration: Option<GoDuration>,
     #[command(flatten)]
     as_of: AsOf,
+    #[command(flatten)]
+    order: Order,
     #[command(flatten)]
     shape: Shape,
 }
@@ -68,7 +71,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let body = client.get_bytes_as_of(&ask, &["data"], query, &arguments.as_of).await?;
     // The wire has no such filter; the answer is looked through here, as the original does.
     let keep = |data: &DataDetail| arguments.transient.admits(is_transient(data));
-    arguments.shape.print(&body, ask, keep)?;
+    arguments.shape.print(&body, ask, arguments.order, keep)?;
     ids::say_unknown(&client, Kind::Data, &pinned(&arguments.tag), &arguments.as_of).await;
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::client::{self, Client, Query};
 use crate::deadline;
 use crate::error::{Ask, Error, Subject};
 use crate::events::{Changes, Wanted};
-use crate::listing::Shape;
+use crate::listing::{Order, Shape};
 use crate::number;
 use crate::session::Session;
 use crate::waiting;
@@ -27,6 +27,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(200);
 ///
 /// Only Data that are finished count. Ends with 7 when there are not enough in time.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     /// Data must have this tag, system tags included; may be repeated, then all of them
     #[arg(long, short, value_name = "KEY:VALUE", value_parser = Tag::parse, required = true)]
@@ -48,7 +49,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let query: Query = tag.iter().map(|tag| ("tag", tag.to_string())).collect();
     let what = if count == 1 { "there is no such Data".to_owned() } else { format!("there are not {count} such Data") };
     let body = deadline::within(timeout, &what, enough(&client, &query, count)).await?;
-    shape.print(&body, ask(), |data: &DataDetail| !is_transient(data))
+    shape.print(&body, ask(), Order::default(), |data: &DataDetail| !is_transient(data))
 }
 
 fn ask() -> Ask {

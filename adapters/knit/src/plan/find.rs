@@ -10,7 +10,7 @@ use crate::client::Query;
 use crate::data::pinned;
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
-use crate::listing::{self, Listed, Shape};
+use crate::listing::{self, Listed, Order, Shape};
 use crate::session::Session;
 
 /// Find Plans
@@ -79,7 +79,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let ask = Ask::question("find", Subject::AnyPlan);
     let client = session.client()?;
     let body = client.get_bytes_as_of(&ask, &["plans"], query(&arguments), &arguments.as_of).await?;
-    arguments.shape.print(&body, ask, |_: &PlanDetail| true)?;
+    arguments.shape.print(&body, ask, Order::default(), |_: &PlanDetail| true)?;
     ids::say_unknown(&client, Kind::Data, &pinned(&arguments.in_tag), &arguments.as_of).await;
     Ok(())
 }

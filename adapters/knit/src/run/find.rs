@@ -10,7 +10,7 @@ use crate::as_of::AsOf;
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
-use crate::listing::{self, Listed, Shape};
+use crate::listing::{self, Listed, Order, Shape};
 use crate::session::Session;
 use crate::since::{self, range_query};
 
@@ -45,6 +45,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     as_of: AsOf,
     #[command(flatten)]
+    order: Order,
+    #[command(flatten)]
     shape: Shape,
 }
 
@@ -74,7 +76,7 @@ impl Listed for RunDetail {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { planid, in_knitid, out_knitid, status, since, duration, as_of, shape } = arguments;
+    let Arguments { planid, in_knitid, out_knitid, status, since, duration, as_of, order, shape } = arguments;
     shape.check::<RunDetail>()?;
     let client = session.client()?;
     let planid = ids::all_whole_as_of(&client, Kind::Plan, planid, &as_of).await?;
@@ -91,7 +93,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     query.extend(range_query(since, duration)?);
     let ask = Ask::question("find", Subject::AnyRun);
     let body = client.get_bytes_as_of(&ask, &["runs"], query, &as_of).await?;
-    shape.print(&body, ask, |_: &RunDetail| true)?;
+    shape.print(&body, ask, order, |_: &RunDetail| true)?;
     for (kind, named) in [(Kind::Plan, planid), (Kind::Data, in_knitid), (Kind::Data, out_knitid)] {
         ids::say_unknown(&client, kind, &named, &as_of).await;
     }

@@ -66,6 +66,17 @@ fn a_limit_counts_what_is_printed() {
 }
 
 #[test]
+fn what_is_newest_comes_first_where_that_is_wanted() {
+    let server = two_of_each();
+    let place = Place::with(&server);
+    let found = |words: &[&str]| place.knit(words).succeeded().stdout;
+    assert_eq!(found(&["data", "find", "-o", "name"]), "d1\nd2-longer\n");
+    assert_eq!(found(&["data", "find", "-o", "name", "--newest"]), "d2-longer\nd1\n");
+    assert_eq!(found(&["run", "find", "--newest", "--limit", "1", "--output", "name"]), "r2\n");
+    assert!(found(&["run", "find", "--newest", "--json", "runId", "--limit", "1"]).contains("r2"));
+}
+
+#[test]
 fn a_table_of_nothing_says_so() {
     let server = Server::start(|_| Reply::json(&json!([])));
     let place = Place::with(&server);
