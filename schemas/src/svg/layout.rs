@@ -2,11 +2,15 @@
 //!
 //! Columns first: a node is right of everything that flows into it, and what nothing flows into stands directly
 //! left of where it is first used. Then rows: each column is put in the order of the middles of its neighbours, to
-//! and fro a few times, which straightens most edges. A chain goes on below, as the lines of a text do.
+//! and fro a few times, which straightens most edges. A chain goes on below, as the lines of a text do; what is far
+//! higher than wide, such as all that uses one Data, is cut into strips beside each other ([`strips`]).
+
+mod strips;
 
 use std::collections::HashMap;
 
 use super::WIDTH_PX;
+use strips::{Columns, Strips};
 
 /// Pixels between two columns: room for edges to bend.
 const COLUMN_GAP_PX: usize = 70;
@@ -56,6 +60,19 @@ impl Flow {
         self.before[to].push(from);
     }
 
+    /// What flows among these nodes.
+    fn within(&self, order: &[Vec<usize>]) -> Self {
+        let mut is_within = vec![false; self.before.len()];
+        order.iter().flatten().for_each(|node| is_within[*node] = true);
+        let among = |ends: &[Vec<usize>]| {
+            let kept = |(node, ends): (usize, &Vec<usize>)| -> Vec<usize> {
+                ends.iter().copied().filter(|end| is_within[node] && is_within[*end]).collect()
+            };
+            ends.iter().enumerate().map(kept).collect()
+        };
+        Self { before: among(&self.before), after: among(&self.after) }
+    }
+
     /// The column of every node. Neither lineage nor Plans have cycles; nodes of one would stay in the first column.
     fn columns(&self) -> Vec<usize> {
         let mut columns = vec![0; self.before.len()];
@@ -86,20 +103,16 @@ pub(crate) fn placed(flow: &Flow, heights: &[usize], text_px: usize) -> Vec<Plac
     for (node, &column) in columns.iter().enumerate() {
         order[column].push(node);
     }
-    let mut middles = vec![0.0; heights.len()];
-    for column in &order {
-        stack(column, heights, &mut middles);
-    }
-    for sweep in 0..SWEEPS {
-        if sweep % 2 == 0 {
-            order.iter_mut().for_each(|column| settle(column, &flow.before, heights, &mut middles));
-        } else {
-            order.iter_mut().rev().for_each(|column| settle(column, &flow.after, heights, &mut middles));
-        }
+    let middles = settled(&mut order, flow, heights);
+    let column_px = WIDTH_PX + COLUMN_GAP_PX + text_px;
+    let columns_of_boxes = Columns { order: &order, flow, heights, middles: &middles, column_px };
+    if let Some(strips) = Strips::of(&columns_of_boxes) {
+        // What leads from one strip to one before it has its text left of the first column.
+        return strips.placed(MARGIN_PX + text_px);
     }
     let tops: Vec<f64> = (0..heights.len()).map(|node| middles[node] - half(heights[node])).collect();
-    let column_px = WIDTH_PX + COLUMN_GAP_PX + text_px;
-    let beside = columns_beside(order.len(), column_px, &tops, heights);
+    let (top, bottom) = reach(&order, &middles, heights);
+    let beside = columns_beside(order.len(), column_px, bottom - top);
     let sinks = sinks(&columns, beside, &tops, heights);
     // What leads back to the left has its text left of the first column.
     let left_px = if sinks.len() > 1 { MARGIN_PX + text_px } else { MARGIN_PX };
@@ -111,11 +124,32 @@ pub(crate) fn placed(flow: &Flow, heights: &[usize], text_px: usize) -> Vec<Plac
     (0..heights.len()).map(place).collect()
 }
 
+/// Puts each of these columns in order; answers the middles of their boxes, by the number of the node.
+fn settled(order: &mut [Vec<usize>], flow: &Flow, heights: &[usize]) -> Vec<f64> {
+    let mut middles = vec![0.0; heights.len()];
+    for column in order.iter() {
+        stack(column, heights, &mut middles);
+    }
+    for sweep in 0..SWEEPS {
+        if sweep % 2 == 0 {
+            order.iter_mut().for_each(|column| settle(column, &flow.before, heights, &mut middles));
+        } else {
+            order.iter_mut().rev().for_each(|column| settle(column, &flow.after, heights, &mut middles));
+        }
+    }
+    middles
+}
+
+/// Where the boxes of these columns begin and end.
+fn reach(columns: &[Vec<usize>], middles: &[f64], heights: &[usize]) -> (f64, f64) {
+    columns.iter().flatten().fold((f64::INFINITY, f64::NEG_INFINITY), |(top, bottom), &node| {
+        (top.min(middles[node] - half(heights[node])), bottom.max(middles[node] + half(heights[node])))
+    })
+}
+
 /// How many of the columns stand beside each other; the others go on below.
-fn columns_beside(columns: usize, column_px: usize, tops: &[f64], heights: &[usize]) -> usize {
-    let top = tops.iter().copied().fold(f64::INFINITY, f64::min);
-    let bottom = tops.iter().zip(heights).map(|(top, height)| top + count(*height)).fold(f64::NEG_INFINITY, f64::max);
-    let is_far_wider = count(columns * column_px) > count(FAR_WIDER) * (bottom - top);
+fn columns_beside(columns: usize, column_px: usize, high: f64) -> usize {
+    let is_far_wider = count(columns * column_px) > count(FAR_WIDER) * high;
     if is_far_wider && columns > COLUMNS_MAX { COLUMNS_MAX } else { columns.max(1) }
 }
 
@@ -217,14 +251,41 @@ mod tests {
     }
 
     #[test]
+    fn what_uses_a_hub_stands_right_of_it_in_strips() {
+        // The hub, 500 that use it, and what each of them makes.
+        let uses = (1..=500).flat_map(|node| [(0, node), (node, 500 + node)]);
+        let edges: Vec<(usize, usize)> = uses.collect();
+        let heights = [40; 1_001];
+        let places = placed(&flow(&edges, 1_001), &heights, 0);
+        let (width, height) = size_px(&places);
+        assert!(width < 3 * height && height < 2 * width, "{width} × {height}");
+        assert!(edges.iter().all(|(from, to)| places[*from].x_px < places[*to].x_px), "all flows to the right");
+        let beside = edges.iter().filter(|(from, _)| *from > 0);
+        assert!(beside.clone().all(|(from, to)| places[*to].x_px - places[*from].x_px == WIDTH_PX + COLUMN_GAP_PX));
+        assert!(no_two_overlap(&places), "{places:?}");
+        // Each of those that use it takes another thing besides.
+        let besides = (1..=500).map(|node| (1_000 + node, node));
+        let edges: Vec<(usize, usize)> = edges.into_iter().chain(besides).collect();
+        let places = placed(&flow(&edges, 1_501), &[40; 1_501], 0);
+        assert!(places[1..].iter().all(|place| places[0].x_px < place.x_px), "the hub is left of all");
+        assert!(edges.iter().all(|(from, to)| places[*from].x_px < places[*to].x_px), "all flows to the right");
+        assert!(no_two_overlap(&places), "{places:?}");
+        let few: Vec<(usize, usize)> = (1..20).map(|node| (0, node)).collect();
+        let places = placed(&flow(&few, 20), &[40; 20], 0);
+        assert!(places[1..].iter().all(|place| place.x_px == places[1].x_px), "a few stay in their column");
+    }
+
+    fn no_two_overlap(places: &[Place]) -> bool {
+        let mut sorted: Vec<&Place> = places.iter().collect();
+        sorted.sort_by_key(|place| (place.x_px, place.y_px));
+        sorted.windows(2).all(|pair| pair[0].x_px != pair[1].x_px || pair[0].y_px + pair[0].height_px <= pair[1].y_px)
+    }
+
+    #[test]
     fn no_two_boxes_of_a_column_overlap() {
         let edges: Vec<(usize, usize)> = (1..40).map(|node| (0, node)).chain((40..50).map(|node| (7, node))).collect();
         let heights: Vec<usize> = (0..50).map(|node| 20 + node % 5 * 15).collect();
         let places = placed(&flow(&edges, 50), &heights, 0);
-        for (a, one) in places.iter().enumerate() {
-            let below = |other: &Place| one.y_px >= other.y_px + other.height_px;
-            let mut others = places.iter().enumerate().filter(|(b, other)| *b != a && other.x_px == one.x_px);
-            assert!(others.all(|(_, other)| below(other) || other.y_px >= one.y_px + one.height_px), "{a}: {one:?}");
-        }
+        assert!(no_two_overlap(&places), "{places:?}");
     }
 }
