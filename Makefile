@@ -53,7 +53,7 @@ fuzz:
 fuzz-api: build
 	sh tests/fuzz/api/run.sh "$${CARGO_TARGET_DIR:-target}/debug"
 
-# Holds the drawings of lineages against what the authors of OpenLineage, PROV, RO-Crate and DOT publish; needs their
-# validators, and says how to get them.
+# Holds the drawings of lineages and of graphs of Plans against what the authors of OpenLineage, PROV, RO-Crate, DOT
+# and Mermaid publish, and shows them to a browser; needs their programs, and says how to get them.
 validate: build
 	sh tests/validate/run.sh "$${CARGO_TARGET_DIR:-target}/debug"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Holds the drawings of lineages against what the authors of their formats publish: OpenLineage, PROV-JSON and
-# RO-Crate by their validators, DOT by Graphviz.
+# Holds the drawings of lineages and of graphs of Plans against what the authors of their formats publish: OpenLineage,
+# PROV-JSON and RO-Crate by their validators, DOT by Graphviz, flowcharts by Mermaid and pictures by a browser.
 #
 #     sh tests/validate/run.sh target/debug
 #
@@ -24,9 +24,18 @@ This needs validators that are written in Python. Install them where they distur
 END
     exit 1
 fi
-for program in curl dot; do
-    command -v $program >/dev/null || { echo "install $program first (Debian: curl, graphviz)" >&2; exit 1; }
+for program in curl dot chromium; do
+    command -v $program >/dev/null || { echo "install $program first (Debian: curl, graphviz, chromium)" >&2; exit 1; }
 done
+mermaid=${MERMAID:-$HOME/validators/node_modules/mermaid/dist/mermaid.min.js}
+if ! [ -e "$mermaid" ]; then
+    cat >&2 <<END
+This needs Mermaid. Install it where it disturbs nothing, and try again:
+    npm install --prefix ~/validators mermaid@11.17.2
+Elsewhere, say where its file mermaid.min.js is: MERMAID=FILE make validate
+END
+    exit 1
+fi
 . "$here/../server.sh"
 
 the_runs_have_ended() {
@@ -63,15 +72,22 @@ make_a_past() {
 # Draws everything that can be asked about, by both programs: file names say what and how.
 draw() {
     for data in $(knit data find --output name); do
-        for format in openlineage prov ro-crate dot svg; do
+        for format in openlineage prov ro-crate dot mermaid svg; do
             knit data lineage -n all -o $format "$data" >"$work/drawn/data-$data-all.$format"
             knit data lineage -n 1 -u -o $format "$data" >"$work/drawn/data-$data-cut.$format"
             curl -fsS "$KNIT_SERVER/api/data/$data/lineage?format=$format" >"$work/drawn/data-$data-server.$format"
         done
     done
     for run in $(knit run find --output name); do
-        for format in openlineage prov ro-crate dot svg; do
+        for format in openlineage prov ro-crate dot mermaid svg; do
             knit run lineage -n all -o $format "$run" >"$work/drawn/run-$run.$format"
+        done
+    done
+    for plan in $(knit plan find --output name); do
+        for format in dot mermaid svg; do
+            knit plan graph -n all -o $format "$plan" >"$work/drawn/plan-$plan-all.$format"
+            knit plan graph -n 1 -d -o $format "$plan" >"$work/drawn/plan-$plan-cut.$format"
+            curl -fsS "$KNIT_SERVER/api/plans/$plan/graph?format=$format" >"$work/drawn/plan-$plan-server.$format"
         done
     done
 }
@@ -93,4 +109,6 @@ mkdir "$work/drawn"
 draw 2>"$work/complaint" || { cat "$work/complaint" >&2; exit 1; }
 accepted_by_graphviz
 [ -z "${KEEP_DRAWINGS:-}" ] || cp -r "$work/drawn" "$KEEP_DRAWINGS"
-PYTHONDONTWRITEBYTECODE=1 "$python" "$here/validate.py" "$work/drawn"
+export PYTHONDONTWRITEBYTECODE=1
+"$python" "$here/browser.py" "$work/drawn" "$mermaid"
+"$python" "$here/validate.py" "$work/drawn"
