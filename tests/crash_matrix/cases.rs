@@ -63,6 +63,9 @@ const LOST: &str = "the Worker may have run and is not started again: the Run fa
 const END_READ: &str = "the Worker's end was written down, and is the Run's";
 const KILLED: &str = "the Worker's end is that it was killed (137)";
 
+const NOT_REBUILT: &str = "the projections are what the log says, as they were, and can be rebuilt again";
+const REBUILT: &str = "the projections are what the log says, rebuilt or not, and nothing of a rebuild is left";
+
 /// Every case.
 pub(crate) const CASES: &[Case] = &[
     // Start and stop.
@@ -157,6 +160,13 @@ pub(crate) const CASES: &[Case] = &[
     case(&["append.answered:5"], Story::Upload, RECORDED),
     on_postgresql(&["append.head-locked"], Story::Rivals, NOT_RECORDED),
     on_postgresql(&["append.written-under-lock"], Story::Rivals, NOT_RECORDED),
+    // A projection is rebuilt, and switched back.
+    case(&["rebuild.folded"], Story::Rebuild, NOT_REBUILT),
+    case(&["rebuild.compared"], Story::Rebuild, NOT_REBUILT),
+    case(&["rebuild.switched"], Story::Rebuild, REBUILT),
+    case(&["rebuild.switched:2"], Story::Rebuild, REBUILT),
+    case(&["snapshot.saved"], Story::Rebuild, REBUILT),
+    case(&["rebuild.saved"], Story::Rebuild, REBUILT),
     // The follower and its snapshots.
     case(&["follower.read:9"], Story::Runs, FOLDED_AGAIN),
     case(&["follower.applied:9"], Story::Runs, FOLDED_AGAIN),

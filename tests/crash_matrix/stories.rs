@@ -53,6 +53,8 @@ pub(crate) enum Story {
     Plan,
     /// Many small changes, each followed by snapshots.
     Snapshots,
+    /// An administrator rebuilds a projection, and switches back.
+    Rebuild,
     /// Changes through two servers on one database at once.
     Rivals,
     /// A download, whose server dies over it; the next server of the same database is at another place.
@@ -84,6 +86,7 @@ impl Story {
             Self::EarlyAbort => "early abort",
             Self::Plan => "Plan",
             Self::Snapshots => "snapshots",
+            Self::Rebuild => "rebuild",
             Self::Rivals => "rivals",
             Self::Moved => "moved server",
             Self::Stop => "stop",
@@ -112,6 +115,7 @@ pub(crate) fn tell(story: Story, tale: &mut Tale) -> Told<()> {
         Story::EarlyAbort => early_abort(tale),
         Story::Plan => plan(tale),
         Story::Snapshots => snapshots(tale),
+        Story::Rebuild => rebuild(tale),
         Story::Rivals => rivals(tale),
         Story::Moved => download(tale),
         Story::Stop => stop(tale),
@@ -142,6 +146,7 @@ pub(crate) fn conclude(story: Story, tale: &mut Tale) {
         | Story::EarlyAbort
         | Story::Plan
         | Story::Snapshots
+        | Story::Rebuild
         | Story::Rivals
         | Story::Moved
         | Story::Restored => {}
@@ -422,6 +427,24 @@ fn snapshots(tale: &mut Tale) -> Told<()> {
         tale.tag(&data, &format!("n:{n}"))?;
     }
     Ok(())
+}
+
+fn rebuild(tale: &mut Tale) -> Told<()> {
+    let data = tale.push("x", "a:b")?;
+    for n in 0..10 {
+        tale.tag(&data, &format!("n:{n}"))?;
+    }
+    tale.remember(|tale| {
+        let verified = tale.server.knit().run(["admin", "rebuild-projection", "--verify-only", "all"]);
+        if verified.code == 0 { Ok(()) } else { Err(format!("the projections are what the log says: {verified}")) }
+    });
+    for words in [&["admin", "rebuild-projection", "--keep-old", "store"][..], &["admin", "rollback", "store"]] {
+        if tale.server.knit().run(words).code != 0 {
+            tale.server.wait_for_death();
+            return Err(Died);
+        }
+    }
+    tale.tag(&data, "after:it")
 }
 
 fn rivals(tale: &mut Tale) -> Told<()> {

@@ -71,6 +71,47 @@ impl TestDatabase {
         run_in(&self.name, sql)
     }
 
+    /// Appends an event that contradicts what the log has said before, in its place in the order, with its leaf and
+    /// the chain as they must be (D15): tags of a Data that was never there. No program of today writes such an
+    /// event, and one with a mistake might. Answers its position.
+    ///
+    /// # Panics
+    /// When it cannot be appended.
+    pub fn contradict(&self) -> u64 {
+        let part = |bytes: &str| format!("int8send(octet_length({bytes})) || {bytes}");
+        let text = |column: &str| part(&format!("convert_to({column}, 'UTF8')"));
+        let leaf = [
+            part("salt"),
+            part("uuid_send(event_id)"),
+            text("'data'"),
+            text("stream"),
+            part("int8send(1)"),
+            text("'DataTagsChanged'"),
+            text("'1'"),
+            text("payload"),
+            text("metadata"),
+        ];
+        self.run(&format!(
+            "WITH said AS (
+                 SELECT gen_random_uuid() AS event_id, gen_random_uuid()::text AS stream, '\\x00'::bytea AS salt,
+                        '{{\"DataTagsChanged\":{{\"added\":[[\"a\",\"b\"]],\"removed\":[]}}}}' AS payload,
+                        '{{\"actor\":\"a mistake\"}}' AS metadata),
+             hashed AS (SELECT said.*, sha256({}) AS leaf FROM said),
+             moved AS (
+                 UPDATE head SET position = position + 1, recorded_at = recorded_at + 1, chain = sha256(
+                     chain || int8send(position + 1) || int8send(recorded_at + 1) || (SELECT leaf FROM hashed))
+                 RETURNING position, recorded_at, chain)
+             INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                                 position, event_id, recorded_at, salt, leaf, chain)
+             SELECT 'data', stream, 1, 'DataTagsChanged', '1', payload::json, metadata::json,
+                    position, event_id, recorded_at, salt, leaf, chain
+               FROM moved, hashed;
+             SELECT pg_notify('knit_log', position::text) FROM head;",
+            leaf.join(" || ")
+        ));
+        self.run("SELECT position FROM head").parse().expect("a position is a number")
+    }
+
     /// What it holds now, in a database of its own, as an administrator's backup keeps it. Whoever is connected
     /// is thrown out meanwhile.
     ///

@@ -1,9 +1,14 @@
 //! `knit admin …`: through the administration socket of a server on this machine.
 
 mod bytes;
+mod doctor;
 mod log;
 mod projections;
+mod rebuild_projection;
+mod rollback;
+mod skip;
 mod snapshot;
+mod steps;
 
 use std::path::PathBuf;
 
@@ -14,7 +19,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::session::{Session, block_on};
 
-/// Look after a server on this machine: its projections and its log
+/// Look after a server on this machine: its projections, its log, and what is wrong with it
 ///
 /// The server is asked through its administration socket, which only the user who runs `knitd` may open. The log
 /// keeps the name of whoever changes something.
@@ -31,8 +36,12 @@ pub(crate) struct Arguments {
 enum Command {
     Projections(projections::Arguments),
     Snapshot(snapshot::Arguments),
+    RebuildProjection(rebuild_projection::Arguments),
+    Rollback(rollback::Arguments),
+    Skip(skip::Arguments),
     #[command(subcommand)]
     Log(log::Command),
+    Doctor(doctor::Arguments),
 }
 
 impl Arguments {
@@ -40,7 +49,11 @@ impl Arguments {
         match &self.command {
             Command::Projections(_) => "admin projections",
             Command::Snapshot(_) => "admin snapshot",
+            Command::RebuildProjection(_) => "admin rebuild-projection",
+            Command::Rollback(_) => "admin rollback",
+            Command::Skip(_) => "admin skip",
             Command::Log(command) => command.words(),
+            Command::Doctor(_) => "admin doctor",
         }
     }
 
@@ -49,7 +62,11 @@ impl Arguments {
         match self.command {
             Command::Projections(arguments) => block_on(projections::run(arguments, &client)),
             Command::Snapshot(arguments) => block_on(snapshot::run(arguments, &client)),
+            Command::RebuildProjection(arguments) => block_on(rebuild_projection::run(arguments, &client)),
+            Command::Rollback(arguments) => block_on(rollback::run(arguments, &client)),
+            Command::Skip(arguments) => block_on(skip::run(arguments, &client)),
             Command::Log(command) => command.run(&client),
+            Command::Doctor(arguments) => block_on(doctor::run(arguments, &client)),
         }
     }
 }

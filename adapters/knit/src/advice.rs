@@ -1,6 +1,7 @@
 //! The one place that turns what went wrong into what a person reads: a headline, its causes, and
 //! what to do next.
 
+mod administration;
 mod refused;
 
 use std::error::Error as _;
@@ -96,6 +97,11 @@ fn status(error: &Error) -> ExitStatus {
         | Error::Unpack { .. }
         | Error::Checksum { .. }
         | Error::NoChecksum { .. }
+        | Error::Differs { .. }
+        | Error::Cancelled { .. }
+        | Error::NotRebuilt { .. }
+        | Error::NoEnd { .. }
+        | Error::NotWell { .. }
         | Error::Extension { .. }
         | Error::Output(_) => ExitStatus::Failure,
     }
@@ -158,7 +164,11 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         Error::Unreachable { .. } => {
             hint("check that it runs there, and the address: `--server`, KNIT_SERVER or the profile names it")
         }
-        Error::NoSocket { path, source } => socket_hints(path, source),
+        Error::NoSocket { .. }
+        | Error::Differs { .. }
+        | Error::Cancelled { .. }
+        | Error::NotRebuilt { .. }
+        | Error::NoEnd { .. } => administration::hints(error),
         Error::ConnectionLost { ask, .. } if ask.is_change => {
             hint("nothing is known about the outcome; look before trying again")
         }
@@ -203,32 +213,9 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         }
         Error::File { path, source, doing } => file_hints(doing, path, source),
         Error::Pack { source_path, source } => pack_hints(source_path, source),
-        Error::Extension { .. } | Error::Output(_) | Error::Interrupted => Vec::new(),
+        // What to do stands beside each thing.
+        Error::NotWell { .. } | Error::Extension { .. } | Error::Output(_) | Error::Interrupted => Vec::new(),
     }
-}
-
-/// Why nobody answers at an administration socket, as the system says it.
-fn socket_hints(path: &Path, source: &reqwest::Error) -> Vec<String> {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(source);
-    let mut kind = None;
-    while let Some(error) = next {
-        kind = error.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
-        next = error.source();
-    }
-    let elsewhere = "name its socket with `--socket`, or its directory with the variable KNITD_STATE_DIR";
-    let hint = match kind {
-        Some(io::ErrorKind::NotFound) => {
-            format!("there is no such socket: does `knitd` run on this machine, and as this user? Else {elsewhere}")
-        }
-        Some(io::ErrorKind::PermissionDenied) => {
-            format!("only the user who runs `knitd` may open it: `ls -ld {}` shows who that is", shell_word(path))
-        }
-        Some(io::ErrorKind::ConnectionRefused) => {
-            format!("the server that opened it is gone: start `knitd`, which replaces it; or {elsewhere}")
-        }
-        _ => format!("`ls -ld {}` shows what is there", shell_word(path)),
-    };
-    vec![hint]
 }
 
 /// Where something answers that is none of ours.

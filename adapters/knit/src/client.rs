@@ -218,6 +218,19 @@ impl Client {
         whole_body(ask, response).await
     }
 
+    /// Sends a JSON body, and answers what is to be read bit by bit. How far it is is shown otherwise.
+    pub(crate) async fn order_stream(
+        &self,
+        ask: &Ask,
+        segments: &[&str],
+        body: &(impl Serialize + Sync),
+    ) -> Result<Response, Error> {
+        let json = serde_json::to_vec(body);
+        let json = json.map_err(|source| Error::Unintelligible { ask: ask.clone(), source })?;
+        let request = self.post(segments)?.header(reqwest::header::CONTENT_TYPE, api::JSON).body(json);
+        self.send_unseen(ask, request).await
+    }
+
     /// Sends no body and does not care about the answer's.
     pub(crate) async fn command(&self, ask: &Ask, method: Method, segments: &[&str]) -> Result<(), Error> {
         let response = self.send(ask, self.bodiless(method, segments)?).await?;

@@ -222,6 +222,40 @@ pub(crate) enum Error {
     /// The history is not what was recorded.
     #[error("the history is not whole: {0}")]
     NotWhole(Flaw),
+    /// A rebuilt projection is not what the live one is.
+    #[error("the rebuilt projection `{projection}` differs from the live one, which stays where it is")]
+    Differs {
+        /// Which projection.
+        projection: String,
+    },
+    /// A rebuild was ended by somebody, or because the server stops.
+    #[error("the rebuild of the projection `{projection}` was cancelled at position {position}; nothing has changed")]
+    Cancelled {
+        /// Which projection.
+        projection: String,
+        /// Up to where the log had been folded.
+        position: u64,
+    },
+    /// A rebuild, or a switch back, cannot be done.
+    #[error("the projection `{projection}` is as it was: {why}")]
+    NotRebuilt {
+        /// Which projection.
+        projection: String,
+        /// What the server says.
+        why: String,
+    },
+    /// The answer ended before it said how it went.
+    #[error("the server broke off before it said what came of trying to {ask}")]
+    NoEnd {
+        /// What was tried.
+        ask: Ask,
+    },
+    /// Something that the server needs does not work.
+    #[error("{count} {} not work", if *count == 1 { "thing does" } else { "things do" })]
+    NotWell {
+        /// How many things.
+        count: usize,
+    },
     /// Standard output or the runtime failed.
     #[error("cannot write the output")]
     Output(#[from] io::Error),
@@ -299,8 +333,12 @@ pub(crate) enum Subject {
     History,
     /// The event at a position.
     Event(u64),
+    /// The server itself.
+    Server,
     /// Every projection of a server.
     Projections,
+    /// One of them.
+    Projection(String),
     /// The event log.
     Log,
 }
@@ -320,7 +358,9 @@ impl Subject {
             | Self::Events
             | Self::History
             | Self::Event(_)
+            | Self::Server
             | Self::Projections
+            | Self::Projection(_)
             | Self::Log => None,
         }
     }
@@ -358,7 +398,9 @@ impl fmt::Display for Ask {
             Subject::Events => f.write_str("what happens"),
             Subject::History => f.write_str("the history"),
             Subject::Event(position) => write!(f, "the event at position {position}"),
+            Subject::Server => f.write_str("the server"),
             Subject::Projections => f.write_str("the projections"),
+            Subject::Projection(name) => write!(f, "the projection `{name}`"),
             Subject::Log => f.write_str("the log"),
         }
     }

@@ -179,9 +179,10 @@ impl Progress {
         Self::draw(title, "{bytes} {bytes_per_sec}  {wide_msg}")
     }
 
-    /// A bar with `title` that counts events; what is expected and advanced are events then, and no bytes.
+    /// A bar with `title` that counts events, with the rate and the time that is left; what is expected and advanced
+    /// are events then, and no bytes.
     pub(crate) fn of_events(title: String) -> Self {
-        Self::draw(title, "{pos}/{len} events {bar:24} {per_sec}  {wide_msg}")
+        Self::draw(title, "{human_pos} of {human_len} events {bar:24} {per_sec}, {eta} left  {wide_msg}")
     }
 
     /// The title comes last, where it is cut to what the line has room for.
@@ -205,6 +206,12 @@ impl Progress {
     /// How many bytes there will be.
     pub(crate) fn expect(&self, bytes: u64) {
         self.0.set_length(bytes);
+    }
+
+    /// So many of so many are done.
+    pub(crate) fn reach(&self, position: u64, length: u64) {
+        self.0.set_length(length);
+        self.0.set_position(position);
     }
 
     /// So many more bytes are done.

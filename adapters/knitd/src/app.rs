@@ -5,6 +5,7 @@
 //! what was done, so that whoever is answered reads what they wrote (D13).
 
 mod data;
+mod journal;
 pub(crate) mod plans;
 mod runs;
 mod transfers;

@@ -13,6 +13,7 @@ use knit_domain::data::DataRefused;
 use knit_domain::decision::Decision;
 use knit_domain::event::{Metadata, Position, Recorded};
 use knit_domain::id::EventId;
+use knit_domain::journal::SkipRefused;
 use knit_domain::plan::PlanRefused;
 use knit_domain::run::RunRefused;
 use knit_domain::run::creation::{ProjectionRefused, TransferRefused};
@@ -204,6 +205,9 @@ pub enum Refusal {
     /// A Data Agent may not be opened or closed.
     #[error(transparent)]
     Agent(#[from] AgentRefused),
+    /// A projection may not pass over an event.
+    #[error(transparent)]
+    Skip(#[from] SkipRefused),
 }
 
 macro_rules! refusals {
@@ -215,7 +219,16 @@ macro_rules! refusals {
         }
     )*};
 }
-refusals!(RegistrationRefused, PlanRefused, RunRefused, DataRefused, ProjectionRefused, TransferRefused, AgentRefused);
+refusals!(
+    RegistrationRefused,
+    PlanRefused,
+    RunRefused,
+    DataRefused,
+    ProjectionRefused,
+    TransferRefused,
+    AgentRefused,
+    SkipRefused
+);
 
 macro_rules! faults {
     ($($fault:ty),*) => {$(

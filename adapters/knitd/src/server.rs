@@ -21,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 use crate::app::App;
 use crate::args::{Args, LogFormat, Role, RuntimeKind};
 use crate::command::with_causes;
+use crate::doctor::Surroundings;
 use crate::follower::Follower;
 use crate::http::{self, AdminSocket, Front, Hosts};
 use crate::metrics::Metrics;
@@ -93,7 +94,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let follower = Follower::new(log.clone(), views).with_snapshots_every(args.snapshot_every);
     let mut following = tokio::spawn(follower.with_metrics(metrics).run());
     let administrators_go = CancellationToken::new();
-    let administration = tokio::spawn(admin_socket.serve(app.clone(), administrators_go.clone()));
+    let surroundings = Surroundings {
+        state_dir,
+        socket: admin_socket.path().to_owned(),
+        snapshot_every: args.snapshot_every,
+        runs_workers: args.is_at_the_volumes(),
+    };
+    let administration = tokio::spawn(admin_socket.serve(app.clone(), surroundings, administrators_go.clone()));
     let duties = Duties::of(app.clone());
     take_on_roles(&duties, &app, &args).await?;
     let (told, mut outdated) = (told_to_stop()?, None);

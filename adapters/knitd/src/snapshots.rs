@@ -15,6 +15,8 @@ use crate::views::{View, Views};
 
 /// Snapshots kept of each projection: the newest, and one to fall back on when it is damaged.
 pub(crate) const KEPT: usize = 2;
+/// The same after a projection was replaced: what was wrong must not come back.
+pub(crate) const KEPT_AFTER_REPLACEMENT: usize = 1;
 
 /// What was saved.
 #[derive(Debug, Clone, PartialEq, Eq)]

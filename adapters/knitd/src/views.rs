@@ -9,9 +9,12 @@
 //! a sign of it says so ([`Views::doubt`]); from then on nothing here may be relied on until the follower has
 //! looked.
 //!
-//! Whoever needs to look for longer, such as to save a projection, lets them stand still
-//! ([`Views::stand_still`]): the follower waits, and nobody else does. A long look without that would be in the
+//! Whoever needs to look for longer, to save a projection or to put another instance in its place, lets them
+//! stand still ([`Views::stand_still`]): the follower waits, and nobody else does. A long look without that would be in the
 //! follower's way at the lock, and a writer who waits there keeps new readers out.
+
+mod name;
+mod switch;
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
@@ -28,6 +31,9 @@ use knit_projections::projection::{Projection, Unapplicable};
 use knit_projections::store::Store;
 use knit_projections::worklists::Worklists;
 use tokio::sync::{Notify, watch};
+
+pub use name::Name;
+use switch::Before;
 
 /// Every projection this process keeps.
 #[derive(Debug, Default)]
@@ -73,6 +79,7 @@ pub struct View<P> {
     reached: watch::Sender<Reached>,
     /// The events that are passed over, as administrators have decided (D8).
     skipped: ArcSwap<BTreeSet<Position>>,
+    before: RwLock<Option<Before<P>>>,
 }
 
 /// Nothing is folded for as long as this is held.
@@ -101,6 +108,7 @@ impl<P: Projection> Default for View<P> {
             live: RwLock::new(P::default()),
             reached: watch::Sender::new(Reached::default()),
             skipped: ArcSwap::default(),
+            before: RwLock::new(None),
         }
     }
 }
@@ -180,6 +188,7 @@ impl<P: Projection> View<P> {
 
     fn reset(&self) {
         self.replace(P::default());
+        drop(self.before().take());
     }
 
     /// Applies one batch of events; those already applied are passed over.

@@ -72,9 +72,12 @@ pub(crate) async fn run(arguments: Arguments, client: &Client) -> Result<(), Err
     let states: Vec<ProjectionState> = serde_json::from_slice(&body).unwrap_or_default();
     for state in states {
         let Some(why) = state.why else { continue };
-        let name = state.name;
+        let (name, next) = (state.name, state.position + 1);
         output::say(format_args!("warning: `{name}` has stopped: {why}"));
-        output::say(format_args!("hint: a newer `knitd` may be able to apply it"));
+        output::say(format_args!(
+            "hint: a newer `knitd` may be able to apply it; `knit admin skip {next} --projection {name} --reason TEXT` \
+             passes over it"
+        ));
     }
     Ok(())
 }

@@ -60,6 +60,12 @@ const ACTORS: &[&str] = &[
     "reactor:housekeeping",
 ];
 
+/// The projections of a server.
+const PROJECTIONS: &[&str] = &["store", "matcher", "worklists"];
+
+/// The same, and the word for all of them.
+const PROJECTIONS_OR_ALL: &[&str] = &["store", "matcher", "worklists", "all"];
+
 /// What is offered for the value named `value` of `command`, such as `data find`; `None` if nobody has thought of it.
 fn offer(command: &str, value: &str) -> Option<Offer> {
     Some(match (command, value) {
@@ -72,6 +78,9 @@ fn offer(command: &str, value: &str) -> Option<Offer> {
         ("data find" | "data wait", "FIELDS") => Offer::Words(DataDetail::FIELDS),
         ("plan find", "FIELDS") => Offer::Words(PlanDetail::FIELDS),
         ("run find", "FIELDS") => Offer::Words(RunDetail::FIELDS),
+        (_, "PROJECTION") => Offer::Words(PROJECTIONS),
+        (_, "PROJECTION|all") => Offer::Words(PROJECTIONS_OR_ALL),
+        (_, "TEXT") => Offer::Nothing,
         ("admin projections", "FIELDS") => Offer::Words(ProjectionState::FIELDS),
         ("admin snapshot", "FIELDS") => Offer::Words(SavedSnapshot::FIELDS),
         (_, "ENTITY") => Offer::Entity,

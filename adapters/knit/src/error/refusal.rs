@@ -92,7 +92,9 @@ impl Refusal {
             | Subject::Events
             | Subject::History
             | Subject::Event(_)
+            | Subject::Server
             | Subject::Projections
+            | Subject::Projection(_)
             | Subject::Log => false,
         };
         self.reason == WEB_PAGE || is_list && matches!(self.status, 404 | 405 | 501)

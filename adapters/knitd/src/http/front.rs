@@ -82,18 +82,20 @@ impl Api {
         question: impl FnOnce(&Store, At) -> Result<J, Problem> + Send + 'static,
         write: fn(&mut J, &Store, &mut Vec<u8>, usize) -> bool,
     ) -> Result<Response, Problem> {
-        let instance = self.app.views().store.reached().instance;
-        let asked = self.ask(move |store| {
-            let position = at.position(store.position());
-            question(store, At::Position(position)).map(|json| (position, json))
-        });
-        let (position, mut text) = asked.await??;
-        let body = reply::written(content_type, move |piece, room_bytes| {
-            let view = &self.app.views().store;
+        let app = self.app.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            let view = &app.views().store;
             let store = view.read();
-            // The rows of a store that was folded anew are other rows: what has been sent must not seem whole.
-            let is_same = view.reached().instance == instance;
-            if is_same { Ok(write(&mut text, &store, piece, room_bytes)) } else { Err(ErrorKind::Interrupted.into()) }
+            let position = at.position(store.position());
+            question(&store, At::Position(position)).map(|json| (position, view.reached().instance, json))
+        });
+        let (position, instance, mut text) = asked.await.map_err(|_| Problem::bug())??;
+        let body = reply::written(content_type, move |piece, room_bytes| {
+            // The rows of a store that was folded anew are other rows: what has been sent must not seem whole. One
+            // that a rebuild has replaced stays for a while, for answers that are on their way.
+            let view = &self.app.views().store;
+            let written = view.look(instance, |store| write(&mut text, store, piece, room_bytes));
+            written.ok_or_else(|| ErrorKind::Interrupted.into())
         });
         Ok(reply::at(position, body))
     }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use knit_domain::agent::AgentRefused;
 use knit_domain::catalog::RegistrationRefused;
 use knit_domain::data::DataRefused;
+use knit_domain::journal::SkipRefused;
 use knit_domain::plan::PlanRefused;
 use knit_domain::run::{RunRefused, Status};
 use knit_runtime::port::{Fault, ReadError, ReceiveError};
@@ -55,7 +56,8 @@ impl Problem {
         Self { status, family, reason: reason.into(), advice: None, cause: None, see: None, allow: None }
     }
 
-    fn advising(self, advice: impl Into<String>) -> Self {
+    /// The same, with what to do about it.
+    pub(super) fn advising(self, advice: impl Into<String>) -> Self {
         Self { advice: Some(advice.into()), ..self }
     }
 
@@ -117,6 +119,11 @@ impl Problem {
     /// 405: the route is there, the method is not.
     pub(super) fn no_method(allow: &'static str) -> Self {
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed") }
+    }
+
+    /// 409: it may be done only when things are otherwise.
+    pub(super) fn conflict(reason: &'static str) -> Self {
+        Self::new(StatusCode::CONFLICT, reason)
     }
 
     /// 409: there is something already where the upload should go.
@@ -320,6 +327,17 @@ impl From<AgentRefused> for Problem {
     }
 }
 
+impl From<SkipRefused> for Problem {
+    fn from(refused: SkipRefused) -> Self {
+        match refused {
+            SkipRefused::NoReason | SkipRefused::LongReason { .. } => Self::bad_request(refused.to_string()),
+            SkipRefused::NotStopped { .. } | SkipRefused::StoppedElsewhere { .. } => {
+                Self::conflict("nothing is skipped").advising(refused.to_string())
+            }
+        }
+    }
+}
+
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let problem = Self::unexpected(with_causes(&fault));
@@ -361,6 +379,7 @@ impl From<CommandError> for Problem {
             CommandError::Refused(Refusal::Agent(refused)) => refused.into(),
             CommandError::Refused(Refusal::Run(refused)) => run_refused(RunOperation::Abort, &refused),
             CommandError::Refused(Refusal::Data(refused)) => refused.into(),
+            CommandError::Refused(Refusal::Skip(refused)) => refused.into(),
             CommandError::Refused(refused @ (Refusal::Projection(_) | Refusal::Transfer(_))) => {
                 Self::unexpected(refused.to_string())
             }

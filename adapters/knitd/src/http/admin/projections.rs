@@ -39,7 +39,7 @@ pub(super) async fn show(State(admin): State<Admin>, Asked(query): Asked) -> Res
 }
 
 fn state<P: Projection>(view: &View<P>, head: Position, with_digest: bool) -> ProjectionState {
-    let (reached, projection) = (view.reached(), view.read());
+    let (reached, previous, projection) = (view.reached(), view.kept_position(), view.read());
     let position = projection.position();
     let state = match &reached.stopped {
         Some(_) => "stopped",
@@ -54,7 +54,7 @@ fn state<P: Projection>(view: &View<P>, head: Position, with_digest: bool) -> Pr
         revision: P::REVISION,
         memory_bytes: projection.heap_bytes() as u64,
         snapshot: None,
-        previous: None,
+        previous,
         skipped: view.skipped() as u64,
         why: reached.stopped,
         digest: with_digest.then(|| hex::encode(projection.digest())),

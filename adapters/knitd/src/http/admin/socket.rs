@@ -31,8 +31,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use super::rebuild::Rebuilds;
 use super::{Admin, Peer, Problem, routes};
 use crate::app::App;
+use crate::doctor::Surroundings;
 
 /// Connections at once: a few people at terminals, and what they let run by itself. Further ones wait.
 const CONNECTIONS_MAX: usize = 16;
@@ -73,9 +75,16 @@ impl AdminSocket {
         Ok(Self { listener, path })
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Serves until `stop` is cancelled, then lets what is under way end, for a bounded time.
-    pub async fn serve(self, app: App, stop: CancellationToken) {
-        let router = routes(Admin { app });
+    pub async fn serve(self, app: App, surroundings: Surroundings, stop: CancellationToken) {
+        let surroundings = Arc::new(surroundings);
+        let router = routes(Admin { app, surroundings, rebuilds: Rebuilds::default(), stop: stop.clone() });
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut connections = JoinSet::new();
         loop {

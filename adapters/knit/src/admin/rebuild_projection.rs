@@ -1,0 +1,78 @@
+//! `knit admin rebuild-projection`.
+
+use clap::Args;
+use knit_schemas::api::{ProjectionState, RebuildOrder};
+use reqwest::Method;
+
+use super::steps::{self, Outcome};
+use crate::client::{Client, Query};
+use crate::error::{Ask, Error, Subject};
+use crate::telling::Telling;
+
+/// What stands for every projection.
+const ALL: &str = "all";
+
+/// Fold a projection again beside the live one, compare both, and switch
+///
+/// Nobody notices while it lasts, but for the memory that a second copy takes. Where the two differ, the first record
+/// in which they do is told, the live one stays where it is, and the exit status is 1; with --replace it is replaced
+/// all the same, and kept. A rebuild that is broken off changes nothing, and is begun again from the beginning.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Compare only; the live one stays where it is
+    #[arg(long)]
+    verify_only: bool,
+    /// Keep the one that is replaced, for `knit admin rollback`, until the server stops
+    #[arg(long)]
+    keep_old: bool,
+    /// Switch also if the two differ
+    #[arg(long, conflicts_with = "verify_only")]
+    replace: bool,
+    /// End the rebuild of it that is under way, and begin none
+    #[arg(long, conflicts_with_all = ["verify_only", "keep_old", "replace"])]
+    cancel: bool,
+    #[command(flatten)]
+    telling: Telling,
+    /// Name of the projection, or `all` for one after another
+    #[arg(value_name = "PROJECTION|all")]
+    projection: String,
+}
+
+pub(crate) async fn run(arguments: Arguments, client: &Client) -> Result<(), Error> {
+    let Arguments { verify_only, keep_old, replace, cancel, telling, projection } = arguments;
+    let names = if projection == ALL { names(client).await? } else { vec![projection] };
+    if cancel {
+        return self::cancel(client, &names).await;
+    }
+    let order = RebuildOrder { verify_only, keep_old, replace };
+    let mut outcomes = Vec::new();
+    for name in &names {
+        let outcome = steps::follow(client, "rebuild", (name, "rebuild"), &order).await?;
+        let goes_on = outcome.check().is_ok();
+        outcomes.push(outcome);
+        if !goes_on {
+            break;
+        }
+    }
+    telling.tell(&outcomes, |outcomes| outcomes.iter().flat_map(Outcome::lines).collect())?;
+    outcomes.iter().try_for_each(Outcome::check)
+}
+
+async fn names(client: &Client) -> Result<Vec<String>, Error> {
+    let ask = Ask::question("show", Subject::Projections);
+    let states: Vec<ProjectionState> = client.get(&ask, &["admin", "projections"], Query::new()).await?;
+    Ok(states.into_iter().map(|state| state.name).collect())
+}
+
+/// Ends the rebuilds that are under way; of several that one is, is enough.
+async fn cancel(client: &Client, names: &[String]) -> Result<(), Error> {
+    let mut refused = None;
+    for name in names {
+        let ask = Ask::order("end the rebuild of", Subject::Projection(name.clone()));
+        match client.command(&ask, Method::DELETE, &["admin", "projections", name, "rebuild"]).await {
+            Ok(()) => return Ok(()),
+            Err(error) => refused = Some(error),
+        }
+    }
+    refused.map_or(Ok(()), Err)
+}

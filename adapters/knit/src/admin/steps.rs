@@ -1,0 +1,132 @@
+//! What a rebuild or a switch back tells, step by step.
+
+use knit_schemas::api::{RebuildDifference, RebuildStep};
+use reqwest::Response;
+use serde::Serialize;
+
+use crate::client::{Client, connection_lost, understand};
+use crate::error::{Ask, Error, Subject};
+use crate::output::Progress;
+
+/// How one of them went.
+#[derive(Debug, Serialize)]
+pub(super) struct Outcome {
+    /// Of which projection.
+    pub(super) projection: String,
+    /// What the comparison has shown, if it came to one.
+    pub(super) compared: Option<RebuildStep>,
+    /// How it ended.
+    pub(super) end: RebuildStep,
+}
+
+/// Lets the server do something with a projection, and shows how far it is; answers how it went.
+pub(super) async fn follow(
+    client: &Client,
+    verb: &'static str,
+    (projection, action): (&str, &str),
+    order: &(impl Serialize + Sync),
+) -> Result<Outcome, Error> {
+    let ask = Ask::order(verb, Subject::Projection(projection.to_owned()));
+    let segments = ["admin", "projections", projection, action];
+    let response = client.order_stream(&ask, &segments, order).await?;
+    let progress = Progress::of_events(projection.to_owned());
+    let ended = until_the_end(&ask, response, &progress).await;
+    progress.finish();
+    let (compared, end) = ended?;
+    Ok(Outcome { projection: projection.to_owned(), compared, end })
+}
+
+async fn until_the_end(
+    ask: &Ask,
+    mut response: Response,
+    progress: &Progress,
+) -> Result<(Option<RebuildStep>, RebuildStep), Error> {
+    let (mut line, mut compared) = (Vec::new(), None);
+    while let Some(piece) = response.chunk().await.map_err(connection_lost(ask))? {
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(part);
+            if !part.ends_with(b"\n") {
+                continue;
+            }
+            match understand(ask, &std::mem::take(&mut line))? {
+                RebuildStep::Folding { position, head, .. } => progress.reach(position, head),
+                step @ RebuildStep::Compared { .. } => compared = Some(step),
+                end @ (RebuildStep::Switched { .. }
+                | RebuildStep::Verified { .. }
+                | RebuildStep::Differs { .. }
+                | RebuildStep::Cancelled { .. }
+                | RebuildStep::Failed { .. }) => return Ok((compared, end)),
+            }
+        }
+    }
+    Err(Error::NoEnd { ask: ask.clone() })
+}
+
+impl Outcome {
+    /// What went otherwise than it was wanted.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let projection = self.projection.clone();
+        match &self.end {
+            RebuildStep::Differs { .. } => Err(Error::Differs { projection }),
+            RebuildStep::Cancelled { position } => Err(Error::Cancelled { projection, position: *position }),
+            RebuildStep::Failed { why } => Err(Error::NotRebuilt { projection, why: why.clone() }),
+            RebuildStep::Folding { .. }
+            | RebuildStep::Compared { .. }
+            | RebuildStep::Switched { .. }
+            | RebuildStep::Verified { .. } => Ok(()),
+        }
+    }
+
+    /// It in words.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let name = &self.projection;
+        let mut lines = match &self.compared {
+            Some(RebuildStep::Compared { position, live, rebuilt, difference }) => {
+                compared(name, *position, (live, rebuilt), difference.as_ref())
+            }
+            Some(_) | None => Vec::new(),
+        };
+        lines.extend(self.end_in_words());
+        lines
+    }
+
+    fn end_in_words(&self) -> Vec<String> {
+        let name = &self.projection;
+        match &self.end {
+            RebuildStep::Switched { position, held_us, kept, warning } => {
+                let kept = if *kept { "; the one before is kept" } else { "" };
+                let switched = format!("{name}: switched at position {position}, within {held_us} µs{kept}");
+                let warning = warning.iter().map(|warning| format!("{name}: {warning}"));
+                std::iter::once(switched).chain(warning).collect()
+            }
+            RebuildStep::Verified { position } => vec![format!("{name}: verified up to position {position}")],
+            RebuildStep::Differs { .. } | RebuildStep::Cancelled { .. } => {
+                vec![format!("{name}: nothing was switched")]
+            }
+            RebuildStep::Failed { .. } | RebuildStep::Folding { .. } | RebuildStep::Compared { .. } => Vec::new(),
+        }
+    }
+}
+
+fn compared(
+    name: &str,
+    position: u64,
+    (live, rebuilt): (&str, &str),
+    difference: Option<&RebuildDifference>,
+) -> Vec<String> {
+    if live == rebuilt {
+        return vec![format!("{name}: both are equal at position {position}, digest {live}")];
+    }
+    let mut lines = vec![
+        format!("{name}: they differ at position {position}"),
+        format!("  digest of the live one     {live}"),
+        format!("  digest of the rebuilt one  {rebuilt}"),
+    ];
+    if let Some(difference) = difference {
+        let told = |record: &Option<String>| record.clone().unwrap_or_else(|| "nothing".to_owned());
+        lines.push(format!("  the first record that differs is record {}", difference.record));
+        lines.push(format!("  in the live one     {}", told(&difference.live)));
+        lines.push(format!("  in the rebuilt one  {}", told(&difference.rebuilt)));
+    }
+    lines
+}

@@ -1,0 +1,55 @@
+//! What to try when `knit admin` comes to nothing.
+
+use std::io;
+use std::path::Path;
+
+use super::shell_word;
+use crate::error::Error;
+
+/// What to try; nothing for what has nothing to do with administration.
+pub(super) fn hints(error: &Error) -> Vec<String> {
+    if let Error::NoSocket { path, source } = error {
+        return socket_hints(path, source);
+    }
+    if let Error::Differs { projection } = error {
+        let replace = format!("`knit admin rebuild-projection --replace {projection}`");
+        return vec![
+            format!("{replace} replaces the live one, keeps it, and saves the rebuilt one"),
+            "keep what was printed: one of the two is wrong, and that is a mistake of the program".to_owned(),
+        ];
+    }
+    if let Error::Cancelled { projection, .. } = error {
+        return vec![format!("begin again: `knit admin rebuild-projection {projection}`")];
+    }
+    if let Error::NotRebuilt { .. } = error {
+        return vec!["`knit admin projections` shows how they are".to_owned()];
+    }
+    if let Error::NoEnd { .. } = error {
+        return vec!["look how they are, `knit admin projections`, before trying again".to_owned()];
+    }
+    Vec::new()
+}
+
+/// Why nobody answers at an administration socket, as the system says it.
+fn socket_hints(path: &Path, source: &reqwest::Error) -> Vec<String> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(source);
+    let mut kind = None;
+    while let Some(error) = next {
+        kind = error.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
+        next = error.source();
+    }
+    let elsewhere = "name its socket with `--socket`, or its directory with the variable KNITD_STATE_DIR";
+    let hint = match kind {
+        Some(io::ErrorKind::NotFound) => {
+            format!("there is no such socket: does `knitd` run on this machine, and as this user? Else {elsewhere}")
+        }
+        Some(io::ErrorKind::PermissionDenied) => {
+            format!("only the user who runs `knitd` may open it: `ls -ld {}` shows who that is", shell_word(path))
+        }
+        Some(io::ErrorKind::ConnectionRefused) => {
+            format!("the server that opened it is gone: start `knitd`, which replaces it; or {elsewhere}")
+        }
+        _ => format!("`ls -ld {}` shows what is there", shell_word(path)),
+    };
+    vec![hint]
+}

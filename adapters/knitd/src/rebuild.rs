@@ -1,0 +1,366 @@
+//! Rebuilding a projection beside the live one (D8).
+//!
+//! A second instance is folded from the beginning of the log, which nobody notices. When it has nearly come up to the
+//! live one, the projections stand still; it takes the rest, both are compared by their digests, and a pointer is
+//! swapped. Where they differ, the first record is told in which they do, and nothing is swapped unless that was asked
+//! for: one of the two is wrong, and which one, a person has to say.
+//!
+//! Until the swap nothing outside this instance has changed. So a rebuild that is cancelled, or whose server dies, has
+//! not happened, and can be begun again; nothing of it is kept, because what an older program has folded may be just
+//! what is to be replaced.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use knit_domain::event::{Position, Recorded};
+use knit_failpoint::failpoint;
+use knit_log::{ReadAhead, chain};
+use knit_projections::comparison::first_difference;
+use knit_projections::projection::{Projection, Unapplicable};
+use knit_schemas::api::{RebuildDifference, RebuildOrder, RebuildStep};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::command::with_causes;
+use crate::snapshots;
+use crate::streams;
+use crate::views::{Followed, View, Views, fold};
+
+/// Events read at once, as the follower reads them.
+const PAGE_EVENTS_MAX: usize = 4_000;
+/// With so few events left the projections are made to stand still: the rest takes some milliseconds.
+const REST_EVENTS_MAX: u64 = 1_000;
+/// How often it is told how far the fold is: often enough to look alive.
+const TELL_INTERVAL: Duration = Duration::from_millis(200);
+/// How long a projection that was replaced is there for answers that are made from it piece by piece: a client on a
+/// slow line takes a minute for the longest. Whoever takes longer is cut off, and sees it.
+const ANSWERS_END_WITHIN: Duration = Duration::from_secs(60);
+/// Steps that wait to be heard; of those that only say how far it is, further ones are left out.
+pub(crate) const STEPS_WAITING_MAX: usize = 16;
+
+/// Where one of the projections is among those of a process.
+pub(crate) type ViewOf<P> = fn(&Views) -> &View<P>;
+
+/// Whoever follows a rebuild, and may end it.
+pub(crate) struct Listener {
+    /// Hears every step; whoever hears no more has ended it.
+    pub(crate) steps: mpsc::Sender<RebuildStep>,
+    /// Ends it.
+    pub(crate) cancelled: CancellationToken,
+}
+
+/// Why it came to nothing. The live projection is as it was.
+enum Broken {
+    /// Somebody has ended it.
+    Cancelled,
+    /// It cannot be done.
+    Failed(String),
+}
+
+impl Broken {
+    fn of(error: &dyn std::error::Error) -> Self {
+        Self::Failed(with_causes(error))
+    }
+}
+
+/// Folds the projection again, compares, and switches as `order` says; answers the end.
+pub(crate) async fn rebuild<P>(app: &App, view: ViewOf<P>, order: RebuildOrder, listener: &Listener) -> RebuildStep
+where
+    P: Projection + Send + Sync + 'static,
+{
+    let mut fresh = match Fresh::at_the_beginning(app, listener).await {
+        Ok(fresh) => fresh,
+        Err(broken) => return end_of(broken, 0),
+    };
+    match fresh.compare_and_switch(view, order).await {
+        Ok(end) => end,
+        Err(broken) => end_of(broken, fresh.projection.position()),
+    }
+}
+
+/// Lets the instance that was kept at the last switch come up to the live one, and switches back to it; answers the
+/// end. The one that was live is kept then.
+pub(crate) async fn roll_back<P>(app: &App, view: ViewOf<P>, listener: &Listener) -> RebuildStep
+where
+    P: Projection + Send + Sync + 'static,
+{
+    let Some(previous) = view(app.views()).take_kept() else {
+        return RebuildStep::Failed { why: format!("nothing is kept to which `{}` could be switched back", P::NAME) };
+    };
+    let position = previous.position();
+    let mut fresh = match Fresh::going_on(app, listener, previous).await {
+        Ok(fresh) => fresh,
+        Err((previous, broken)) => {
+            view(app.views()).keep(previous);
+            return end_of(broken, position);
+        }
+    };
+    match fresh.catch_up_and_switch(view).await {
+        Ok(end) => end,
+        Err(broken) => {
+            let (position, previous) = (fresh.projection.position(), fresh.projection);
+            view(app.views()).keep(previous);
+            end_of(broken, position)
+        }
+    }
+}
+
+fn end_of(broken: Broken, position: Position) -> RebuildStep {
+    match broken {
+        Broken::Cancelled => RebuildStep::Cancelled { position },
+        Broken::Failed(why) => RebuildStep::Failed { why },
+    }
+}
+
+/// An instance that is not live yet.
+struct Fresh<'a, P> {
+    app: &'a App,
+    listener: &'a Listener,
+    projection: P,
+    /// The chain at its position.
+    chain: chain::Hash,
+    /// Which log is folded: see [`Followed::log`].
+    log: u64,
+    /// The events that are passed over. All are known before it begins: they were decided on later than what they
+    /// are about.
+    skipped: Arc<BTreeSet<Position>>,
+    pages: ReadAhead,
+    begun: Instant,
+    began_at: Position,
+    told: Instant,
+}
+
+/// What the comparison of two instances has shown.
+struct Comparison {
+    position: Position,
+    live: [u8; 32],
+    fresh: [u8; 32],
+    difference: Option<RebuildDifference>,
+}
+
+impl Comparison {
+    fn differs(&self) -> bool {
+        self.live != self.fresh
+    }
+
+    fn step(&self) -> RebuildStep {
+        RebuildStep::Compared {
+            position: self.position,
+            live: hex::encode(self.live),
+            rebuilt: hex::encode(self.fresh),
+            difference: self.difference.clone(),
+        }
+    }
+}
+
+impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
+    async fn at_the_beginning(app: &'a App, listener: &'a Listener) -> Result<Self, Broken> {
+        Self::begin(app, listener, P::default(), chain::GENESIS).await.map_err(|(_, broken)| broken)
+    }
+
+    async fn going_on(app: &'a App, listener: &'a Listener, projection: P) -> Result<Self, (P, Broken)> {
+        match app.log().chain_at(projection.position()).await {
+            Ok(Some(chain)) => Self::begin(app, listener, projection, chain).await,
+            Ok(None) => Err((projection, another_log())),
+            Err(fault) => Err((projection, Broken::of(&fault))),
+        }
+    }
+
+    async fn begin(
+        app: &'a App,
+        listener: &'a Listener,
+        projection: P,
+        chain: chain::Hash,
+    ) -> Result<Self, (P, Broken)> {
+        let followed = app.views().followed();
+        if !followed.caught_up {
+            let why = "the projections are being folded: the log was just opened, restored or swapped".to_owned();
+            return Err((projection, Broken::Failed(why)));
+        }
+        let skipped = match streams::journal(app.log()).await {
+            Ok(journal) => Arc::new(journal.state.skipped_by(P::NAME)),
+            Err(error) => return Err((projection, Broken::of(&error))),
+        };
+        let (pages, began_at) = (app.log().read_ahead(PAGE_EVENTS_MAX), projection.position());
+        let now = Instant::now();
+        let log = followed.log;
+        Ok(Self { app, listener, projection, chain, log, skipped, pages, begun: now, began_at, told: now })
+    }
+
+    async fn compare_and_switch(&mut self, view: ViewOf<P>, order: RebuildOrder) -> Result<RebuildStep, Broken> {
+        let mut comparison = None;
+        let reached = view(self.app.views()).reached();
+        if reached.stopped.is_some() {
+            // It goes no further, and can only be compared with where it is.
+            self.fold_up_to(reached.position).await?;
+            let _standstill = self.app.views().stand_still().await;
+            comparison = Some(self.compare_at(view, reached.position).await?);
+        }
+        self.come_near().await?;
+        failpoint("rebuild.folded");
+        let standstill = self.app.views().stand_still().await;
+        self.take_the_rest(standstill.at).await?;
+        let comparison = match comparison {
+            Some(comparison) => comparison,
+            None => self.compare_at(view, standstill.at.position).await?,
+        };
+        failpoint("rebuild.compared");
+        let (position, differs) = (standstill.at.position, comparison.differs());
+        let switches = !order.verify_only && (order.replace || !differs);
+        let keeps = order.keep_old || differs;
+        let held = switches.then(|| self.switch(view, keeps));
+        drop(standstill);
+        // Snapshots of what was replaced would bring it back at the next start.
+        let warning = if switches && differs { self.save(view).await } else { None };
+        // Nothing stands still any more: whoever hears it may take long, or be gone.
+        let _ = self.listener.steps.send(comparison.step()).await;
+        Ok(match held {
+            Some(held) => self.switched(position, held, keeps, warning),
+            None if differs => RebuildStep::Differs { position },
+            None => RebuildStep::Verified { position },
+        })
+    }
+
+    async fn catch_up_and_switch(&mut self, view: ViewOf<P>) -> Result<RebuildStep, Broken> {
+        self.come_near().await?;
+        let standstill = self.app.views().stand_still().await;
+        self.take_the_rest(standstill.at).await?;
+        let position = standstill.at.position;
+        let held = self.switch(view, true);
+        drop(standstill);
+        let warning = self.save(view).await;
+        Ok(self.switched(position, held, true, warning))
+    }
+
+    /// Folds until it is so near to the live one that the rest is a matter of milliseconds.
+    async fn come_near(&mut self) -> Result<(), Broken> {
+        loop {
+            let live = self.app.views().followed().position;
+            if live.saturating_sub(self.projection.position()) <= REST_EVENTS_MAX {
+                return Ok(());
+            }
+            self.fold_up_to(live).await?;
+        }
+    }
+
+    /// Folds what is left while the projections stand still at `at`.
+    async fn take_the_rest(&mut self, at: Followed) -> Result<(), Broken> {
+        if at.log != self.log || at.position < self.projection.position() {
+            return Err(another_log());
+        }
+        self.fold_up_to(at.position).await?;
+        if at.chain == self.chain { Ok(()) } else { Err(another_log()) }
+    }
+
+    async fn fold_up_to(&mut self, until: Position) -> Result<(), Broken> {
+        while self.projection.position() < until {
+            if self.listener.cancelled.is_cancelled() || self.listener.steps.is_closed() {
+                return Err(Broken::Cancelled);
+            }
+            let after = self.projection.position();
+            let mut events = self.pages.read(after).await.map_err(|error| Broken::of(&error))?;
+            events.retain(|event| event.position <= until);
+            let Some((first, newest)) = events.first().zip(events.last()) else { return Err(another_log()) };
+            if chain::link(&self.chain, first.position, first.recorded_at, &first.leaf) != first.chain {
+                return Err(another_log());
+            }
+            let chain = newest.chain;
+            self.fold(events).await?;
+            self.chain = chain;
+            self.tell_progress();
+        }
+        Ok(())
+    }
+
+    /// Folds a page on a thread for long work.
+    async fn fold(&mut self, events: Vec<Recorded>) -> Result<(), Broken> {
+        let (mut projection, skipped) = (std::mem::take(&mut self.projection), Arc::clone(&self.skipped));
+        let folding = tokio::task::spawn_blocking(move || {
+            let folded: Result<(), Unapplicable> =
+                events.iter().try_for_each(|event| fold(&mut projection, event, &skipped));
+            (projection, folded)
+        });
+        let (projection, folded) = folding.await.map_err(|panicked| Broken::of(&panicked))?;
+        self.projection = projection;
+        folded.map_err(|why| Broken::of(&why))
+    }
+
+    fn tell_progress(&mut self) {
+        if self.told.elapsed() < TELL_INTERVAL {
+            return;
+        }
+        self.told = Instant::now();
+        let position = self.projection.position();
+        let ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+        let events_per_second = (position - self.began_at).saturating_mul(1_000) / ms;
+        let head = self.app.log().position().max(position);
+        // Whoever does not keep up with hearing misses nothing but a number.
+        let _ = self.listener.steps.try_send(RebuildStep::Folding { position, head, events_per_second });
+    }
+
+    /// Compares with the live one, which stands still at `position`.
+    async fn compare_at(&mut self, view: ViewOf<P>, position: Position) -> Result<Comparison, Broken> {
+        let live_position = view(self.app.views()).reached().position;
+        if live_position != position {
+            return Err(Broken::Failed(format!(
+                "the live one is at position {live_position} and not at {position}: it has stopped meanwhile, or goes \
+                 on after a stop; begin again"
+            )));
+        }
+        let (views, fresh) = (self.app.shared_views(), std::mem::take(&mut self.projection));
+        let comparing = tokio::task::spawn_blocking(move || {
+            let live = view(&views).read();
+            let digests = std::thread::scope(|scope| {
+                let of_live = scope.spawn(|| live.digest());
+                (fresh.digest(), of_live.join())
+            });
+            let (of_fresh, Ok(of_live)) = digests else { return (fresh, None) };
+            let difference = if of_live == of_fresh { None } else { first_difference(&*live, &fresh) };
+            (fresh, Some((of_live, of_fresh, difference)))
+        });
+        let (fresh, compared) = comparing.await.map_err(|panicked| Broken::of(&panicked))?;
+        self.projection = fresh;
+        let Some((live, fresh, difference)) = compared else {
+            return Err(Broken::Failed("the live one cannot be digested: the log of the server says more".to_owned()));
+        };
+        let difference =
+            difference.map(|found| RebuildDifference { record: found.record, live: found.left, rebuilt: found.right });
+        Ok(Comparison { position, live, fresh, difference })
+    }
+
+    /// Makes it live; answers for how long nobody could look. What it replaces is let go once answers that are made
+    /// from it have had the time to end, unless it is kept.
+    fn switch(&mut self, view: ViewOf<P>, keeps: bool) -> Duration {
+        let views = self.app.shared_views();
+        let switched = view(&views).switch(std::mem::take(&mut self.projection), keeps);
+        failpoint("rebuild.switched");
+        tokio::spawn(async move {
+            drop(tokio::task::spawn_blocking(move || drop(switched.freed)));
+            tokio::time::sleep(ANSWERS_END_WITHIN).await;
+            drop(tokio::task::spawn_blocking(move || drop(view(&views).let_go(switched.instance))));
+        });
+        switched.held
+    }
+
+    /// Saves what is live now, and removes the snapshots of what it has replaced; answers what could not be done.
+    async fn save(&self, view: ViewOf<P>) -> Option<String> {
+        let kept = snapshots::KEPT_AFTER_REPLACEMENT;
+        let saved = snapshots::save(self.app.log(), &self.app.shared_views(), view, kept).await;
+        failpoint("rebuild.saved");
+        saved
+            .err()
+            .map(|why| format!("no snapshot was saved, so a restart would bring back what was replaced: {why:#}"))
+    }
+
+    fn switched(&self, position: Position, held: Duration, kept: bool, warning: Option<String>) -> RebuildStep {
+        let held_us = u64::try_from(held.as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(projection = P::NAME, log.position = position, held_us, "another instance is live");
+        RebuildStep::Switched { position, held_us, kept, warning }
+    }
+}
+
+fn another_log() -> Broken {
+    Broken::Failed("the log was restored or swapped meanwhile: begin again".to_owned())
+}
