@@ -134,6 +134,9 @@ fn d8_a_wrong_projection_is_caught_by_its_digest_and_the_first_difference_is_tol
         let _ = told.tells("hint: `knit admin rebuild-projection --replace store`");
         assert_eq!(tags(shop.server.http(), &data), ["is:wrong"], "the live one stays where it is");
     }
+    // What one of them shows wrongly, another may know nothing of.
+    let told = shop.refused(1, &["admin", "rebuild-projection", "--verify-only", "all"]).json();
+    assert_eq!(ends(&told), [named(&["store", "matcher"], "differs"), named(&["worklists"], "verified")].concat());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `knit admin rebuild-projection`.
 
 use clap::Args;
-use knit_schemas::api::{ProjectionState, RebuildOrder};
+use knit_schemas::api::{ProjectionState, RebuildOrder, RebuildStep};
 use reqwest::Method;
 
 use super::steps::{self, Outcome};
@@ -48,9 +48,10 @@ pub(crate) async fn run(arguments: Arguments, client: &Client) -> Result<(), Err
     let mut outcomes = Vec::new();
     for name in &names {
         let outcome = steps::follow(client, "rebuild", (name, "rebuild"), &order).await?;
-        let goes_on = outcome.check().is_ok();
+        // Of one that differs the others know nothing; what keeps one from being rebuilt keeps them all.
+        let is_last = matches!(outcome.end, RebuildStep::Cancelled { .. } | RebuildStep::Failed { .. });
         outcomes.push(outcome);
-        if !goes_on {
+        if is_last {
             break;
         }
     }
