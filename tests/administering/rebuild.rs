@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use knit_tests::http::Client;
+use knit_tests::plans::PlanFile;
 use knit_tests::postgres::TestDatabase;
 use knit_tests::server::Setup;
 use knit_tests::wait::wait_until;
@@ -102,6 +103,36 @@ fn d8_verifying_changes_nothing_and_what_is_kept_can_be_switched_back_to() {
         ends(&shop.knit(&["admin", "rebuild-projection", "--verify-only", "all"]).json()),
         named(&ALL, "verified")
     );
+}
+
+/// Plans that together are far more than the kernel keeps of an answer that nobody reads.
+const LARGE_PLANS: usize = 60;
+/// Letters in the note of each.
+const NOTE_CHARS: usize = 300_000;
+
+#[test]
+fn d8_an_answer_that_is_on_its_way_is_whole_although_its_projection_is_replaced() {
+    let shop = Workshop::open();
+    for n in 0..LARGE_PLANS {
+        let note = format!("note={n}{}", "x".repeat(NOTE_CHARS));
+        let plan = PlanFile::shell(&format!("echo {n}")).input("/in", &["never:there"]);
+        let answer =
+            shop.server.http().send_json("POST", "/api/plans", &plan.with("annotations", json!([note])).json());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let mut reader = shop.server.http().connect();
+    reader.head("GET", "/api/plans", &[]);
+    assert_eq!(reader.response_head().status, 200);
+    let _ = shop.knit(&["admin", "rebuild-projection", "store"]);
+    let (mut bytes, mut end) = (0, String::new());
+    // The last piece of such an answer is an empty one.
+    while !end.ends_with("\r\n0\r\n\r\n") {
+        let piece = reader.read_text().expect("the answer goes on to its end");
+        bytes += piece.len();
+        end = [end.as_str(), &piece].concat();
+        end = end.split_off(end.len().saturating_sub(16));
+    }
+    assert!(bytes > LARGE_PLANS * NOTE_CHARS, "{bytes} bytes are less than there are");
 }
 
 /// A server whose store does not show what the log says: an event was changed behind its back. So it is as if the
