@@ -58,12 +58,21 @@ fn pair(pair: &DifferingPair, result: &str) -> Vec<String> {
     let place = match pair.distance {
         0 if pair.left == result => "the two themselves".to_owned(),
         0 => "the Runs that made them".to_owned(),
-        1 => format!("{kind}, 1 Run upstream by {}", pair.route.join(" then ")),
-        distance => format!("{kind}, {distance} Runs upstream by {}", pair.route.join(" then ")),
+        1 => format!("{kind}, 1 Run upstream by {}", route(&pair.route)),
+        distance => format!("{kind}, {distance} Runs upstream by {}", route(&pair.route)),
     };
     let mut lines = vec![place, format!("  < {}", pair.left), format!("  > {}", pair.right)];
     lines.extend(pair.aspects.iter().flat_map(aspect));
     lines
+}
+
+/// The inputs on the way; those of the same path in a row are told once.
+fn route(paths: &[String]) -> String {
+    let rows = paths.chunk_by(|one, next| one == next).map(|row| match row {
+        [path] => path.clone(),
+        row => format!("{} ({} times)", row[0], row.len()),
+    });
+    rows.collect::<Vec<_>>().join(" then ")
 }
 
 fn aspect(aspect: &Aspect) -> Vec<String> {
@@ -109,5 +118,20 @@ const fn name(name: AspectName) -> &'static str {
         AspectName::ServiceAccount => "service account",
         AspectName::Status => "status",
         AspectName::Exit => "exit",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_input_many_times_in_a_row_is_told_once() {
+        let paths = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
+        assert_eq!(route(&paths(&["/in/a"])), "/in/a");
+        assert_eq!(
+            route(&paths(&["/in/a", "/in/b", "/in/b", "/in/b", "/in/a"])),
+            "/in/a then /in/b (3 times) then /in/a"
+        );
     }
 }

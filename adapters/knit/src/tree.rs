@@ -18,6 +18,8 @@ use crate::session::Session;
 
 /// Of so many that are alike each is drawn; of more, so many and the number of the rest.
 pub(crate) const ALIKE_MAX: usize = 2;
+/// Kinds of what hangs in one place: of more, one of each is drawn, or what is left of them would not be seen.
+const KINDS_MAX: usize = 4;
 /// Branches of one tree: two trees are a screen or two. As many hang in one place.
 const BRANCHES_MAX: usize = 20;
 /// Levels of one tree: with more, half of an ordinary terminal would be indentation.
@@ -179,7 +181,11 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
         let mut met: HashMap<S::Likeness, usize> = HashMap::new();
         let mut kept = Vec::new();
         for node in nodes {
-            let (all, drawn) = (alike[&self.soil.likeness(node)], self.soil.alike_max(node));
+            let drawn = match self.soil.alike_max(node) {
+                ALIKE_MAX if alike.len() > KINDS_MAX => 1,
+                drawn => drawn,
+            };
+            let all = alike[&self.soil.likeness(node)];
             let nth = met.entry(self.soil.likeness(node)).or_default();
             *nth += 1;
             // One more line for the number would be no shorter than the one that it stands for.

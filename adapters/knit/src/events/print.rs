@@ -123,13 +123,13 @@ async fn whole(client: &Client, word: String) -> Result<String, Error> {
 fn text(event: &Told) -> Result<String, Error> {
     let LogEvent { position, recorded_at, stream, event_type, actor, payload, .. } = event.read()?;
     let when = listing::local(&recorded_at.to_string());
-    let mut line = format!("{position:>8}  {when}  {event_type:<20}  {} {}  by {actor}", stream.kind, stream.id);
+    let width = output::terminal_width();
+    // The first digits can be typed for the whole, and leave room for what happened.
+    let id = width.map_or(stream.id.as_str(), |_| listing::first_digits(&stream.id));
+    let mut line = format!("{position:>8}  {when}  {event_type:<20}  {} {id}  by {actor}", stream.kind);
     let says = payload.to_string();
     let gist: String = says.chars().take(GIST_CHARS_MAX).collect();
     let cut = if gist.len() < says.len() { "…" } else { "" };
     let _ = write!(line, "  {gist}{cut}");
-    Ok(match output::terminal_width() {
-        Some(width) => listing::cut(&line, Some(width)),
-        None => line,
-    })
+    Ok(listing::cut(&line, width))
 }

@@ -361,6 +361,24 @@ used by
         assert!(text.contains("└─ … and more\n… not drawn: ") && text.contains("of 103 Runs"), "{text}");
     }
 
+    #[test]
+    fn of_many_of_several_kinds_one_of_each_is_drawn() {
+        let mut graph = graph();
+        let another = graph.runs[1].clone();
+        graph.runs = (0..8 * 25)
+            .map(|n| LineageRun {
+                run_id: format!("run-{n}"),
+                plan_id: format!("plan-{}", n / 25),
+                outputs: Vec::new(),
+                ..another.clone()
+            })
+            .collect();
+        let text = drawn(&graph, None);
+        assert_eq!(text.matches("Run run-").count(), 8, "{text}");
+        assert_eq!(text.matches("and 24 more done Runs of Plan plan-").count(), 8, "{text}");
+        assert!(text.lines().count() <= 20, "{text}");
+    }
+
     /// What a filter left of a chain: its Runs, and of its Data only the first and the last.
     fn ends_of_a_chain() -> LineageGraph {
         let mut graph = chain(30);

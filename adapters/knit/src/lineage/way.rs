@@ -10,8 +10,8 @@ use knit_schemas::lineage::graph::{Data, Run};
 use super::words::Words;
 use crate::tree::{Style, folded};
 
-/// Steps that are drawn at either end of a long way; each is a Run and a Data.
-const STEPS_MAX: usize = 6;
+/// Steps that are drawn at either end of a long way; each is a Run and a Data, three lines on an ordinary terminal.
+const STEPS_MAX: usize = 3;
 
 /// Draws the way; its Data and Runs are in order, the start first.
 pub(super) fn draw(index: &Index<'_>, style: Style, out: &mut impl Write) -> io::Result<()> {
@@ -99,7 +99,7 @@ mod tests {
         let text = way(500, true);
         assert_eq!(text.lines().count(), 2 + 4 * STEPS_MAX + 1, "{text}");
         assert!(
-            text.contains("\n  … and 488 more Runs with as many Data on the way (--unfold draws them)\n"),
+            text.contains("\n  … and 494 more Runs with as many Data on the way (--unfold draws them)\n"),
             "{text}"
         );
         assert!(text.starts_with("Data 500\n") && text.ends_with("/in Data 0\n"), "{text}");
