@@ -95,3 +95,18 @@ fn fish_shows_commands_ids_and_tags() {
     assert_eq!(shown("knit data find -t project:"), "project:hello\n");
     assert_eq!(shown("knit data find -t 'note:two w"), "note:two words\n");
 }
+
+/// There is no PowerShell to try it in; its script runs this and takes each line apart at the tabulator.
+#[test]
+fn what_the_script_for_powershell_asks_is_answered_line_by_line() {
+    let shop = Workshop::open();
+    let data = shop.push(&[("it", "x")], &["project:hello"]);
+    let answered = |words: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("KNIT_COMPLETE=powershell knit -- knit {words}")]);
+        printed(&shop, command).trim_end().to_owned()
+    };
+    assert!(answered("data li").starts_with("lineage\tShow where a Data comes from"), "{}", answered("data li"));
+    assert_eq!(answered("data lineage ''"), data);
+    assert_eq!(answered("data find -t project:"), "project:hello");
+}
