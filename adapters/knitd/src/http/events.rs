@@ -194,7 +194,7 @@ impl Watcher {
     /// The next piece of the stream; none at its end.
     async fn next(mut self) -> Option<Piece> {
         loop {
-            if self.until.is_some_and(|until| self.after >= until) || self.api.watchers.leaving.is_cancelled() {
+            if self.is_over() || self.api.watchers.leaving.is_cancelled() {
                 return None;
             }
             let text = match self.page().await {
@@ -212,10 +212,16 @@ impl Watcher {
                 let alive = format!(": nothing else\nid: {}\n\n", self.after);
                 return Some(self.say(alive));
             }
-            if self.after >= self.followed.borrow().position && !self.something_happens().await {
+            // Where the end is reached by events of no interest, nothing more is waited for.
+            let is_at_head = !self.is_over() && self.after >= self.followed.borrow().position;
+            if is_at_head && !self.something_happens().await {
                 return None;
             }
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| self.after >= until)
     }
 
     fn say(mut self, text: String) -> Piece {

@@ -24,8 +24,8 @@ use crate::http::request::correlation;
 /// Ids that may be named at once: each is a question to the database whenever something happens.
 const ENTITIES_MAX: usize = 100;
 
-/// Events that are looked at first where the last ones are wanted.
-const WINDOW_EVENTS_MIN: Position = 1_000;
+/// Events that are looked at first where the last ones are wanted: as many as are read at once.
+const WINDOW_EVENTS_MIN: Position = 200;
 
 /// Which events are wanted; whatever is empty does not narrow it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
