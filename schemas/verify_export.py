@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
 """Verifies an export of the log of Knitfab, as `export.md` describes it, with nothing but Python.
 
-Usage: verify_export.py FILE
+Usage: verify_export.py FILE [CHECKPOINTS PUBLIC_KEY...]
 
 Prints how many events there are, the last position and the chain there, and ends with 0. If something is wrong it
-says at which position on standard error, and ends with 1.
+says at which position on standard error, and ends with 1. With a file of checkpoints, as `checkpoint.md` describes
+it, and the public keys of those who are trusted, it says how many of them hold; their signatures are OpenSSL's to verify.
 """
 
+import base64
 import hashlib
 import json
+import re
 import struct
+import subprocess
 import sys
+import tempfile
 import uuid
 
 GENESIS = bytes(32)
@@ -126,13 +131,69 @@ def admitted_by(event):
     return said["position"], from_hex(said["leaf"])
 
 
-def verify(records):
+CHECKPOINT = re.compile(
+    r"(knitfab checkpoint 1\nlog ([0-9a-f]{64})\nposition ([1-9][0-9]*)\nchain ([0-9a-f]{64})\ntime [^\n]+\n)"
+    r"key ([0-9a-f]{64})\nsignature ([0-9a-f]{128})\n\n")
+
+
+def checkpoints_of(text):
+    """Message, log, position, chain, key and signature of every checkpoint."""
+    found, at = [], 0
+    while at < len(text):
+        match = CHECKPOINT.match(text, at)
+        if match is None:
+            raise ValueError(f"no checkpoint begins at character {at}")
+        message, log, position, chain, key, signature = match.groups()
+        found.append((message.encode("ascii"), from_hex(log), int(position), from_hex(chain), key, from_hex(signature)))
+        at = match.end()
+    return found
+
+
+def is_signed(message, signature, key_file):
+    with tempfile.NamedTemporaryFile() as text, tempfile.NamedTemporaryFile() as signed:
+        for file, content in ((text, message), (signed, signature)):
+            file.write(content)
+            file.flush()
+        command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", key_file, "-rawin",
+                   "-in", text.name, "-sigfile", signed.name]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def key_of(key_file):
+    """The 32 bytes of the key in a file, in hexadecimal."""
+    with open(key_file, encoding="ascii") as file:
+        lines = file.read().split("-----")[2]
+    return base64.b64decode(lines)[-32:].hex()
+
+
+def hold(checkpoints, key_files, begins_behind, head, chains):
+    """How many of the checkpoints are signed and hold; `chains` has the chain at every position."""
+    keys = {key_of(file): file for file in key_files}
+    held, whole_up_to = 0, begins_behind
+    for message, log, position, chain, key, signature in sorted(checkpoints, key=lambda one: one[2]):
+        if key not in keys or not is_signed(message, signature, keys[key]):
+            raise Wrong(f"position {position}: the checkpoint is not signed with a trusted key")
+        if position < begins_behind:
+            continue
+        if chains.get(1, log) != log:
+            raise Wrong("position 1: this is another log than the one that was signed")
+        if position > head:
+            raise Wrong(f"position {head + 1}: missing, though position {position} was signed")
+        if chains[position] != chain:
+            raise Wrong(f"position {position}: not as signed; something behind position {whole_up_to} was rewritten")
+        held, whole_up_to = held + 1, position
+    return held
+
+
+def verify(records, chains):
+    """Events, last position and chain; notes in `chains` the chain at every position."""
     kind, begin = next(records, ("nothing", {}))
     if kind != "begin" or begin["format"] != 1:
         raise Wrong("position 0: this is no export of format 1")
     position, chain, recorded_at, events = begin["after"], begin["chain"], None, 0
     if (position == 0) != (chain == GENESIS):
         raise Wrong("position 0: the chain is none of the position before the first event")
+    chains[position] = chain
     emptied = {}
     try:
         for kind, record in records:
@@ -164,17 +225,19 @@ def verify(records):
             if link(chain, record) != record["chain"]:
                 raise Wrong(f"position {here}: chain, recorded_at and leaf do not fit together")
             position, chain, recorded_at, events = here, record["chain"], record["recordedAtMs"], events + 1
+            chains[position] = chain
     except DAMAGE as error:
         raise Wrong(f"position {position + 1}: damaged: {error!r}") from error
     raise Wrong(f"position {position + 1}: cut off before the end record")
 
 
-def main(path):
+def main(path, checkpoints=None, *key_files):
     with open(path, "rb") as file:
         data = file.read()
     records = json_records(data) if data[:1] == b"{" else proto_records(data)
+    chains = {}
     try:
-        events, position, chain = verify(records)
+        events, position, chain = verify(records, chains)
     except Wrong as wrong:
         print(wrong, file=sys.stderr)
         return 1
@@ -182,8 +245,21 @@ def main(path):
         print(f"position 0: this is no export: {error!r}", file=sys.stderr)
         return 1
     print(f"{events} events, head {position}, chain {chain.hex()}")
-    return 0
+    if checkpoints is None:
+        return 0
+    try:
+        with open(checkpoints, encoding="ascii", newline="") as file:
+            signed = checkpoints_of(file.read())
+        held = hold(signed, key_files, min(chains), position, chains)
+    except Wrong as wrong:
+        print(wrong, file=sys.stderr)
+        return 1
+    except DAMAGE as error:
+        print(f"these are no checkpoints, or no public key: {error!r}", file=sys.stderr)
+        return 1
+    print(f"{held} of {len(signed)} checkpoints hold")
+    return 0 if held else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

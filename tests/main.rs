@@ -17,6 +17,7 @@ mod retrying;
 mod stopping;
 mod watching;
 
+mod checkpoints;
 mod verifying;
 
 mod completing;

@@ -1,5 +1,5 @@
 # The tests start a PostgreSQL server of their own as an ordinary user, turn the clock under running programs,
-# press Tab in shells, and verify an export with a script in Python; this makes sure that they can. As root it installs what is missing; otherwise it names the one line that does.
+# press Tab in shells, and verify an export with a script in Python and OpenSSL; this makes sure that they can. As root it installs what is missing; otherwise it names the one line that does.
 set -eu
 
 missing=
@@ -11,6 +11,7 @@ done
 command -v script >/dev/null 2>&1 || missing="$missing bsdutils"
 command -v setpriv >/dev/null 2>&1 || missing="$missing util-linux"
 command -v python3 >/dev/null 2>&1 || missing="$missing python3"
+command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then

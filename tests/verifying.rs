@@ -10,11 +10,13 @@ use knit_tests::server::Setup;
 use knit_tests::workshop::Workshop;
 use serde_json::Value;
 
+use crate::architecture::root;
+
 /// How `knit audit verify` ends where the history is not whole.
-const NOT_WHOLE: i32 = 8;
+pub(crate) const NOT_WHOLE: i32 = 8;
 
 /// A workshop in which something has happened.
-fn with_a_history(setup: Setup) -> Workshop {
+pub(crate) fn with_a_history(setup: Setup) -> Workshop {
     let shop = Workshop::with(setup);
     let data = shop.push(&[("it", "x")], &["a:b"]);
     let _ = shop.knit(&["data", "tag", "--add", "c:d 'e' \u{65e5}", &data]);
@@ -22,27 +24,26 @@ fn with_a_history(setup: Setup) -> Workshop {
     shop
 }
 
-fn exported(shop: &Workshop, format: &str) -> PathBuf {
+pub(crate) fn exported(shop: &Workshop, format: &str) -> PathBuf {
     let file = shop.new_path("export");
     let _ = shop.knit(&["audit", "export", "--format", format, "-o", text(&file)]);
     file
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("paths of tests are text")
 }
 
 /// The script that a person could have written.
-fn by_the_script(file: &Path) -> Output {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie below the root");
+pub(crate) fn by_the_script(words: &[&Path]) -> Output {
     let mut command = Command::new("python3");
-    command.arg(root.join("schemas/verify_export.py")).arg(file).output().expect("python3 can be started")
+    command.arg(root().join("schemas/verify_export.py")).args(words).output().expect("python3 can be started")
 }
 
 #[track_caller]
 fn is_found_by_all(shop: &Workshop, file: &Path, position: u64) {
     let _ = shop.refused(NOT_WHOLE, &["audit", "verify", text(file)]).tells(&format!("position {position}: "));
-    let script = by_the_script(file);
+    let script = by_the_script(&[file]);
     let told = String::from_utf8_lossy(&script.stderr).into_owned();
     assert!(!script.status.success() && told.starts_with(&format!("position {position}: ")), "{told}");
 }
@@ -58,7 +59,7 @@ fn an_untouched_history_is_whole(setup: Setup) {
         for field in ["events", "position", "chain", "redacted"] {
             assert_eq!(of_file[field], of_server[field], "{format}: {field}");
         }
-        let script = by_the_script(&file);
+        let script = by_the_script(&[&file]);
         let chain = of_server["chain"].as_str().unwrap();
         let told = String::from_utf8_lossy(&script.stdout).into_owned();
         assert_eq!(told, format!("{events} events, head {events}, chain {chain}\n"), "{script:?}");
@@ -156,7 +157,7 @@ fn what_is_no_export_is_refused() {
     for bytes in [&b""[..], b"{}\n", b"hello\n", b"\0\0\0"] {
         fs::write(&file, bytes).unwrap();
         let _ = shop.refused(NOT_WHOLE, &["audit", "verify", text(&file)]).tells("position 0: ");
-        assert!(!by_the_script(&file).status.success());
+        assert!(!by_the_script(&[&file]).status.success());
     }
     let _ = shop.refused(1, &["audit", "verify", "/no/such/file"]).tells("cannot read `/no/such/file`");
     let _ = shop.refused(1, &["audit", "export", "--until", "1000000"]).tells("the log, which ends at");
@@ -191,11 +192,19 @@ fn what_is_changed_in_the_database_under_a_server_is_found_with_its_position() {
 
 /// Changes a stopped server's SQLite file by hand.
 fn by_hand(state_dir: &Path, sql: &str) {
-    let code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2]); c.commit()";
+    in_python(
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2]); c.commit()",
+        &[text(&state_dir.join("knitfab.db")), sql],
+    );
+}
+
+/// Runs a few lines of Python, which know the functions of the script.
+pub(crate) fn in_python(code: &str, words: &[&str]) {
     let mut command = Command::new("python3");
-    let changed = command.arg("-c").arg(code).arg(state_dir.join("knitfab.db")).arg(sql).output();
-    let changed = changed.expect("python3 can be started");
-    assert!(changed.status.success(), "{}", String::from_utf8_lossy(&changed.stderr));
+    // Nothing is written into the tree.
+    command.arg("-B").arg("-c").arg(code).args(words).env("PYTHONPATH", root().join("schemas"));
+    let done = command.output().expect("python3 can be started");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! the HTTP API ([`api`], which is the original's wire, so an unmodified client understands it), the
 //! drawings of its graphs ([`lineage`], [`plan_graph`]), the notations inside it ([`image`], [`quantity`],
 //! [`duration`], [`instant`]), the stored messages ([`proto`]), and the log as it is carried elsewhere and verified
-//! ([`chain`], [`export`]). Beside the Rust code, `migrations/`
+//! ([`chain`], [`export`], [`checkpoint`]). Beside the Rust code, `migrations/`
 //! holds the tables of the log and `events/` one golden example of every event and version.
 //!
 //! Everything is pure: text in, values out. Nothing here opens a file or a socket, and no rule of
@@ -26,6 +26,7 @@ pub mod quantity;
 pub mod proto;
 
 pub mod chain;
+pub mod checkpoint;
 pub mod export;
 
 pub mod migrations;

@@ -76,6 +76,7 @@ fn status(error: &Error) -> ExitStatus {
         Error::RunsFailed { .. } => ExitStatus::RunFailed,
         Error::NotInTime { .. } => ExitStatus::NotInTime,
         Error::NotWhole(_) => ExitStatus::NotWhole,
+        Error::Signing(error) => error.status(),
         Error::Interrupted => ExitStatus::Interrupted,
         Error::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => ExitStatus::BrokenPipe,
         Error::Refused(_)
@@ -199,6 +200,7 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
             run_ids.iter().map(|id| format!("`knit run show {id}` says what became of it")).collect()
         }
         Error::NotWhole(flaw) => vec![audit::hint(flaw)],
+        Error::Signing(error) => vec![error.hint()],
         Error::NotInTime { .. } => hint("ask again, or wait longer: `--timeout`"),
         Error::Unable { .. } => hint("`knitd` is a server that can"),
         Error::NoPast => hint("leave out `--as-of`; `knitd` is a server that keeps the past"),

@@ -1,15 +1,19 @@
 //! `knit audit …`: what an auditor asks of the log.
 
 mod chain;
+mod checkpoint;
 mod export;
+mod keygen;
 mod parallel;
 mod show;
+mod signing;
 mod verify;
 mod why;
 
 use clap::Subcommand;
 use knit_schemas::export::{Flaw, Wrong};
 
+pub(crate) use self::signing::SigningError;
 use crate::error::Error;
 use crate::events::print;
 use crate::session::{Session, block_on};
@@ -23,6 +27,8 @@ pub(crate) enum Command {
     Why(why::Arguments),
     Verify(verify::Arguments),
     Export(export::Arguments),
+    Checkpoint(checkpoint::Arguments),
+    Keygen(keygen::Arguments),
 }
 
 impl Command {
@@ -33,6 +39,8 @@ impl Command {
             Self::Why(_) => "audit why",
             Self::Verify(_) => "audit verify",
             Self::Export(_) => "audit export",
+            Self::Checkpoint(_) => "audit checkpoint",
+            Self::Keygen(_) => "audit keygen",
         }
     }
 
@@ -43,6 +51,8 @@ impl Command {
             Self::Why(arguments) => block_on(why::run(arguments, session)),
             Self::Verify(arguments) => block_on(verify::run(arguments, session)),
             Self::Export(arguments) => block_on(export::run(arguments, session)),
+            Self::Checkpoint(arguments) => block_on(checkpoint::run(arguments, session)),
+            Self::Keygen(arguments) => keygen::run(&arguments, session),
         }
     }
 }

@@ -11,6 +11,7 @@ use knit_schemas::export::Flaw;
 
 pub(crate) use self::refusal::Refusal;
 use crate::archive::unpack::UnpackError;
+use crate::audit::SigningError;
 use crate::ids::Kind;
 use crate::plan::template::image::ImageError;
 use crate::profile::ProfileError;
@@ -222,6 +223,9 @@ pub(crate) enum Error {
     /// The history is not what was recorded.
     #[error("the history is not whole: {0}")]
     NotWhole(Flaw),
+    /// A checkpoint is not made or trusted, or the history is not the one that was signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// A rebuilt projection is not what the live one is.
     #[error("the rebuilt projection `{projection}` differs from the live one, which stays where it is")]
     Differs {

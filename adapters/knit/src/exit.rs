@@ -21,7 +21,7 @@ pub(crate) enum ExitStatus {
     RunFailed,
     /// What was waited for did not come in time.
     NotInTime,
-    /// The history that was verified is not whole.
+    /// The history that was verified is not whole, or not the one that was signed.
     NotWhole,
     /// Ctrl-C.
     Interrupted,

@@ -1,5 +1,7 @@
 //! Verifying a batch by itself: every event is held against its own leaf and against the event before it.
 
+use std::collections::BTreeSet;
+
 use super::record::{Begin, End, Event, Record, VERSION};
 use super::split::{Batch, Ending};
 use super::verification::{Flaw, Wrong};
@@ -33,6 +35,8 @@ pub struct Checked {
     pub(super) begin: Option<Begin>,
     /// Where the events end that are in order.
     pub(super) reached: Option<Place>,
+    /// Watched positions, with the chain there.
+    pub(super) chains: Vec<(u64, Hash)>,
     pub(super) emptied: Vec<Redaction>,
     /// Each with the position that admits it.
     pub(super) admitted: Vec<(u64, Redaction)>,
@@ -41,19 +45,19 @@ pub struct Checked {
     pub(super) flaw: Option<Flaw>,
 }
 
-/// Verifies a batch.
+/// Verifies a batch, and notes the chain at the `watched` positions.
 ///
 /// The first event of a batch is held against the last of the batch before. If that one is in no order, neither is
 /// what is told about this batch, but then the batch before says so.
 #[must_use]
-pub fn check(batch: &Batch) -> Checked {
+pub fn check(batch: &Batch, watched: &BTreeSet<u64>) -> Checked {
     let mut checked = Checked::default();
     let (records, unread) = decoded(batch);
     let mut records = records.into_iter();
     let before = if batch.before.is_empty() { None } else { batch.format.decode(&batch.before).ok() };
     let start = match &before {
         None if batch.before.is_empty() => match records.next() {
-            Some(Record::Begin(begin)) => checked.begin(begin),
+            Some(Record::Begin(begin)) => checked.begin(begin, watched),
             _ => Err(Flaw { position: 0, wrong: Wrong::NoBegin }),
         },
         None => return checked,
@@ -68,7 +72,7 @@ pub fn check(batch: &Batch) -> Checked {
         }
         Some(Record::Unreadable(_)) => return checked,
     };
-    match start.and_then(|start| checked.walk(start, &records.collect::<Vec<_>>())) {
+    match start.and_then(|start| checked.walk(start, &records.collect::<Vec<_>>(), watched)) {
         Err(flaw) => checked.flaw = Some(flaw),
         Ok(place) => checked.flaw = checked.flaw_at_the_end(place, batch, unread),
     }
@@ -103,7 +107,7 @@ fn place_at(event: &Event) -> Place {
 }
 
 impl Checked {
-    fn begin(&mut self, begin: Begin) -> Result<Place, Flaw> {
+    fn begin(&mut self, begin: Begin, watched: &BTreeSet<u64>) -> Result<Place, Flaw> {
         let wrong = if begin.format != VERSION {
             Wrong::OtherFormat { format: begin.format }
         } else if (begin.after == 0) != (begin.chain == GENESIS) {
@@ -111,14 +115,21 @@ impl Checked {
         } else {
             let place = place_of(&begin);
             self.begin = Some(begin);
-            self.reached = Some(place);
+            self.reach(place, watched);
             return Ok(place);
         };
         Err(Flaw { position: 0, wrong })
     }
 
+    fn reach(&mut self, place: Place, watched: &BTreeSet<u64>) {
+        self.reached = Some(place);
+        if watched.contains(&place.position) {
+            self.chains.push((place.position, place.chain));
+        }
+    }
+
     /// Goes over records, the first of which stands behind `place`; answers where that leads.
-    fn walk(&mut self, mut place: Place, records: &[Record]) -> Result<Place, Flaw> {
+    fn walk(&mut self, mut place: Place, records: &[Record], watched: &BTreeSet<u64>) -> Result<Place, Flaw> {
         for (at, record) in records.iter().enumerate() {
             let position = place.position.saturating_add(1);
             match record {
@@ -126,7 +137,8 @@ impl Checked {
                     let rest = &records[at + 1..];
                     self.take(place, event, rest).map_err(|wrong| Flaw { position, wrong })?;
                     place = place_at(event);
-                    (self.reached, self.events) = (Some(place), self.events + 1);
+                    self.reach(place, watched);
+                    self.events += 1;
                 }
                 Record::End(end) if at + 1 == records.len() => self.end = Some(end.clone()),
                 Record::End(_) => return Err(Flaw { position, wrong: Wrong::MoreBehindTheEnd }),

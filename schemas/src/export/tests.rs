@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::chain::{GENESIS, link};
 use uuid::Uuid;
@@ -54,13 +56,17 @@ fn written(format: Format, records: &[Record]) -> Vec<u8> {
 }
 
 fn verified(export: &[u8], piece_bytes: usize) -> Result<Verified, Flaw> {
+    watched(export, piece_bytes, &BTreeSet::new())
+}
+
+fn watched(export: &[u8], piece_bytes: usize, positions: &BTreeSet<u64>) -> Result<Verified, Flaw> {
     let (mut splitter, mut verification) = (Splitter::default(), Verification::default());
     for piece in export.chunks(piece_bytes) {
         if let Some(batch) = splitter.push(piece) {
-            verification.take(check(&batch))?;
+            verification.take(check(&batch, positions))?;
         }
     }
-    verification.take(check(&splitter.finish()))?;
+    verification.take(check(&splitter.finish(), positions))?;
     verification.finish()
 }
 
@@ -91,6 +97,23 @@ fn an_untouched_history_is_whole_in_both_formats_however_it_comes() {
             }
         }
     }
+}
+
+#[test]
+fn the_chain_at_watched_positions_is_told_wherever_batches_end() {
+    let log = log(6_000);
+    let positions = [0, 1, 2_999, 3_000, 6_000, 6_001].into();
+    for format in FORMATS {
+        let export = written(format, &records(&log));
+        let chains = watched(&export, 1 << 16, &positions).unwrap().chains;
+        assert_eq!(chains.keys().copied().collect::<Vec<_>>(), [0, 1, 2_999, 3_000, 6_000]);
+        let at = |position: u64| log[usize::try_from(position).unwrap() - 1].chain;
+        assert!(chains.iter().all(|(position, chain)| *position == 0 || *chain == at(*position)));
+    }
+    let mut rest = records(&log[..3]);
+    rest.splice(..2, [Record::Begin(Begin::behind(1, log[0].chain))]);
+    let verified = watched(&written(Format::Protobuf, &rest), 1 << 16, &positions).unwrap();
+    assert_eq!(verified.chains, [(1, log[0].chain)].into(), "where it begins is watched as well");
 }
 
 #[test]
@@ -191,7 +214,7 @@ fn what_stands_behind_the_end_is_found_also_where_a_batch_ends_with_the_end() {
         let before = written(format, std::slice::from_ref(&end));
         let batch = |records: Vec<u8>, ending| {
             let batch = split::Batch { format, before: before.clone(), records, offset: 0, end: Some(ending) };
-            check(&batch).flaw
+            check(&batch, &BTreeSet::new()).flaw
         };
         let more = Some(Flaw { position: 4, wrong: Wrong::MoreBehindTheEnd });
         assert_eq!(batch(Vec::new(), split::Ending::Clean), None);

@@ -121,6 +121,8 @@ pub struct Verified {
     pub chain: Hash,
     /// How many of the events were redacted, each with an event that admits it.
     pub redacted: u64,
+    /// The chain at each watched position that there is.
+    pub chains: BTreeMap<u64, Hash>,
 }
 
 /// Puts together what was found in the batches of one export.
@@ -134,6 +136,7 @@ pub struct Verification {
     /// Leaves of emptied events that nothing has admitted yet.
     emptied: BTreeMap<u64, String>,
     redacted: u64,
+    chains: BTreeMap<u64, Hash>,
 }
 
 impl Verification {
@@ -142,12 +145,13 @@ impl Verification {
     /// # Errors
     /// When something is wrong in it, which nothing before was.
     pub fn take(&mut self, checked: Checked) -> Result<(), Flaw> {
-        let Checked { events, begin, reached, emptied, admitted, end, flaw } = checked;
+        let Checked { events, begin, reached, chains, emptied, admitted, end, flaw } = checked;
         self.begin = begin.or(self.begin.take());
         self.events += events;
         if let Some(reached) = reached {
             self.reached = (reached.position, reached.chain);
         }
+        self.chains.extend(chains);
         self.emptied.extend(emptied.into_iter().map(|Redaction { position, leaf }| (position, leaf)));
         for (at, Redaction { position, leaf }) in admitted {
             if at > position && self.emptied.get(&position) == Some(&leaf) {
@@ -178,6 +182,7 @@ impl Verification {
             return Err(Flaw { position: position.saturating_add(1), wrong: Wrong::CutOff });
         };
         let chain = if position == 0 { GENESIS } else { chain };
-        Ok(Verified { events: self.events, after: begin.after, position, chain, redacted: self.redacted })
+        let Self { events, redacted, chains, .. } = self;
+        Ok(Verified { events, after: begin.after, position, chain, redacted, chains })
     }
 }

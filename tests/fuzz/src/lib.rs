@@ -11,6 +11,7 @@
 
 mod archives;
 mod bodies;
+mod checkpoints;
 mod events;
 mod exports;
 mod files;
@@ -44,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "bodies", read: bodies::bodies },
     Target { name: "events", read: events::events },
     Target { name: "exports", read: exports::exports },
+    Target { name: "checkpoints", read: checkpoints::checkpoints },
     Target { name: "snapshots", read: snapshots::snapshots },
     Target { name: "uploads", read: archives::uploads },
     Target { name: "pulls", read: archives::pulls },

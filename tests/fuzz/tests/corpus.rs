@@ -49,6 +49,7 @@ corpora!(
     bodies,
     events,
     exports,
+    checkpoints,
     snapshots,
     uploads,
     pulls,

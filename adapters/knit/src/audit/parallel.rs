@@ -1,6 +1,7 @@
 //! Verifying on all processors: one thread cuts the export into batches, the others check them, and what they find
 //! is put together in order.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,11 +23,15 @@ pub(super) fn processors() -> usize {
     thread::available_parallelism().map_or(1, Into::into)
 }
 
-/// Verifies what `input` holds. `advance` is told how many events more are in order, whenever some are.
+/// Verifies what `input` holds, and notes the chain at the `watched` positions. `advance` is told how many events more are in order, whenever some are.
 ///
 /// # Errors
 /// When it cannot be read; inside, what is wrong with it.
-pub(super) fn verify(input: impl Read + Send, mut advance: impl FnMut(u64)) -> io::Result<Result<Verified, Flaw>> {
+pub(super) fn verify(
+    input: impl Read + Send,
+    watched: &BTreeSet<u64>,
+    mut advance: impl FnMut(u64),
+) -> io::Result<Result<Verified, Flaw>> {
     let processors = processors();
     let (jobs, waiting) = mpsc::sync_channel::<Job>(processors);
     let (coming, found) = mpsc::sync_channel(BATCHES_PER_PROCESSOR * processors);
@@ -35,7 +40,7 @@ pub(super) fn verify(input: impl Read + Send, mut advance: impl FnMut(u64)) -> i
         let cutting = scope.spawn(move || cut(input, &jobs, &coming));
         for _ in 0..processors {
             let waiting = Arc::clone(&waiting);
-            scope.spawn(move || work(&waiting));
+            scope.spawn(move || work(&waiting, watched));
         }
         // Only who works keeps it: should all of them panic, nobody waits for them.
         drop(waiting);
@@ -73,12 +78,12 @@ fn cut(mut input: impl Read, jobs: &SyncSender<Job>, coming: &SyncSender<Receive
     Ok(())
 }
 
-fn work(waiting: &Mutex<Receiver<Job>>) {
+fn work(waiting: &Mutex<Receiver<Job>>, watched: &BTreeSet<u64>) {
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((batch, say)) = job else { return };
         // Whoever wanted to know may have heard enough.
-        let _ = say.send(check(&batch));
+        let _ = say.send(check(&batch, watched));
     }
 }
 

@@ -1,5 +1,6 @@
 //! `knit audit verify`.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -7,30 +8,40 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
+use knit_schemas::checkpoint::{self, Held, Signed};
 use knit_schemas::export::{Flaw, Verified, Wrong};
+use knit_schemas::instant;
 use reqwest::Response;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::export::{self, Notation};
 use super::parallel;
+use super::signing::{SigningError, checkpoints_signed_by, public_keys, watched};
 use crate::archive::incoming;
 use crate::client::{connection_lost, position_of};
 use crate::error::{Ask, Error};
 use crate::output::Progress;
 use crate::session::{Session, on_thread};
-use crate::telling::{Telling, counted};
+use crate::telling::{Telling, counted, time};
 
 /// Prove that the history is whole and untouched
 ///
 /// Computes every hash of the log anew, on all processors, and trusts nothing that the server or the file says about
 /// them. Without a file the log of the server is fetched and verified; an export needs no server. Ends with 8 and the
-/// first position that is not in order, if one is not.
+/// first position that is not in order, if one is not. With checkpoints, that `knit audit checkpoint` has signed, also a
+/// history is found out whose hashes were all computed anew.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// An export, as `knit audit export` writes it; `-` reads standard input [default: the log of the server]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Hold the history against the checkpoints of this file, too; may be repeated
+    #[arg(long, value_name = "FILE", requires = "key")]
+    checkpoint: Vec<PathBuf>,
+    /// The public key of somebody whose checkpoints are trusted; may be repeated, and a file may hold several
+    #[arg(long, value_name = "FILE", requires = "checkpoint")]
+    key: Vec<PathBuf>,
     #[command(flatten)]
     telling: Telling,
 }
@@ -49,21 +60,68 @@ struct Answer {
     chain: String,
     /// Events whose content was taken out, each admitted by another event.
     redacted: u64,
+    /// What was signed of it, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed: Option<AsSigned>,
     events_per_second: u64,
     processors: usize,
 }
 
-pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let began = Instant::now();
-    let verified = match arguments.file {
-        Some(path) => of_file(session.environment.expand_home(&path)).await?,
-        None => of_server(session).await?,
-    };
-    let answer = answer(&verified.map_err(Error::NotWhole)?, began.elapsed());
-    arguments.telling.tell(&answer, lines)
+/// That the history is the one that was signed.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AsSigned {
+    /// Checkpoints that lie in it.
+    checkpoints: u64,
+    /// Nothing up to this position is other than it was …
+    position: u64,
+    /// … when it was signed.
+    at: instant::Instant,
 }
 
-fn answer(verified: &Verified, took: Duration) -> Answer {
+pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let began = Instant::now();
+    let Arguments { file, checkpoint, key, telling } = arguments;
+    let signed = signed(&checkpoint, &key, session)?;
+    let verified = verified(file, session, watched(&signed)).await?;
+    let held = checkpoint::hold(signed.iter().map(|signed| &signed.checkpoint), &verified);
+    let held = held.map_err(SigningError::Mismatch)?;
+    let as_signed = as_signed(&held, !signed.is_empty(), verified.after)?;
+    telling.tell(&answer(&verified, as_signed, began.elapsed()), lines)
+}
+
+/// The checkpoints of all files, each signed by somebody who is trusted.
+fn signed(files: &[PathBuf], keys: &[PathBuf], session: &Session) -> Result<Vec<Signed>, Error> {
+    let expand = |path: &PathBuf| session.environment.expand_home(path);
+    let keys: Result<Vec<_>, Error> = keys.iter().map(|path| public_keys(&expand(path))).collect();
+    let keys = keys?.concat();
+    let all: Result<Vec<_>, Error> = files.iter().map(|path| checkpoints_signed_by(&keys, &expand(path))).collect();
+    Ok(all?.concat())
+}
+
+/// Verifies an export, or the log of the server, and notes the chain at the `watched` positions.
+pub(super) async fn verified(
+    file: Option<PathBuf>,
+    session: &Session,
+    watched: BTreeSet<u64>,
+) -> Result<Verified, Error> {
+    let verified = match file {
+        Some(path) => of_file(session.environment.expand_home(&path), watched).await?,
+        None => of_server(session, watched).await?,
+    };
+    verified.map_err(Error::NotWhole)
+}
+
+/// What checkpoints have proved, if there are any.
+fn as_signed(held: &Held, are_wanted: bool, after: u64) -> Result<Option<AsSigned>, SigningError> {
+    match held.last {
+        None if are_wanted => Err(SigningError::NoneWithin { after }),
+        None => Ok(None),
+        Some(last) => Ok(Some(AsSigned { checkpoints: held.count, position: last.position, at: last.time })),
+    }
+}
+
+fn answer(verified: &Verified, signed: Option<AsSigned>, took: Duration) -> Answer {
     let per_second = u128::from(verified.events) * 1_000_000 / took.as_micros().max(1);
     Answer {
         events: verified.events,
@@ -71,6 +129,7 @@ fn answer(verified: &Verified, took: Duration) -> Answer {
         position: verified.position,
         chain: hex::encode(verified.chain),
         redacted: verified.redacted,
+        signed,
         events_per_second: u64::try_from(per_second).unwrap_or(u64::MAX),
         processors: parallel::processors(),
     }
@@ -86,11 +145,15 @@ fn lines(answer: &Answer) -> Vec<String> {
     }
     let processors = counted(answer.processors as u64, "processor", "processors");
     lines.push(format!("head: position {}, chain {}", answer.position, answer.chain));
+    if let Some(AsSigned { checkpoints, position, at }) = &answer.signed {
+        let checkpoints = counted(*checkpoints, "checkpoint", "checkpoints");
+        lines.push(format!("as signed: {checkpoints}, up to position {position} at {}", time(*at)));
+    }
     lines.push(format!("rate: {} events per second on {processors}", answer.events_per_second));
     lines
 }
 
-async fn of_file(path: PathBuf) -> Result<Result<Verified, Flaw>, Error> {
+async fn of_file(path: PathBuf, watched: BTreeSet<u64>) -> Result<Result<Verified, Flaw>, Error> {
     let open = |path: &Path| -> io::Result<(Box<dyn Read + Send>, Progress)> {
         if path.as_os_str() == "-" {
             return Ok((Box::new(io::stdin()), Progress::without_end("Verifying standard input".to_owned())));
@@ -102,7 +165,7 @@ async fn of_file(path: PathBuf) -> Result<Result<Verified, Flaw>, Error> {
     };
     let (input, progress) = open(&path).map_err(Error::file("read", &path))?;
     let counted = Counted { input, progress: progress.clone() };
-    let verified = on_thread(move || parallel::verify(counted, |_| {})).await?;
+    let verified = on_thread(move || parallel::verify(counted, &watched, |_| {})).await?;
     progress.finish();
     verified.map_err(Error::file("read", &path))
 }
@@ -119,13 +182,13 @@ impl Read for Counted {
     }
 }
 
-async fn of_server(session: &Session) -> Result<Result<Verified, Flaw>, Error> {
+async fn of_server(session: &Session, watched: BTreeSet<u64>) -> Result<Result<Verified, Flaw>, Error> {
     let (ask, response) = export::ask_for(&session.client()?, Notation::Proto, None).await?;
     let progress = Progress::of_events("Verifying the log of the server".to_owned());
     progress.expect(position_of(&response).unwrap_or_default());
     let (sender, reader) = incoming::channel();
     let advancing = progress.clone();
-    let verifying = on_thread(move || parallel::verify(reader, |events| advancing.advance(events)));
+    let verifying = on_thread(move || parallel::verify(reader, &watched, |events| advancing.advance(events)));
     let (received, verified) = tokio::join!(receive(&ask, response, sender), verifying);
     progress.finish();
     match (received, verified??) {

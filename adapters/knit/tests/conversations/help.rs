@@ -39,6 +39,8 @@ fn the_complete_help() {
         "audit why",
         "audit verify",
         "audit export",
+        "audit checkpoint",
+        "audit keygen",
         "admin",
         "admin projections",
         "admin rebuild-projection",
@@ -112,6 +114,8 @@ fn wrong_words_are_told_apart_by_their_exit_status() {
         &["events", "--after", "x"],
         &["audit", "show", "x"],
         &["audit", "log", "--since", "soon"],
+        &["audit", "verify", "--checkpoint", "signed"],
+        &["audit", "verify", "--key", "auditor.pub"],
         &["audit", "log", "--follow", "--until", "3"],
         &["data", "lineage", "-s", "finished", "id"],
     ] {
