@@ -5,7 +5,7 @@ use flate2::write::GzEncoder;
 use knit_tests::archive::{Archive, checksum, gzip, noise};
 use knit_tests::server::Setup;
 use knit_tests::wait::wait_until;
-use knit_tests::workshop::Workshop;
+use knit_tests::workshop::{Workshop, id_of};
 use serde_json::Value;
 use tar::EntryType;
 
@@ -26,19 +26,23 @@ fn refused(shop: &Workshop, archive: &[u8], trailers: &[(&str, &str)], reason: &
     let message = answer.message();
     assert_eq!(answer.status, 400, "expected {reason:?}, got {message}");
     assert!(message.contains(reason), "expected {reason:?} in {message:?}");
-    ended_as_failed(shop);
+    let run = ended_as_failed(shop);
+    let told = shop.server.http().get(&format!("/api/runs/{run}/explain")).json()["failure"]["reason"].clone();
+    assert!(told.as_str().is_some_and(|told| told.contains(reason)), "its Run says why: {reason:?} in {told}");
     assert_eq!(shop.server.keeps(), before, "a refused upload leaves no file");
 }
 
-/// The newest upload is listed as failed, with its Data.
+/// The newest upload is listed as failed, with its Data; answers the id of its Run.
 #[track_caller]
-fn ended_as_failed(shop: &Workshop) {
+fn ended_as_failed(shop: &Workshop) -> String {
     let runs = shop.server.http().get("/api/runs").json();
     let last = runs.as_array().and_then(|runs| runs.last()).cloned().expect("the upload is listed");
     assert_eq!(last["status"], "failed", "{last:#}");
+    assert!(last.get("exit").is_none(), "nothing exited: {last:#}");
     let data = shop.data(last["outputs"][0]["knitId"].as_str().expect("an id is a text")).expect("its Data is listed");
     let tags = data["tags"].as_array().expect("tags are a list");
     assert!(tags.iter().any(|tag| *tag == "knit#transient:failed"), "{tags:?}");
+    id_of(&last, "runId")
 }
 
 fn good() -> Archive {
@@ -114,8 +118,8 @@ fn a_wrong_checksum_is_refused_announced_or_not() {
     let shop = shop();
     let archive = good().gzip();
     let wrong = checksum(b"something else");
-    refused(&shop, &archive, &[("x-checksum-md5", &wrong)], "hash is not match.");
-    refused(&shop, &archive, &[("X-Checksum-MD5", "")], "hash is not match.");
+    refused(&shop, &archive, &[("x-checksum-md5", &wrong)], "the archive was damaged on its way");
+    refused(&shop, &archive, &[("X-Checksum-MD5", "")], "the archive was damaged on its way");
 
     let mut connection = shop.server.http().connect();
     let headers = [("Transfer-Encoding", "chunked"), ("Trailer", "x-checksum-md5"), ("TE", "trailers")];
@@ -154,7 +158,7 @@ fn a_body_that_breaks_off_is_a_failed_upload() {
     wait_until("the upload to be listed", || listed().is_some_and(|run| run["status"] == "running"));
     drop(upload);
     wait_until("the upload to be failed", || listed().is_some_and(|run: Value| run["status"] == "failed"));
-    ended_as_failed(&shop);
+    let _ = ended_as_failed(&shop);
     wait_until("its files to be gone", || shop.server.keeps() == before);
 }
 

@@ -13,6 +13,7 @@ pub mod data;
 pub mod journal;
 pub mod plan;
 pub mod run;
+mod upcast;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -238,7 +239,7 @@ impl Event {
         each_kind!(self, e => e.type_name())
     }
 
-    /// The stored version. Every event is of version 1 until it gets an upcaster.
+    /// The version in which it is stored today; older ones are read through upcasters.
     #[must_use]
     pub fn version(&self) -> u32 {
         each_kind!(self, e => e.version())
@@ -282,22 +283,49 @@ impl Event {
             event_version: event_version.to_owned(),
         };
         // A payload of another version may well not look like one of today, and is not damaged for that.
-        let is_known = |stored: &(&str, u32)| stored.0 == event_type && stored.1.to_string() == event_version;
-        if !Self::stored(stream).iter().any(is_known) {
+        let current = Self::current_version(stream, event_type).ok_or_else(unknown)?;
+        let version = known_version(event_version, current).ok_or_else(unknown)?;
+        let event = if version == current {
+            Self::read(stream, event_type, payload)?
+        } else {
+            Self::read(stream, event_type, &upcast_text(event_type, version, current, payload)?)?
+        };
+        if event.type_name() != event_type {
             return Err(unknown());
         }
-        let event = match stream {
+        Ok(event)
+    }
+
+    /// The payload of a stored event as it would be stored today, for readers that decode it themselves. None if it is
+    /// of today's version already, or of none that is known.
+    #[must_use]
+    pub fn upcast(
+        stream: StreamType,
+        event_type: &str,
+        event_version: &str,
+        payload: serde_json::Value,
+    ) -> Option<serde_json::Value> {
+        let current = Self::current_version(stream, event_type)?;
+        let version = known_version(event_version, current).filter(|version| *version < current)?;
+        upcast::upcast(event_type, version, current, payload)
+    }
+
+    /// Reads a payload of the current version.
+    fn read(stream: StreamType, event_type: &str, payload: &str) -> Result<Self, UndecodableEvent> {
+        Ok(match stream {
             StreamType::Catalog => Self::Catalog(json(event_type, payload)?),
             StreamType::Plan => Self::Plan(json(event_type, payload)?),
             StreamType::Run => Self::Run(json(event_type, payload)?),
             StreamType::Data => Self::Data(json(event_type, payload)?),
             StreamType::Agent => Self::Agent(json(event_type, payload)?),
             StreamType::Journal => Self::Journal(json(event_type, payload)?),
-        };
-        if event.type_name() != event_type {
-            return Err(unknown());
-        }
-        Ok(event)
+        })
+    }
+
+    /// The version in which events of this name are stored today.
+    #[must_use]
+    pub fn current_version(stream: StreamType, event_type: &str) -> Option<u32> {
+        Self::stored(stream).iter().find(|(name, _)| *name == event_type).map(|(_, version)| *version)
     }
 
     /// Every (stored name, current version) in streams of this kind.
@@ -335,6 +363,19 @@ impl Event {
 fn json<T: for<'de> Deserialize<'de>>(event_type: &str, payload: &str) -> Result<T, UndecodableEvent> {
     serde_json::from_str(payload)
         .map_err(|error| UndecodableEvent::BadPayload { event_type: event_type.to_owned(), reason: error.to_string() })
+}
+
+/// The number of a version from 1 to `current`, written as it is stored.
+fn known_version(text: &str, current: u32) -> Option<u32> {
+    text.parse().ok().filter(|version| (1..=current).contains(version) && text == version.to_string())
+}
+
+/// The payload of an older version as text of the current one.
+fn upcast_text(event_type: &str, version: u32, current: u32, payload: &str) -> Result<String, UndecodableEvent> {
+    let bad = |reason: String| UndecodableEvent::BadPayload { event_type: event_type.to_owned(), reason };
+    let payload = serde_json::from_str(payload).map_err(|error| bad(error.to_string()))?;
+    let upcast = upcast::upcast(event_type, version, current, payload);
+    upcast.map(|payload| payload.to_string()).ok_or_else(|| bad(format!("it is not what version {version} has")))
 }
 
 macro_rules! kinds {

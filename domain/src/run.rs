@@ -286,10 +286,11 @@ impl RunRecord {
             }
             RunEvent::RunStarted { .. } => self.status = Status::Running,
             RunEvent::RunSuccessDecided { exit, cause, .. } => {
-                self.decide(Status::Completing, exit.as_ref(), Cause::Success(*cause));
+                self.decide(Status::Completing, exit.clone(), Cause::Success(*cause));
             }
-            RunEvent::RunFailureDecided { exit, cause, .. } => {
-                self.decide(Status::Aborting, exit.as_ref(), Cause::Failure(*cause));
+            RunEvent::RunFailureDecided { code, reason, cause, .. } => {
+                let exit = code.map(|code| Exit { code, message: reason.clone() });
+                self.decide(Status::Aborting, exit, Cause::Failure(*cause));
             }
             RunEvent::RunSucceeded { .. } => self.end(Status::Done),
             RunEvent::RunFailed { .. } => self.end(Status::Failed),
@@ -314,9 +315,9 @@ impl RunRecord {
         self.worker = Some(Worker { name: order.name.clone(), uid: None });
     }
 
-    fn decide(&mut self, status: Status, exit: Option<&Exit>, cause: Cause) {
+    fn decide(&mut self, status: Status, exit: Option<Exit>, cause: Cause) {
         self.status = status;
-        self.exit = exit.cloned();
+        self.exit = exit;
         self.cause = Some(cause);
     }
 

@@ -66,6 +66,24 @@ fn every_golden_file_still_reads() {
     }
 }
 
+/// What an older program stored is the same fact as what today's would store.
+#[test]
+fn an_old_version_reads_as_the_present_one() {
+    let read = |version: u32| {
+        let text = golden("RunFailureDecided", version);
+        Event::decode(StreamType::Run, "RunFailureDecided", &version.to_string(), &text).unwrap()
+    };
+    assert_eq!(read(1), read(2));
+}
+
+/// Every version that ever was stays in the folder, whatever is stored today.
+#[test]
+fn no_version_is_without_a_golden_file() {
+    for (name, current) in StreamType::ALL.into_iter().flat_map(stored) {
+        (1..=*current).for_each(|version| drop(golden(name, version)));
+    }
+}
+
 #[test]
 fn names_are_unique_over_all_kinds() {
     let all: Vec<&str> = StreamType::ALL.into_iter().flat_map(stored).map(|(name, _)| *name).collect();
@@ -103,11 +121,12 @@ fn the_stored_words_never_change() {
 fn absent_facts_are_not_stored() {
     for text in [
         r#"{"RunSucceeded":{"attempt":1}}"#,
-        r#"{"RunFailureDecided":{"attempt":2,"cause":"upload-orphaned"}}"#,
+        r#"{"RunFailureDecided":{"attempt":2,"reason":"","cause":"upload-orphaned"}}"#,
         r#"{"WorkerSpawned":{"attempt":1,"worker_name":"w","uid":"u"}}"#,
     ] {
         let name = text.split('"').nth(1).unwrap();
-        let event = Event::decode(StreamType::Run, name, "1", text).unwrap();
+        let version = Event::current_version(StreamType::Run, name).unwrap();
+        let event = Event::decode(StreamType::Run, name, &version.to_string(), text).unwrap();
         assert_eq!(event.encode(), text);
     }
 }

@@ -48,5 +48,5 @@ pub use reader::{ReadAhead, StoredEvent};
 pub use request::{Appended, EVENT_BYTES_MAX, EVENTS_PER_REQUEST_MAX, NAME_BYTES_MAX, REQUEST_BYTES_MAX, Request};
 pub use snapshot::{Snapshot, SnapshotMeta};
 pub use statistics::{Size, StreamLength};
-pub use stock::EventRepository;
+pub use stock::{EventRepository, Upcaster};
 pub use tail::Head;

@@ -5,7 +5,8 @@
 
 use cqrs_es::Aggregate;
 use cqrs_es::persist::{
-    PersistedEventRepository, PersistenceError, ReplayFeed, ReplayStream, SerializedEvent, SerializedSnapshot,
+    EventUpcaster, PersistedEventRepository, PersistenceError, ReplayFeed, ReplayStream, SerializedEvent,
+    SerializedSnapshot,
 };
 use knit_domain::decision::Decision;
 use knit_domain::event::{Event, Metadata, Position, StreamId, StreamType};
@@ -23,6 +24,36 @@ const REPLAY_QUEUE_EVENTS_MAX: usize = 200;
 const REPLAY_PAGE_EVENTS_MAX: usize = 1_000;
 /// The actor of events for which none is given.
 const NOBODY: &str = "anonymous";
+
+/// Lets the stock event store of cqrs-es read what older programs stored, as [`Log`] reads it:
+/// `PersistedEventStore::new_event_store(…).with_upcasters(vec![Box::new(Upcaster::of(StreamType::Run))])`.
+#[derive(Debug, Clone, Copy)]
+pub struct Upcaster {
+    kind: StreamType,
+}
+
+impl Upcaster {
+    /// For the streams of one kind.
+    #[must_use]
+    pub fn of(kind: StreamType) -> Self {
+        Self { kind }
+    }
+}
+
+impl EventUpcaster for Upcaster {
+    fn can_upcast(&self, event_type: &str, event_version: &str) -> bool {
+        Event::current_version(self.kind, event_type).is_some_and(|current| current.to_string() != event_version)
+    }
+
+    fn upcast(&self, event: SerializedEvent) -> SerializedEvent {
+        let SerializedEvent { event_type, event_version, payload, .. } = &event;
+        match Event::upcast(self.kind, event_type, event_version, payload.clone()) {
+            Some(payload) => SerializedEvent { payload, ..event },
+            // Of a newer program or damaged: decoding it will say so.
+            None => event,
+        }
+    }
+}
 
 /// The log as an event repository of cqrs-es.
 #[derive(Debug, Clone)]

@@ -95,9 +95,11 @@ pub enum RunEvent {
     RunFailureDecided {
         /// Which attempt.
         attempt: u32,
-        /// How it ended; absent for uploads and imports that the system ended.
+        /// Code of the exit; absent for uploads and imports that the system ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        exit: Option<Exit>,
+        code: Option<u8>,
+        /// Why, for people, in at most 1,024 characters. Empty only where version 1 had no place for it.
+        reason: String,
         /// By what.
         cause: FailureCause,
     },
@@ -158,7 +160,7 @@ stored_events!(RunEvent {
     WorkerSpawned = 1,
     RunStarted = 1,
     RunSuccessDecided = 1,
-    RunFailureDecided = 1,
+    RunFailureDecided = 2,
     RunSucceeded = 1,
     RunFailed = 1,
     RunRetried = 1,

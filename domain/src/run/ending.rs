@@ -11,7 +11,7 @@ use crate::event::run::{Exit, FailureCause, RunEvent, SuccessCause};
 use crate::event::{Event, StreamId};
 use crate::reservation::{Holder, Scope};
 
-/// Longest message of an exit, in characters (domain.md 2.6); a longer one is cut, because a Run
+/// Longest message of an exit or reason of a failure, in characters (domain.md 2.6); a longer one is cut, because a Run
 /// whose end cannot be recorded would never end (Q13).
 pub const EXIT_MESSAGE_CHARS_MAX: usize = 1_024;
 /// Exit code of a Run that a user aborted.
@@ -48,7 +48,10 @@ pub enum Failure {
     /// The Worker was known to exist and is gone without a trace.
     WorkerLost,
     /// The upload was refused or broke off.
-    UploadFailed,
+    UploadFailed {
+        /// Why, for people.
+        reason: String,
+    },
     /// The upload's server died: no writing Data Agent is left.
     UploadOrphaned,
     /// The importer took too long.
@@ -84,7 +87,7 @@ impl Failure {
     const fn kind(&self) -> RunKind {
         match self {
             Self::WorkerFailed(_) | Self::WorkerStuck { .. } | Self::WorkerLost => RunKind::Image,
-            Self::UploadFailed | Self::UploadOrphaned => RunKind::Upload,
+            Self::UploadFailed { .. } | Self::UploadOrphaned => RunKind::Upload,
             Self::ImportOverdue => RunKind::Import,
         }
     }
@@ -94,25 +97,40 @@ impl Failure {
             Self::WorkerFailed(_) => FailureCause::WorkerFailed,
             Self::WorkerStuck { .. } => FailureCause::WorkerStuck,
             Self::WorkerLost => FailureCause::WorkerLost,
-            Self::UploadFailed => FailureCause::UploadFailed,
+            Self::UploadFailed { .. } => FailureCause::UploadFailed,
             Self::UploadOrphaned => FailureCause::UploadOrphaned,
             Self::ImportOverdue => FailureCause::ImportOverdue,
         }
     }
 
-    fn exit(&self) -> Option<Exit> {
+    const fn code(&self) -> Option<u8> {
         match self {
-            Self::WorkerFailed(end) if end.code == 0 => Some(exit(EXIT_CODE_UNKNOWN_FAILURE, &end.message)),
-            Self::WorkerFailed(end) => Some(exit(end.code, &end.message)),
-            Self::WorkerStuck { message } => Some(exit(EXIT_CODE_STUCK, message)),
-            Self::WorkerLost => Some(exit(EXIT_CODE_LOST, "worker for the run is not found")),
-            Self::UploadFailed | Self::UploadOrphaned | Self::ImportOverdue => None,
+            Self::WorkerFailed(end) if end.code == 0 => Some(EXIT_CODE_UNKNOWN_FAILURE),
+            Self::WorkerFailed(end) => Some(end.code),
+            Self::WorkerStuck { .. } => Some(EXIT_CODE_STUCK),
+            Self::WorkerLost => Some(EXIT_CODE_LOST),
+            Self::UploadFailed { .. } | Self::UploadOrphaned | Self::ImportOverdue => None,
+        }
+    }
+
+    fn reason(&self) -> &str {
+        match self {
+            Self::WorkerFailed(end) => &end.message,
+            Self::WorkerStuck { message } => message,
+            Self::WorkerLost => "worker for the run is not found",
+            Self::UploadFailed { reason } => reason,
+            Self::UploadOrphaned => "the server that took it in is gone",
+            Self::ImportOverdue => "the importer took longer than it may",
         }
     }
 }
 
 fn exit(code: u8, message: &str) -> Exit {
-    Exit { code, message: message.chars().take(EXIT_MESSAGE_CHARS_MAX).collect() }
+    Exit { code, message: cut(message) }
+}
+
+fn cut(message: &str) -> String {
+    message.chars().take(EXIT_MESSAGE_CHARS_MAX).collect()
 }
 
 /// The system observed a success: the Run becomes `completing`.
@@ -132,7 +150,7 @@ pub fn decide_success(run: &Versioned<Run>, attempt: u32, success: Success) -> R
 pub fn decide_failure(run: &Versioned<Run>, attempt: u32, failure: &Failure) -> Result<Decision, RunRefused> {
     let record = run.state.at_attempt(attempt)?;
     check_kind(record, failure.kind())?;
-    let decision = fail(run, record, failure.exit(), failure.cause())?;
+    let decision = fail(run, record, failure.code(), failure.reason(), failure.cause())?;
     if decision.is_nothing() {
         return Ok(decision);
     }
@@ -142,7 +160,7 @@ pub fn decide_failure(run: &Versioned<Run>, attempt: u32, failure: &Failure) -> 
         Failure::WorkerFailed(_)
         | Failure::WorkerStuck { .. }
         | Failure::WorkerLost
-        | Failure::UploadFailed
+        | Failure::UploadFailed { .. }
         | Failure::ImportOverdue => Ok(decision),
     }
 }
@@ -159,8 +177,7 @@ fn without_writer(decision: Decision, record: &RunRecord) -> Decision {
 /// # Errors
 /// [`RunRefused::Missing`], [`RunRefused::InvalidStateChange`].
 pub fn abort(run: &Versioned<Run>) -> Result<Decision, RunRefused> {
-    let exit = exit(EXIT_CODE_ABORTED, "aborted by user");
-    fail(run, run.state.existing()?, Some(exit), FailureCause::User)
+    fail(run, run.state.existing()?, Some(EXIT_CODE_ABORTED), "aborted by user", FailureCause::User)
 }
 
 /// A user stops the Run and keeps what it has made: it becomes `completing`.
@@ -218,7 +235,9 @@ pub fn conclude_upload(
     let record = run.state.existing()?;
     let (decided, status) = match outcome {
         UploadOutcome::Stored => (decide_success(run, record.attempt, Success::Upload)?, Status::Completing),
-        UploadOutcome::Failed => (decide_failure(run, record.attempt, &Failure::UploadFailed)?, Status::Aborting),
+        UploadOutcome::Failed { reason } => {
+            (decide_failure(run, record.attempt, &Failure::UploadFailed { reason })?, Status::Aborting)
+        }
     };
     let end: Event = end_of(status, record.attempt, None)?.into();
     let events = decided.events().cloned().chain([end]);
@@ -227,12 +246,15 @@ pub fn conclude_upload(
 }
 
 /// How an upload went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UploadOutcome {
     /// Every byte is stored and the volume is sealed.
     Stored,
     /// It was refused or broke off; nothing of it is kept.
-    Failed,
+    Failed {
+        /// Why, for people; cut to [`EXIT_MESSAGE_CHARS_MAX`].
+        reason: String,
+    },
 }
 
 fn succeed(
@@ -250,13 +272,15 @@ fn succeed(
 fn fail(
     run: &Versioned<Run>,
     record: &RunRecord,
-    exit: Option<Exit>,
+    code: Option<u8>,
+    reason: &str,
     cause: FailureCause,
 ) -> Result<Decision, RunRefused> {
     if !must_change(record.status, Status::Aborting)? {
         return Ok(Decision::nothing());
     }
-    Ok(happens(run, record, RunEvent::RunFailureDecided { attempt: record.attempt, exit, cause }))
+    let (attempt, reason) = (record.attempt, cut(reason));
+    Ok(happens(run, record, RunEvent::RunFailureDecided { attempt, code, reason, cause }))
 }
 
 fn check_kind(record: &RunRecord, wanted: RunKind) -> Result<(), RunRefused> {

@@ -70,7 +70,7 @@ fn del_02_a_tombstone_downstream_is_erased() {
 
 #[test]
 fn del_03_a_finished_root_run_is_erased() {
-    for outcome in [UploadOutcome::Stored, UploadOutcome::Failed] {
+    for outcome in [UploadOutcome::Stored, UploadOutcome::Failed { reason: "no gzip".to_owned() }] {
         let mut world = World::new();
         let upload = world.start_upload().unwrap();
         world.conclude(&upload, outcome).unwrap();

@@ -120,7 +120,7 @@ fn rty_07_uploads_and_imports_are_protected() {
     let done = world.start_upload().unwrap();
     world.conclude(&done, UploadOutcome::Stored).unwrap();
     let failed = world.start_upload().unwrap();
-    world.conclude(&failed, UploadOutcome::Failed).unwrap();
+    world.conclude(&failed, UploadOutcome::Failed { reason: "no gzip".to_owned() }).unwrap();
     for run in [running, done.run_id, failed.run_id] {
         assert_eq!(world.retry(run), Err(No::Run(RunRefused::Protected)));
     }

@@ -244,7 +244,7 @@ fn wrk_25_uploads_and_imports_do_not_end_as_workers_do() {
     assert!(matches!(wrong, Err(No::Run(RunRefused::WrongKind { .. }))));
     let (mut world, running) = world_with(Status::Running);
     assert_eq!(image, running);
-    let wrong = world.on(running, |run| run::decide_failure(run, 1, &Failure::UploadFailed));
+    let wrong = world.on(running, |run| run::decide_failure(run, 1, &Failure::UploadFailed { reason: String::new() }));
     assert!(matches!(wrong, Err(No::Run(RunRefused::WrongKind { .. }))));
 }
 

@@ -4,7 +4,8 @@ use knit_domain::agent::{self, AgentRefused};
 use knit_domain::data::{DataRefused, TagChange};
 use knit_domain::decision::Versioned;
 use knit_domain::event::agent::AgentClosure;
-use knit_domain::event::run::FailureCause;
+use knit_domain::event::run::{FailureCause, RunEvent};
+use knit_domain::event::{Event, StreamId};
 use knit_domain::id::{AgentMode, AgentName, KnitId};
 use knit_domain::plan::Builtin;
 use knit_domain::reservation::{Holder, Scope};
@@ -39,6 +40,10 @@ fn an_upload_is_running_from_birth_with_its_data_and_writer() {
     assert_eq!(world.log.holders(Scope::DataUse(upload.knit_id)), [Holder::Writer]);
 }
 
+fn broken_off() -> UploadOutcome {
+    UploadOutcome::Failed { reason: "the connection broke off".to_owned() }
+}
+
 #[test]
 fn upl_04_a_stored_upload_is_done_and_its_agent_closed_at_once() {
     let mut world = World::new();
@@ -53,10 +58,15 @@ fn upl_04_a_stored_upload_is_done_and_its_agent_closed_at_once() {
 fn upl_05_upl_06_upl_08_a_broken_upload_is_failed_and_its_agent_closed() {
     let mut world = World::new();
     let upload = world.start_upload().unwrap();
-    world.conclude(&upload, UploadOutcome::Failed).unwrap();
+    world.conclude(&upload, broken_off()).unwrap();
     let record = world.record(upload.run_id);
     assert_eq!((record.status, record.exit), (Status::Failed, None));
     assert_eq!(record.cause, Some(Cause::Failure(FailureCause::UploadFailed)));
+    let stream = StreamId::run(upload.run_id);
+    let decided = world.log.stream(&stream).find(|(_, event)| event.type_name() == "RunFailureDecided");
+    let (attempt, cause, reason) = (1, FailureCause::UploadFailed, "the connection broke off".to_owned());
+    let expected = Event::from(RunEvent::RunFailureDecided { attempt, code: None, reason, cause });
+    assert_eq!(decided.map(|(_, event)| event), Some(&expected), "it has no exit code, but a reason");
     assert!(world.log.holders(Scope::DataUse(upload.knit_id)).is_empty());
 }
 
@@ -67,7 +77,7 @@ fn upl_09_an_upload_that_a_user_aborted_ends_failed_whatever_was_stored() {
     world.on(upload.run_id, run::abort).unwrap();
     let refused = RunRefused::InvalidStateChange { from: Status::Aborting, to: Status::Completing };
     assert_eq!(world.conclude(&upload, UploadOutcome::Stored), Err(No::Run(refused)));
-    world.conclude(&upload, UploadOutcome::Failed).unwrap();
+    world.conclude(&upload, broken_off()).unwrap();
     let record = world.record(upload.run_id);
     assert_eq!((record.status, record.cause), (Status::Failed, Some(Cause::Failure(FailureCause::User))));
 }
@@ -153,7 +163,7 @@ fn agt_03_an_agent_needs_a_data_that_is_not_discarded() {
     let nobody = KnitId(world.ids.uuid());
     assert_eq!(world.open_reader(nobody), Err(No::Data(DataRefused::Missing)));
     let upload = world.start_upload().unwrap();
-    world.conclude(&upload, UploadOutcome::Failed).unwrap();
+    world.conclude(&upload, broken_off()).unwrap();
     world.delete(upload.run_id).unwrap();
     assert_eq!(world.open_reader(upload.knit_id), Err(No::Data(DataRefused::Missing)));
     let unknown = AgentName::of(nobody, AgentMode::Read, 1);

@@ -26,6 +26,8 @@ pub struct AttemptView {
     pub ended_at: Option<Timestamp>,
     /// How it ended; uploads and imports end without.
     pub exit: Option<Exit>,
+    /// Why it ended so, where nothing exited: an upload or import that failed.
+    pub reason: Option<String>,
     /// What decided its end.
     pub cause: Option<Cause>,
     /// The last Worker made for it.
@@ -56,6 +58,7 @@ impl AttemptView {
             started_at: self.started_at.map(instant),
             ended_at: self.ended_at.map(instant),
             exit: self.exit.clone().map(|exit| api::Exit { code: exit.code, message: exit.message }),
+            reason: self.reason.clone(),
             cause: self.cause.map(|cause| cause_word(cause).to_owned()),
             notes: self.worker.as_ref().map(|worker| worker.notes.clone()).unwrap_or_default(),
             log: self.log_tail.clone().map(|tail| api::AttemptLog {
@@ -120,9 +123,10 @@ impl Store {
         if step.kind.ends_attempt() {
             attempt.ended_at = Some(step.recorded_at);
         }
-        if let Some(Decided { exit, cause }) = self.runs.steps.decisions.get(at) {
-            attempt.exit = exit.map(|exit| self.exit(exit));
-            attempt.cause = Some(*cause);
+        if let Some(decided) = self.runs.steps.decisions.get(at) {
+            attempt.exit = decided.exit().map(|exit| self.exit(exit));
+            attempt.reason = self.reason(*decided);
+            attempt.cause = Some(decided.cause);
         }
         if let Some(worker) = self.runs.steps.workers.get(at) {
             attempt.worker = Some(self.worker(worker));
@@ -147,6 +151,12 @@ impl Store {
         Exit { code, message: self.text(message) }
     }
 
+    /// Why an attempt failed at which nothing exited, if that was recorded.
+    pub(super) fn reason(&self, decided: Decided) -> Option<String> {
+        let reason = self.texts.get(decided.reason);
+        (decided.code.is_none() && !reason.is_empty()).then(|| reason.to_owned())
+    }
+
     fn text(&self, row: TextRow) -> String {
         self.texts.get(row).to_owned()
     }
@@ -162,6 +172,7 @@ impl AttemptView {
             started_at: (status == Status::Running).then_some(step.recorded_at),
             ended_at: None,
             exit: None,
+            reason: None,
             cause: None,
             worker: None,
             log_tail: None,

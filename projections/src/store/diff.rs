@@ -12,7 +12,7 @@ use knit_domain::run::Status;
 use knit_schemas::api::{Aspect, AspectName, Difference, DifferingPair, PairKind};
 
 use super::column::{DataRow, PlanRow, RunRow};
-use super::steps::StepKind;
+use super::steps::{Decided, StepKind};
 use super::{At, Limit, Store};
 
 /// Pairs that are looked at for one answer. Two unlike histories of thousands of Runs can have millions of them, and
@@ -161,7 +161,7 @@ impl Store {
         whole(AspectName::Status, status(left), status(right), found);
         let exit = |run: RunRow| {
             let decided = self.runs.standing(run, limit).and_then(|standing| standing.decided);
-            let exit = decided.and_then(|decided| decided.exit).map(|exit| self.exit(exit));
+            let exit = decided.and_then(Decided::exit).map(|exit| self.exit(exit));
             exit.map(|exit| format!("{} {}", exit.code, exit.message).trim().to_owned()).into_iter().collect()
         };
         whole(AspectName::Exit, exit(left), exit(right), found);

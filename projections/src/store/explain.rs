@@ -125,6 +125,8 @@ pub struct FailureStory {
     pub cause: &'static str,
     /// How it ended.
     pub exit: Option<Exit>,
+    /// Why, where nothing exited: an upload or import that failed.
+    pub reason: Option<String>,
     /// Where it was decided.
     pub position: Position,
 }
@@ -328,10 +330,11 @@ impl Store {
         let decided = attempt.filter(|(_, step)| step.kind == StepKind::FailureDecided);
         let decided: Vec<(Step, Decided)> =
             decided.filter_map(|(row, step)| Some((*step, *self.runs.steps.decisions.get(*row)?))).collect();
-        let (first, Decided { cause, .. }) = *decided.last()?;
-        let exit = decided.iter().find_map(|(_, decided)| decided.exit).map(|exit| self.exit(exit));
+        let (first, how @ Decided { cause, .. }) = *decided.last()?;
+        let exit = decided.iter().find_map(|(_, decided)| decided.exit()).map(|exit| self.exit(exit));
+        let (reason, position) = (self.reason(how), first.position);
         match cause {
-            Cause::Failure(_) => Some(FailureStory { cause: cause_word(cause), exit, position: first.position }),
+            Cause::Failure(_) => Some(FailureStory { cause: cause_word(cause), exit, reason, position }),
             Cause::Success(_) => None,
         }
     }

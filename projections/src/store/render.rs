@@ -14,7 +14,7 @@ use knit_schemas::instant::Instant;
 use super::column::{DataRow, RunRow};
 use super::plans::{Offer, Point};
 use super::runs::Edge;
-use super::steps::Standing;
+use super::steps::{Decided, Standing};
 use super::{At, Limit, Store};
 
 /// An instant of the log as the wire has it.
@@ -72,7 +72,7 @@ impl Store {
             status: status.under(plan.at(limit).active).to_string(),
             updated_at: instant(updated_at),
             started_at: self.runs.started_at(row, limit).map(instant),
-            exit: decided.and_then(|decided| decided.exit).map(|exit| self.rendered_exit(exit)),
+            exit: decided.and_then(Decided::exit).map(|exit| self.rendered_exit(exit)),
             plan_id: self.plans.id(record.plan).to_string(),
             inputs: self.runs.inputs(row).map(|(_, input)| edge(self.input_of(input))).collect(),
             outputs: outputs.into_iter().filter(|output| there(&output.knit_id)).map(edge).collect(),
@@ -135,7 +135,7 @@ impl Store {
             run_id: self.runs.id(row).to_string(),
             status: status.under(self.plans.record(plan).at(limit).active).to_string(),
             updated_at: instant(updated_at),
-            exit: decided.and_then(|decided| decided.exit).map(|exit| self.rendered_exit(exit)),
+            exit: decided.and_then(Decided::exit).map(|exit| self.rendered_exit(exit)),
             plan: self.plan_summary(plan, limit),
         })
     }

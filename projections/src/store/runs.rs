@@ -1,6 +1,6 @@
 //! Runs: their Plans, the Data in their inputs, and their steps.
 
-use knit_domain::event::run::{Assignment, Exit, LogTail, OutputData, RunEvent};
+use knit_domain::event::run::{Assignment, LogTail, OutputData, RunEvent};
 use knit_domain::id::{PlanId, RunId};
 use knit_domain::run::{Cause, Status};
 use knit_domain::time::Timestamp;
@@ -128,12 +128,13 @@ impl Store {
             RunEvent::RunStarted { attempt } => self.advance(id, *attempt, StepKind::Started, moment).map(drop),
             RunEvent::RunSuccessDecided { attempt, exit, cause } => {
                 let step = self.advance(id, *attempt, StepKind::SuccessDecided, moment)?;
-                self.decide(step, exit.as_ref(), Cause::Success(*cause));
+                let message = exit.as_ref().map_or("", |exit| &exit.message);
+                self.decide(step, exit.as_ref().map(|exit| exit.code), message, Cause::Success(*cause));
                 Ok(())
             }
-            RunEvent::RunFailureDecided { attempt, exit, cause } => {
+            RunEvent::RunFailureDecided { attempt, code, reason, cause } => {
                 let step = self.advance(id, *attempt, StepKind::FailureDecided, moment)?;
-                self.decide(step, exit.as_ref(), Cause::Failure(*cause));
+                self.decide(step, *code, reason, Cause::Failure(*cause));
                 Ok(())
             }
             RunEvent::RunSucceeded { attempt, .. } => self.advance(id, *attempt, StepKind::Succeeded, moment).map(drop),
@@ -231,9 +232,9 @@ impl Store {
         self.runs.row(id, Limit::NOW).ok_or(Contradiction::UnknownRun { id })
     }
 
-    fn decide(&mut self, step: StepRow, exit: Option<&Exit>, cause: Cause) {
-        let exit = exit.map(|exit| (exit.code, self.texts.intern(&exit.message)));
-        self.runs.steps.decisions.add(step, Decided { exit, cause });
+    fn decide(&mut self, step: StepRow, code: Option<u8>, reason: &str, cause: Cause) {
+        let reason = self.texts.intern(reason);
+        self.runs.steps.decisions.add(step, Decided { code, reason, cause });
     }
 
     fn spawned(&mut self, uid: &str, image_digest: Option<&str>, notes: &[String]) -> Spawned {

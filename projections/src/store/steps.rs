@@ -52,9 +52,18 @@ pub(super) enum StepKind {
 /// How the end of an attempt was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decided {
-    /// Code and message; absent for uploads and imports that nobody stopped.
-    pub(super) exit: Option<(u8, TextRow)>,
+    /// Exit code; absent for uploads and imports that nobody stopped.
+    pub(super) code: Option<u8>,
+    /// Why, for people; empty where nothing was said.
+    pub(super) reason: TextRow,
     pub(super) cause: Cause,
+}
+
+impl Decided {
+    /// Code and message of the exit, if there was one.
+    pub(super) fn exit(self) -> Option<(u8, TextRow)> {
+        self.code.map(|code| (code, self.reason))
+    }
 }
 
 /// A Worker, when it was made.

@@ -133,7 +133,7 @@ fn an_upload_is_listed_with_its_agent_until_it_ends() {
     assert_eq!((work.worker_name, work.inputs, work.outputs), (None, Vec::new(), vec![mount("/upload", data)]));
     let agent = worklists.agents(0).next().unwrap();
     assert_eq!((agent.knit_id, agent.mode, &*agent.server), (data, AgentMode::Write, "server-1"));
-    world.conclude_upload(run, UploadOutcome::Failed);
+    world.conclude_upload(run, UploadOutcome::Failed { reason: "no gzip".to_owned() });
     let worklists: Worklists = world.fold();
     assert_eq!((worklists.run(run), worklists.agents(0).count()), (None, 0));
 }

@@ -163,6 +163,9 @@ pub struct Failure {
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
+    /// Why it failed, where nothing exited: an upload or import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// When it was decided, and by whom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided: Option<Moment>,

@@ -123,6 +123,9 @@ pub struct Attempt {
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<Exit>,
+    /// Why it failed, where nothing exited: an upload or import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// What decided its end, such as `worker-failed` or `user`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,

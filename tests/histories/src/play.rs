@@ -263,7 +263,8 @@ impl Play {
         let output = run.state.record.as_ref().and_then(|record| record.outputs.first());
         let name = output.map(|output| AgentName::of(output.knit_id, AgentMode::Write, 0));
         let agent = name.map(|name| self.world.log.agent(&name)).unwrap_or_default();
-        let outcome = if well { UploadOutcome::Stored } else { UploadOutcome::Failed };
+        let failed = || UploadOutcome::Failed { reason: "the history wants it".to_owned() };
+        let outcome = if well { UploadOutcome::Stored } else { failed() };
         Ok(run::conclude_upload(&run, &agent, outcome)?)
     }
 

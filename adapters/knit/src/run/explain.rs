@@ -163,7 +163,10 @@ fn happened(event: &str) -> &str {
 fn failure(failure: &Failure) -> String {
     let reason = match (&failure.exit, failure.cause.as_deref()) {
         (Some(exit), _) => notes::reason(exit),
-        (None, Some(cause)) => cause.to_owned(),
+        (None, Some(cause)) => match &failure.reason {
+            Some(reason) => format!("{reason} ({cause})"),
+            None => cause.to_owned(),
+        },
         (None, None) => "nobody knows why".to_owned(),
     };
     let decided = failure.decided.as_ref().map(|decided| format!(", decided {}", when(decided))).unwrap_or_default();

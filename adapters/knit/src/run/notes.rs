@@ -22,11 +22,7 @@ pub(super) async fn about(client: &Client, run: &RunDetail) -> Vec<String> {
     let (id, plan) = (&run.run_id, &run.plan.plan_id);
     match (run.status.as_str(), &run.exit, run.plan.name.as_deref()) {
         ("failed" | "aborting", Some(exit), _) => failure(client, run, exit).await,
-        // The record does not keep why; whoever uploaded was told.
-        ("failed", None, Some("knit#uploaded")) => vec![
-            "note: the upload was refused or broke off, and nothing of it is kept".to_owned(),
-            "hint: push it again".to_owned(),
-        ],
+        ("failed", None, Some("knit#uploaded")) => failed_upload(client, id).await,
         ("invalidated", ..) => removal(client, id).await,
         ("deactivated", ..) => vec![
             "note: the Run does not start, because its Plan is switched off".to_owned(),
@@ -37,6 +33,15 @@ pub(super) async fn about(client: &Client, run: &RunDetail) -> Vec<String> {
         }
         _ => Vec::new(),
     }
+}
+
+/// Why an upload failed. Older servers did not record it, and only whoever uploaded was told.
+async fn failed_upload(client: &Client, id: &str) -> Vec<String> {
+    let ask = Ask::question("explain", Subject::Run(id.to_owned()));
+    let told = client.get::<RunExplanation>(&ask, &["runs", id, "explain"], Query::new()).await;
+    let reason = told.ok().and_then(|told| told.failure).and_then(|failure| failure.reason);
+    let why = reason.unwrap_or_else(|| "it was refused or broke off".to_owned());
+    vec![format!("note: the upload failed, and nothing of it is kept: {why}"), "hint: push it again".to_owned()]
 }
 
 /// When a Run was removed and by whom, and how it is seen as it was. What the server does not tell is left out.

@@ -60,9 +60,26 @@ fn runs_are_found_by_alternatives_joined_with_commas() {
 fn a_failed_upload_says_what_to_do() {
     let mut run = detail("failed", None);
     run["plan"] = json!({"planId": "p0", "name": "knit#uploaded"});
-    let server = Server::start(move |_| Reply::json(&run));
-    let told = Place::with(&server).knit(&["run", "show", "r1"]).stderr;
-    assert_eq!(told, "note: the upload was refused or broke off, and nothing of it is kept\nhint: push it again\n");
+    let told = |explained: serde_json::Value| {
+        let run = run.clone();
+        let server = Server::start(move |request| {
+            Reply::json(if request.target.ends_with("/explain") { &explained } else { &run })
+        });
+        Place::with(&server).knit(&["run", "show", "r1"]).stderr
+    };
+    let explained = json!({
+        "runId": "r1", "status": "failed", "plan": {"planId": "p0", "name": "knit#uploaded"}, "asOf": 7,
+        "inputs": [], "steps": [], "failure": {"cause": "upload-failed", "reason": "it is no gzip"}
+    });
+    assert_eq!(
+        told(explained),
+        "note: the upload failed, and nothing of it is kept: it is no gzip\nhint: push it again\n"
+    );
+    // As an older server answers, which recorded no reason.
+    assert_eq!(
+        told(json!({})),
+        "note: the upload failed, and nothing of it is kept: it was refused or broke off\nhint: push it again\n"
+    );
 }
 
 #[test]

@@ -71,13 +71,13 @@ impl App {
         &self,
         cause: &Cause,
         upload: &Upload,
-        outcome: UploadOutcome,
+        outcome: &UploadOutcome,
     ) -> Result<Done, CommandError> {
         let concluded = self
             .execute(cause, |source| async move {
                 let run = streams::run(source, upload.run_id).await?;
                 let agent = streams::agent(source, &upload.agent).await?;
-                Ok(conclude_upload(&run, &agent, outcome)?)
+                Ok(conclude_upload(&run, &agent, outcome.clone())?)
             })
             .await;
         if let Err(CommandError::Refused(_)) = &concluded {

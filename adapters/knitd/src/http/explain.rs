@@ -223,6 +223,7 @@ fn told_failure(failure: FailureStory, moments: &Moments) -> api::Failure {
     api::Failure {
         cause: Some(failure.cause.to_owned()),
         exit: failure.exit.map(|exit| api::Exit { code: exit.code, message: exit.message }),
+        reason: failure.reason,
         decided: moments.get(&failure.position).cloned(),
     }
 }

@@ -200,6 +200,13 @@ impl Problem {
         self.status
     }
 
+    /// What happened, in one line and without the reason that many problems share.
+    pub(super) fn why(&self) -> String {
+        let told: Vec<&str> = [&self.advice, &self.cause].into_iter().flatten().map(String::as_str).collect();
+        let told = if told.is_empty() { self.reason.clone() } else { told.join(": ") };
+        told.replace('\n', " ")
+    }
+
     /// The one string of the wire.
     pub(super) fn message(&self) -> String {
         ErrorMessage::new(&self.reason, self.advice.as_deref(), self.cause.as_deref()).message

@@ -66,10 +66,10 @@ async fn upload(api: &Api, cause: &Cause, body: Body) -> Result<Response, Proble
             data::detail(api, upload.knit_id)
         }
         Err(problem) => {
-            let why = problem.message().replace('\n', " ");
+            let why = problem.why();
             tracing::info!(run = %upload.run_id, data = %upload.knit_id, "upload failed: {why}");
             // What the client did wrong matters more to it than that the end is not recorded yet.
-            let _ = conclude(api, &cause.going_on(), &upload, UploadOutcome::Failed).await;
+            let _ = conclude(api, &cause.going_on(), &upload, UploadOutcome::Failed { reason: why }).await;
             Err(problem)
         }
     }
@@ -134,14 +134,14 @@ async fn read(mut body: Body, frames: Frames) -> Option<String> {
 /// Records how the upload ended. If the log cannot be reached, that is tried on beside the answer, for as
 /// long as this process lives: an upload that nobody ends would stay `running`.
 async fn conclude(api: &Api, cause: &Cause, upload: &Upload, outcome: UploadOutcome) -> Result<(), Problem> {
-    match api.app.end_upload(cause, upload, outcome).await {
+    match api.app.end_upload(cause, upload, &outcome).await {
         Ok(_) => Ok(()),
         // Somebody aborted the Run meanwhile.
         Err(refused @ CommandError::Refused(_)) => Err(refused.into()),
         Err(error) => {
             let (api, cause, upload) = (api.clone(), cause.clone(), upload.clone());
             api.clone().transfers.spawn(async move {
-                transfers::until_recorded(|| api.app.end_upload(&cause, &upload, outcome)).await;
+                transfers::until_recorded(|| api.app.end_upload(&cause, &upload, &outcome)).await;
             });
             Err(error.into())
         }

@@ -114,7 +114,7 @@ async fn the_rest_of_an_upload_is_a_consequence_of_its_beginning() {
     assert_eq!(begun.metadata.causation, None);
     let cause = knitd::command::Cause::request_within("anonymous", begun.metadata.correlation.unwrap()).going_on();
     let stored = knit_domain::run::ending::UploadOutcome::Stored;
-    world.app.end_upload(&cause, &upload, stored).await.unwrap();
+    world.app.end_upload(&cause, &upload, &stored).await.unwrap();
     let history = history(&world).await;
     let end = last(&history, "RunSucceeded");
     assert_eq!(end.metadata.causation, Some(begun.event_id));

@@ -26,7 +26,7 @@ async fn nom_15_a_plan_that_is_pinned_to_a_data_gets_its_run_when_the_data_is_ma
     in_time("the other Plan gets its Run", || world.runs_of(other).len() == 1).await;
     assert_eq!(world.runs_of(pinned), []);
 
-    world.app.end_upload(&user(), &upload, UploadOutcome::Stored).await.unwrap();
+    world.app.end_upload(&user(), &upload, &UploadOutcome::Stored).await.unwrap();
     in_time("the pinned Plan gets its Run", || world.runs_of(pinned).len() == 1).await;
 }
 

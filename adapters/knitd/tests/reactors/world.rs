@@ -185,7 +185,7 @@ impl World {
         self.runtime.prepare_volume(&upload.volume, upload.knit_id).await.unwrap();
         self.runtime.fill(&upload.volume, format!("content of {}", upload.knit_id));
         self.runtime.seal_volume(&upload.volume).await.unwrap();
-        self.app.end_upload(&user(), &upload, UploadOutcome::Stored).await.unwrap();
+        self.app.end_upload(&user(), &upload, &UploadOutcome::Stored).await.unwrap();
         self.tag(upload.knit_id, tags).await;
         upload.knit_id
     }

@@ -1,11 +1,16 @@
 //! cqrs-es on our table: its own repositories read it, and its framework writes through us (D4).
 
 use cqrs_es::persist::{PersistedEventRepository, PersistedEventStore, PersistenceError, SerializedEvent};
-use cqrs_es::{AggregateError, CqrsFramework};
+use cqrs_es::{AggregateError, CqrsFramework, EventStore as _};
 use knit_domain::agent::{Agent, AgentCommand};
+use knit_domain::decision::Decision;
 use knit_domain::event::agent::{AgentClosure, AgentEvent};
+use knit_domain::event::run::{FailureCause, RunEvent};
+use knit_domain::event::{Event, StreamId, StreamType};
 use knit_domain::id::AgentMode::Read;
-use knit_log::{EventRepository, Log};
+use knit_domain::id::RunId;
+use knit_domain::run::Run;
+use knit_log::{EventRepository, Log, Upcaster};
 use postgres_es::PostgresEventRepository;
 use sqlite_es::SqliteEventRepository;
 
@@ -18,6 +23,7 @@ on_both_databases!(
     d4_two_who_decide_on_the_same_version_do_not_both_persist,
     d4_snapshots_of_aggregates_are_refused,
     d4_a_replay_has_every_event_of_the_kind_in_the_order_of_the_log,
+    d14_what_an_older_program_stored_is_read_as_todays_would_have_stored_it,
 );
 
 /// A log with an agent that was opened; its name.
@@ -118,4 +124,25 @@ async fn d4_a_replay_has_every_event_of_the_kind_in_the_order_of_the_log(place: 
         replayed.push((event.aggregate_id, event.sequence));
     }
     assert_eq!(replayed, [(first.clone(), 1), (second.0, 1), (first, 2)]);
+}
+
+async fn d14_what_an_older_program_stored_is_read_as_todays_would_have_stored_it(place: Place) {
+    let run = RunId(uuid::Uuid::new_v4());
+    let failed = |code, reason: &str| {
+        let (attempt, cause) = (1, FailureCause::WorkerFailed);
+        RunEvent::RunFailureDecided { attempt, code, reason: reason.to_owned(), cause }
+    };
+    let log = place.open().await;
+    log.append(request(Decision::write(StreamId::run(run), 0, [failed(Some(1), "of today")]))).await.unwrap();
+    log.close().await;
+    let payload = r#"{"RunFailureDecided":{"attempt":1,"exit":{"code":3,"message":"of old"},"cause":"worker-failed"}}"#;
+    place.tamper(&format!("UPDATE events SET event_version = '1', payload = '{payload}'")).await;
+
+    let log = place.open().await;
+    assert_eq!(whole(&log).await[0].event, Event::from(failed(Some(3), "of old")));
+    assert_eq!(log.read_stored(0, 1).await.unwrap()[0].payload, payload, "what is stored stays as it is");
+    let stock = PersistedEventStore::<EventRepository, Run>::new_event_store(EventRepository::new(log));
+    let stock = stock.with_upcasters(vec![Box::new(Upcaster::of(StreamType::Run))]);
+    let loaded = stock.load_events(&run.to_string()).await.unwrap();
+    assert_eq!(loaded.into_iter().map(|event| event.payload).collect::<Vec<_>>(), [failed(Some(3), "of old")]);
 }

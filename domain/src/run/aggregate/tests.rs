@@ -35,8 +35,7 @@ fn given(events: Vec<RunEvent>) -> AggregateTestExecutor<Run> {
 }
 
 fn failed(cause: FailureCause, code: u8, message: &str) -> RunEvent {
-    let exit = Some(Exit { code, message: message.to_owned() });
-    RunEvent::RunFailureDecided { attempt: 1, exit, cause }
+    RunEvent::RunFailureDecided { attempt: 1, code: Some(code), reason: message.to_owned(), cause }
 }
 
 #[test]

@@ -185,14 +185,10 @@ impl Store {
         let rows = check_lengths([step.len(), code.len(), message.len(), cause.len()])?;
         let steps = self.runs.steps.steps.len();
         for at in 0..rows {
-            let exit = match code[at].checked_sub(1) {
-                None => None,
-                Some(code) => {
-                    let code = u8::try_from(code).map_err(|_| damaged("an exit code beyond 255"))?;
-                    Some((code, row(message[at], self.texts.len())?))
-                }
-            };
-            let decided = Decided { exit, cause: numbered(&CAUSES, cause[at])? };
+            let code = code[at].checked_sub(1).map(u8::try_from).transpose();
+            let code = code.map_err(|_| damaged("an exit code beyond 255"))?;
+            let reason = row(message[at], self.texts.len())?;
+            let decided = Decided { code, reason, cause: numbered(&CAUSES, cause[at])? };
             add_beside(&mut self.runs.steps.decisions, steps, step[at], decided)?;
         }
         Ok(())

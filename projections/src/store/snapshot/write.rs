@@ -101,8 +101,8 @@ fn beside_steps(store: &Store, put: Put<'_>) {
     for rows in store.runs.steps.decisions.all().chunks(BLOCK_ROWS) {
         put(record(Block::Decisions(Decisions {
             step: rows.iter().map(|(step, _)| step.number()).collect(),
-            code: rows.iter().map(|(_, decided)| decided.exit.map_or(0, |(code, _)| u32::from(code) + 1)).collect(),
-            message: rows.iter().map(|(_, decided)| number_of(decided.exit.map(|(_, message)| message))).collect(),
+            code: rows.iter().map(|(_, decided)| decided.code.map_or(0, |code| u32::from(code) + 1)).collect(),
+            message: rows.iter().map(|(_, decided)| decided.reason.number()).collect(),
             cause: rows.iter().map(|(_, decided)| number_in(&CAUSES, &decided.cause)).collect(),
         })));
     }

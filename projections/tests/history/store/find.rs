@@ -255,7 +255,7 @@ fn fnd_16_data_come_by_timestamp_then_those_without_then_by_id() {
     let unfinished = sorted([world.start_upload().1, world.start_upload().1]);
     let (late_run, late) = world.start_upload();
     let early = world.upload(&[]);
-    world.conclude_upload(late_run, UploadOutcome::Failed);
+    world.conclude_upload(late_run, UploadOutcome::Failed { reason: "no gzip".to_owned() });
     let found = world.store().find_data(&DataFilter::default(), At::Now);
     assert_eq!(found, [early, late, unfinished[0], unfinished[1]]);
 }

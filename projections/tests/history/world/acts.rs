@@ -164,7 +164,9 @@ impl World {
         let Some(record) = &self.runs[&run].state.record else { return };
         let failure = match record.kind {
             RunKind::Image => Failure::WorkerFailed(Exit { code: 1, message: "(container main) Error".to_owned() }),
-            RunKind::Upload => return self.conclude_upload(run, UploadOutcome::Failed),
+            RunKind::Upload => {
+                return self.conclude_upload(run, UploadOutcome::Failed { reason: "the test wants it".to_owned() });
+            }
             RunKind::Import => Failure::ImportOverdue,
         };
         if let Ok(decision) = run::decide_failure(&self.runs[&run], record.attempt, &failure) {

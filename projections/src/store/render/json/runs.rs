@@ -5,7 +5,7 @@ use knit_domain::run::Status;
 use knit_domain::time::Timestamp;
 
 use super::super::super::column::{DataRow, RunRow};
-use super::super::super::steps::Standing;
+use super::super::super::steps::{Decided, Standing};
 use super::Writer;
 use super::reused::{PlanJson, PointJson};
 
@@ -80,7 +80,7 @@ impl Writer<'_> {
             self.instant(at);
             self.text("\"");
         }
-        if let Some(exit) = standing.decided.and_then(|decided| decided.exit) {
+        if let Some(exit) = standing.decided.and_then(Decided::exit) {
             self.text(",\"exit\":");
             self.value(&self.store.rendered_exit(exit));
         }
