@@ -26,6 +26,7 @@ mod wire;
 
 mod administering;
 mod observing;
+mod telling;
 
 mod demonstration;
 mod guide;

@@ -10,6 +10,7 @@ pub mod workshop;
 pub mod archive;
 pub mod cli;
 pub mod clock;
+pub mod collector;
 pub mod doorkeeper;
 pub mod http;
 pub mod openmetrics;

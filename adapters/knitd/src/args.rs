@@ -60,6 +60,10 @@ pub struct Args {
     #[arg(long = "log", env = "KNITD_LOG", value_name = "FILTER", default_value = "info")]
     pub log_filter: String,
 
+    /// Send spans to this collector of OpenTelemetry, over HTTP, such as http://127.0.0.1:4318 [default: to none]
+    #[arg(long, env = "KNITD_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+
     /// How to write log lines
     #[arg(long, env = "KNITD_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,

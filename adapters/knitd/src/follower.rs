@@ -14,6 +14,7 @@ use knit_failpoint::failpoint;
 use knit_log::{Fault, Log, ReadError, Snapshot, chain};
 use knit_projections::projection::Projection;
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::args::SNAPSHOT_EVERY_EVENTS;
 use crate::command::ErrorFamily;
@@ -192,10 +193,11 @@ impl Follower {
         }
         let views = Arc::clone(&self.views);
         let _folding = views.stand_still().await;
+        let span = tracing::debug_span!("fold", events = events.len(), log.position = newest.0);
         if events.len() <= FOLDED_AT_ONCE_MAX {
-            self.views.apply(&events);
+            span.in_scope(|| self.views.apply(&events));
         } else {
-            fold_side_by_side(&self.views, events).await;
+            fold_side_by_side(&self.views, events).instrument(span).await;
         }
         failpoint("follower.applied");
         // What is read again for a projection that had stopped moves nobody back.

@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod server;
+mod telling;
 
 pub mod app;
 mod clock;

@@ -1,7 +1,6 @@
 //! The composition: from a command line to a running server, read top to bottom as the list of what runs.
 
 use std::future::Future;
-use std::io::IsTerminal as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,10 +15,9 @@ use knit_runtime::local::{self, LocalRuntime, shim};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
-use crate::args::{Args, LogFormat, Role, RuntimeKind};
+use crate::args::{Args, Role, RuntimeKind};
 use crate::command::with_causes;
 use crate::doctor::Surroundings;
 use crate::follower::Follower;
@@ -32,6 +30,7 @@ use crate::reactors::initialize::Initialize;
 use crate::reactors::run_management::RunManagement;
 use crate::reactors::{self, Reactor};
 use crate::servers::{self, Duties};
+use crate::telling;
 use crate::views::Views;
 
 /// The default database in the state directory.
@@ -45,29 +44,23 @@ pub fn main() -> ExitCode {
         return ended;
     }
     let args = Args::parse();
-    write_log_lines(&args);
+    let telling = match telling::begin(&args) {
+        Ok(telling) => telling,
+        Err(error) => return refuse_to_start(&error),
+    };
     let threads = || tokio::runtime::Runtime::new().context("cannot start threads");
     let ended = armed.map_err(anyhow::Error::from).and_then(|()| threads()?.block_on(run(args)));
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!("{}", with_causes(error.as_ref()));
-            ExitCode::FAILURE
-        }
+    if let Err(error) = &ended {
+        tracing::error!("{}", with_causes(error.as_ref()));
     }
+    telling.end();
+    if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn write_log_lines(args: &Args) {
-    // As no-color.org has it: set to something, whatever it is.
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&args.log_filter))
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && !no_color);
-    match args.log_format {
-        LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.json().init(),
-    }
+#[expect(clippy::print_stderr, reason = "there are no log lines yet")]
+fn refuse_to_start(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {}", with_causes(error.as_ref()));
+    ExitCode::FAILURE
 }
 
 /// Runs the server until it is told to stop.

@@ -204,12 +204,20 @@ async fn while_active<F: Future<Output = ()>>(
 
 /// Asks for the lease until it is this server's; none if it stops before.
 async fn become_active(app: &App, role: &str, laid_down: &CancellationToken) -> Option<Lease> {
+    let mut told = String::new();
     while !laid_down.is_cancelled() {
         // Not cut off when the server stops: a lease whose answer nobody hears would not be given back.
         match app.log().acquire_lease(role, holder(app), LEASE).await {
             Ok(Some(lease)) => return Some(lease),
-            Ok(None) => {}
-            Err(fault) => tracing::warn!(role, "cannot ask for the lease: {fault}"),
+            Ok(None) => told.clear(),
+            // Asked every two seconds for each role, a database that is away would be told of all the time.
+            Err(fault) => {
+                let why = fault.to_string();
+                if why != told {
+                    tracing::warn!(role, "cannot ask for the lease, trying on: {why}");
+                }
+                told = why;
+            }
         }
         let _ = timeout(STANDBY, laid_down.cancelled()).await;
     }

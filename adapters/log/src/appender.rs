@@ -13,6 +13,8 @@ use knit_domain::event::Position;
 use knit_failpoint::failpoint;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::alone::{TURN_MAX, Turn};
 use crate::backend::Backend;
@@ -188,8 +190,10 @@ impl Appender {
                 written.clone_from(&changes.events);
                 changes
             };
-            match self.backend.transact(&questions, &mut judge).await {
+            let span = tracing::debug_span!("append", requests = requests.len(), events = Empty, log.position = Empty);
+            match self.backend.transact(&questions, &mut judge).instrument(span.clone()).await {
                 Ok(()) => {
+                    span.record("events", written.len()).record("log.position", end);
                     let (requests, events) = (requests.len(), written.len());
                     self.observer.batch_written(&BatchWritten { requests, events, took: began.elapsed() });
                     self.recent.appended(written.iter().map(|placed| (placed.recorded(), placed.event.bytes())));

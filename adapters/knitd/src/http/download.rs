@@ -20,6 +20,7 @@ use knit_domain::run::Status;
 use knit_failpoint::failpoint;
 use knit_runtime::port::{ArchivePart, ArchiveStream, ReadError};
 use knit_schemas::api::{CHECKSUM_TRAILER, TAR_GZIP, TRANSIENT_HEADER};
+use tracing::Instrument as _;
 
 use super::front::Api;
 use super::openapi::RawBytes;
@@ -50,13 +51,16 @@ pub(super) async fn send(
     // Asked before the first byte is read: what is finished by then is read whole.
     let transient = api.app.views().store.read().transient_value(id);
     let archive = api.app.runtime().send(reader.volume()).await.map_err(|error| explain(&api, id, error))?;
+    let span = tracing::debug_span!("transfer", direction = "out", data.id = %id);
+    let closing = span.clone();
     let end = async move {
-        reader.close().await;
+        reader.close().instrument(closing).await;
         drop(place);
     };
     let metrics = Arc::clone(api.app.metrics());
     let body = StreamBody::new(frames(archive, end)).map_frame(move |frame| {
-        metrics.sent(frame.data_ref().map_or(0, Bytes::len));
+        // Kept until the last frame is gone: so long does the transfer last.
+        span.in_scope(|| metrics.sent(frame.data_ref().map_or(0, Bytes::len)));
         frame
     });
     let body = Body::new(body);

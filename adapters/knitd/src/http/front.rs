@@ -7,27 +7,30 @@ use std::time::{Duration, Instant};
 
 use ::http::header::{ALLOW, CONNECTION, TRANSFER_ENCODING};
 use ::http::uri::PathAndQuery;
-use ::http::{HeaderValue, Request, StatusCode, Uri};
+use ::http::{HeaderValue, Method, Request, StatusCode, Uri};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::MatchedPath;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
+use knit_domain::id::EventId;
 use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, Store};
 use knit_schemas::api;
 use tower::ServiceExt as _;
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, Span};
 
 use super::events::Watchers;
 use super::export::Exports;
 use super::guard::Hosts;
-use super::problem::Problem;
+use super::problem::{Problem, Told};
 use super::reply;
 use super::transfers::Transfers;
 use crate::app::App;
-use crate::command::ErrorFamily;
 use crate::metrics::{self, Metrics};
+use crate::telling;
 
 /// What every handler is given.
 #[derive(Clone)]
@@ -122,20 +125,33 @@ impl Front {
         Self { router: super::routes(api), hosts: Arc::new(hosts), metrics, transfers, watchers, exports }
     }
 
-    /// Answers one request.
-    pub async fn answer(&self, request: Request<Body>) -> Response {
-        let (began, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
-        let response = self.answer_uncounted(request).await;
-        let (status, told) = (response.status(), response.extensions());
-        self.metrics.request_answered(&method, told.get().map(MatchedPath::as_str), status, began.elapsed());
-        if let Some(family) = told.get::<ErrorFamily>() {
-            self.metrics.failed(metrics::API, *family);
-        }
-        tracing::debug!(http.method = %method, http.path = path, http.status = status.as_u16(), "answered");
+    /// Answers one request, and tells of it: in the figures, in a span, and in a line where this server has failed.
+    pub async fn answer(&self, mut request: Request<Body>) -> Response {
+        let asked = Asked::by(&mut request);
+        let response = self.answer_untold(request).instrument(asked.span.clone()).await;
+        self.tell(&asked, &response);
         response
     }
 
-    async fn answer_uncounted(&self, mut request: Request<Body>) -> Response {
+    fn tell(&self, asked: &Asked, response: &Response) {
+        let (status, told) = (response.status(), response.extensions());
+        let route = told.get().map(MatchedPath::as_str);
+        let Asked { began, method, path, correlation, span } = asked;
+        self.metrics.request_answered(method, route, status, began.elapsed());
+        span.record("http.route", route).record("http.status", status.as_u16());
+        let _within = span.enter();
+        if let Some(Told { family, message }) = told.get() {
+            self.metrics.failed(metrics::API, *family);
+            // What only has to wait (503) is everyday life; consoles ask again every few seconds.
+            if status == StatusCode::INTERNAL_SERVER_ERROR {
+                let correlation = correlation.map(display);
+                tracing::error!(http.method = %method, http.path = path, correlation, "answered with an error: {message}");
+            }
+        }
+        tracing::debug!(http.method = %method, http.path = path, http.status = status.as_u16(), "answered");
+    }
+
+    async fn answer_untold(&self, mut request: Request<Body>) -> Response {
         if let Err(stranger) = self.hosts.admit(request.uri(), request.headers()) {
             return Problem::forbidden(&stranger).into_response();
         }
@@ -163,6 +179,32 @@ impl Front {
     /// Waits until every transfer under way has recorded its end, at most `limit`.
     pub(super) async fn transfers_ended(&self, limit: Duration) {
         self.transfers.ended(limit).await;
+    }
+}
+
+/// What is told of a request beside its answer.
+struct Asked {
+    began: Instant,
+    method: Method,
+    path: String,
+    correlation: Option<EventId>,
+    span: Span,
+}
+
+impl Asked {
+    fn by(request: &mut Request<Body>) -> Self {
+        let (began, method, path) = (Instant::now(), request.method().clone(), request.uri().path().to_owned());
+        let correlation = super::request::correlate(request);
+        let span = tracing::debug_span!(
+            "request",
+            http.method = %method,
+            http.path = path,
+            http.route = Empty,
+            http.status = Empty,
+            correlation = correlation.map(display),
+        );
+        telling::go_on_with(&span, request.headers());
+        Self { began, method, path, correlation, span }
     }
 }
 

@@ -32,6 +32,15 @@ pub(super) struct Problem {
     allow: Option<&'static str>,
 }
 
+/// What the front door is told with an answer that is a problem: it counts it, and knows of which request it is.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    /// To which family of errors it belongs.
+    pub(super) family: ErrorFamily,
+    /// As the client is told, in one line.
+    pub(super) message: String,
+}
+
 /// What was asked of a Run; the same refusal reads differently for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RunOperation {
@@ -198,6 +207,11 @@ impl Problem {
     #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// Whether the log of this server tells of it: who it is answered to cannot mend it.
+    pub(super) fn is_told(&self) -> bool {
+        self.status == StatusCode::INTERNAL_SERVER_ERROR
     }
 
     /// What happened, in one line and without the reason that many problems share.
@@ -400,14 +414,9 @@ impl From<CommandError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let message = self.message();
-        // What only has to wait (503) is everyday life; consoles ask again every few seconds.
-        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
-            tracing::error!(http.status = self.status.as_u16(), "answered with an error: {message}");
-        }
-        let mut response = reply::json_with(self.status, &ErrorMessage { message });
-        // The figures tell errors apart by it.
-        response.extensions_mut().insert(self.family);
+        let (message, family) = (self.message(), self.family);
+        let mut response = reply::json_with(self.status, &ErrorMessage { message: message.clone() });
+        response.extensions_mut().insert(Told { family, message: message.replace('\n', ": ") });
         let headers = response.headers_mut();
         if let Some(see) = self.see.and_then(|id| HeaderValue::from_str(&id).ok()) {
             headers.insert(HeaderName::from_static(api::SEE_HEADER), see);

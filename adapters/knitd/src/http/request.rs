@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use ::http::request::Parts;
+use ::http::{Method, Request};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use knit_domain::id::{EventId, RunId};
@@ -85,15 +86,26 @@ const REQUEST_ID_HEADER: &str = "x-request-id";
 /// The namespace in which a word that is no UUID gets one.
 const CORRELATIONS: Uuid = uuid::uuid!("5b0e6a0c-8f0e-5d4b-9b0d-2f6f0f1b7c35");
 
+/// To what a request belongs; kept with it, so that its span, its lines and its events name the same.
+#[derive(Debug, Clone, Copy)]
+struct Correlated(EventId);
+
+/// To what a request belongs: to what its client says, or else to something new, unless it only asks.
+pub(super) fn correlate<B>(request: &mut Request<B>) -> Option<EventId> {
+    let sent = CORRELATION_HEADERS.iter().filter_map(|name| request.headers().get(*name)?.to_str().ok());
+    let sent = sent.map(str::trim).find(|text| !text.is_empty()).map(correlation);
+    let known = sent.or_else(|| (request.method() != Method::GET).then(|| EventId(Uuid::new_v4())))?;
+    request.extensions_mut().insert(Correlated(known));
+    Some(known)
+}
+
 /// Who asks, and to what it belongs. Without authentication everybody is nobody (D16).
 impl<S: Sync> FromRequestParts<S> for Cause {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let sent = CORRELATION_HEADERS.iter().filter_map(|name| parts.headers.get(*name)?.to_str().ok());
-        let correlation = sent.map(str::trim).find(|text| !text.is_empty()).map(correlation);
-        Ok(match correlation {
-            Some(correlation) => Self::request_within(ANONYMOUS, correlation),
+        Ok(match parts.extensions.get::<Correlated>() {
+            Some(Correlated(correlation)) => Self::request_within(ANONYMOUS, *correlation),
             None => Self::request(ANONYMOUS),
         })
     }

@@ -22,6 +22,8 @@ use knit_schemas::api::{CHECKSUM_TRAILER, DataDetail};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, Span};
 
 use super::front::Api;
 use super::openapi::RawBytes;
@@ -43,11 +45,13 @@ type Frames = mpsc::Sender<Result<Bytes, Box<dyn Error + Send + Sync>>>;
 pub(super) async fn receive(State(api): State<Api>, cause: Cause, body: Body) -> Result<Response, Problem> {
     let place = api.transfers.begin()?;
     let task = api.clone();
+    let span = tracing::debug_span!("transfer", direction = "in", run.id = Empty, data.id = Empty);
     // The client may vanish, and this future with it; the task goes on and ends the Run.
-    let uploading = api.transfers.spawn(async move {
+    let uploading = async move {
         let _place = place;
         upload(&task, &cause, body).await
-    });
+    };
+    let uploading = api.transfers.spawn(uploading.instrument(span));
     uploading.await.map_err(|error| Problem::unexpected(error.to_string()))?
 }
 
@@ -58,6 +62,7 @@ async fn upload(api: &Api, cause: &Cause, body: Body) -> Result<Response, Proble
         frame
     }));
     let upload = api.app.begin_upload(cause).await?;
+    Span::current().record("run.id", display(upload.run_id)).record("data.id", display(upload.knit_id));
     tracing::debug!(run = %upload.run_id, data = %upload.knit_id, "upload begins");
     let storing = AssertUnwindSafe(store(api, &upload, body)).catch_unwind();
     match storing.await.unwrap_or_else(|_| Err(Problem::bug())) {
@@ -67,7 +72,10 @@ async fn upload(api: &Api, cause: &Cause, body: Body) -> Result<Response, Proble
         }
         Err(problem) => {
             let why = problem.why();
-            tracing::info!(run = %upload.run_id, data = %upload.knit_id, "upload failed: {why}");
+            // Otherwise it is told with the answer, and once is enough.
+            if !problem.is_told() {
+                tracing::info!(run = %upload.run_id, data = %upload.knit_id, "upload failed: {why}");
+            }
             // What the client did wrong matters more to it than that the end is not recorded yet.
             let _ = conclude(api, &cause.going_on(), &upload, UploadOutcome::Failed { reason: why }).await;
             Err(problem)

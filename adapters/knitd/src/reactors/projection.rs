@@ -14,6 +14,7 @@ use knit_domain::run::project;
 use knit_failpoint::failpoint;
 use knit_projections::matcher::{Combination, Cursor, Due};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::backoff::{Backoff, until};
@@ -154,7 +155,9 @@ async fn make_runs(
     app.shown(app.views().matcher.position()).await;
     let outcomes = futures::stream::iter(combinations)
         .map(|combination| async move {
-            let outcome = make_run(app, loaded, &combination).await;
+            let Combination { plan_id, run_id, .. } = &combination;
+            let span = tracing::debug_span!("react", reactor = NAME, plan.id = %plan_id, run.id = %run_id);
+            let outcome = make_run(app, loaded, &combination).instrument(span).await;
             (combination, outcome)
         })
         .buffer_unordered(AT_ONCE_MAX)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use knit_domain::event::Position;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::backoff::{Backoff, until};
 use super::{Due, NotDone, Reactor};
@@ -85,7 +86,8 @@ impl<R: Reactor> Work<R> {
             let Some(item) = self.queue.pop_front() else { return };
             self.queued.remove(&item);
             let (reactor, act_on) = (Arc::clone(&self.reactor), item.clone());
-            let task = self.tasks.spawn(async move { reactor.act(act_on).await });
+            let span = tracing::debug_span!("react", reactor = reactor.name(), %item);
+            let task = self.tasks.spawn(async move { reactor.act(act_on).await }.instrument(span));
             self.busy.insert(task.id(), item);
         }
     }
