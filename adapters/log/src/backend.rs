@@ -10,7 +10,7 @@ use crate::batch::Questions;
 use crate::lease::Lease;
 use crate::postgres::Postgres;
 use crate::reader::{Between, StoredEvent, Visit};
-use crate::snapshot::{Chunk, Listed};
+use crate::snapshot::{Chunk, Listed, SnapshotMeta};
 use crate::sqlite::Sqlite;
 use crate::tail::Head;
 
@@ -88,6 +88,10 @@ impl Backend {
 
     pub(crate) async fn chunks(&self, id: Uuid) -> Answer<Vec<Vec<u8>>> {
         on!(self, database => database.chunks(id).await)
+    }
+
+    pub(crate) async fn supersede(&self, id: Uuid, meta: &SnapshotMeta) -> Answer<()> {
+        on!(self, database => database.supersede(id, meta).await)
     }
 
     pub(crate) async fn prune(&self, name: &str, up_to: i64, keep: &[Uuid]) -> Answer<()> {

@@ -283,7 +283,8 @@ impl Log {
         patiently("reading an attachment", || self.inner.backend.attachment(sha256)).await
     }
 
-    /// Saves a snapshot, chunk by chunk; it is visible once the last chunk is there.
+    /// Saves a snapshot, chunk by chunk; it is visible once the last chunk is there, and takes the place of what the
+    /// same projection had saved at this position before.
     ///
     /// # Errors
     /// When the database does not take it.
@@ -295,7 +296,7 @@ impl Log {
             patiently("saving a snapshot", || self.inner.backend.save_chunk(&chunk)).await?;
             failpoint("snapshot.chunk-saved");
         }
-        Ok(())
+        patiently("removing snapshots", || self.inner.backend.supersede(id, meta)).await
     }
 
     /// The newest whole snapshot of this name and revision. Whoever uses it first compares its chain

@@ -27,7 +27,7 @@ use crate::columns::{entity, hash, holder, signed, unsigned};
 use crate::error::{Fault, OpenError};
 use crate::lease::Lease;
 use crate::reader::{Between, EventRow, StoredEvent, Visit};
-use crate::snapshot::{Chunk, Listed};
+use crate::snapshot::{Chunk, Listed, SnapshotMeta};
 use crate::tail::Head;
 
 pub(crate) use writer::Writer;
@@ -172,6 +172,13 @@ impl Postgres {
         let statement = sqlx::query(sql::SAVE_CHUNK).bind(chunk.id).bind(chunk.chunk).bind(&chunk.meta.name);
         let statement = statement.bind(i64::from(chunk.meta.revision)).bind(signed(chunk.meta.position));
         let statement = statement.bind(chunk.meta.chain.as_slice()).bind(chunk.chunks).bind(chunk.bytes);
+        self.connections.execute(statement).await.map(drop)
+    }
+
+    /// Removes every other snapshot of the same projection, revision and position.
+    pub(crate) async fn supersede(&self, id: Uuid, meta: &SnapshotMeta) -> Result<(), sqlx::Error> {
+        let statement = sqlx::query(sql::SUPERSEDE_SNAPSHOTS).bind(&meta.name).bind(i64::from(meta.revision));
+        let statement = statement.bind(signed(meta.position)).bind(id);
         self.connections.execute(statement).await.map(drop)
     }
 

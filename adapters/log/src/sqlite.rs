@@ -30,7 +30,7 @@ use crate::columns::{entity, hash, holder, signed, unsigned};
 use crate::error::{Fault, OpenError};
 use crate::lease::Lease;
 use crate::reader::{Between, EventRow, StoredEvent, Visit};
-use crate::snapshot::{Chunk, Listed};
+use crate::snapshot::{Chunk, Listed, SnapshotMeta};
 use crate::tail::Head;
 
 pub(crate) use writer::Writer;
@@ -183,6 +183,13 @@ impl Sqlite {
         let query = query.bind(i64::from(chunk.meta.revision)).bind(signed(chunk.meta.position));
         let query = query.bind(chunk.meta.chain.as_slice()).bind(chunk.chunks).bind(chunk.bytes);
         self.writer.execute(query).await.map(drop)
+    }
+
+    /// Removes every other snapshot of the same projection, revision and position.
+    pub(crate) async fn supersede(&self, id: Uuid, meta: &SnapshotMeta) -> Result<(), sqlx::Error> {
+        let statement = sqlx::query(sql::SUPERSEDE_SNAPSHOTS).bind(&meta.name).bind(i64::from(meta.revision));
+        let statement = statement.bind(signed(meta.position)).bind(id);
+        self.writer.execute(statement).await.map(drop)
     }
 
     /// Whole snapshots, the newest first.

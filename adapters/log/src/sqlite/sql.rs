@@ -138,6 +138,9 @@ pub(super) const WHOLE_SNAPSHOTS: &str = "
 SELECT id, position, chain FROM log_snapshots WHERE name = ?1 AND revision = ?2
  GROUP BY id, position, chain, chunks HAVING count(*) = chunks ORDER BY position DESC, id LIMIT ?3";
 pub(super) const CHUNKS: &str = "SELECT bytes FROM log_snapshots WHERE id = ?1 ORDER BY chunk";
+/// What was saved earlier at the same position was saved of something else, or is the same.
+pub(super) const SUPERSEDE_SNAPSHOTS: &str =
+    "DELETE FROM log_snapshots WHERE name = ?1 AND revision = ?2 AND position = ?3 AND id <> ?4";
 /// Other revisions go too: they belong to programs that have been replaced, which fold again if they
 /// come back.
 pub(super) const PRUNE_SNAPSHOTS: &str = "

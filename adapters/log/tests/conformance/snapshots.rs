@@ -8,6 +8,7 @@ use crate::on_both_databases;
 on_both_databases!(
     d6_a_snapshot_comes_back_as_it_was_saved,
     d6_the_newest_whole_snapshot_of_the_revision_is_the_one,
+    d8_what_is_saved_later_at_a_position_takes_the_place_of_what_was,
     d6_pruning_keeps_the_newest_and_leaves_other_names_alone,
 );
 
@@ -48,6 +49,17 @@ async fn d6_the_newest_whole_snapshot_of_the_revision_is_the_one(place: Place) {
     assert_eq!(newest(&log, "store", 1).await, Some(9));
     assert_eq!(newest(&log, "store", 2).await, Some(8));
     assert_eq!(newest(&log, "store", 3).await, None);
+}
+
+async fn d8_what_is_saved_later_at_a_position_takes_the_place_of_what_was(place: Place) {
+    let log = place.open().await;
+    log.save_snapshot(&meta("store", 2, 7), &[vec![0]]).await.unwrap();
+    // Which of two came back would be a matter of chance.
+    for content in 1..10 {
+        log.save_snapshot(&meta("store", 1, 7), &[vec![content]]).await.unwrap();
+        assert_eq!(log.newest_snapshot("store", 1).await.unwrap().unwrap().chunks, [vec![content]]);
+    }
+    assert_eq!(log.newest_snapshot("store", 2).await.unwrap().unwrap().chunks, [vec![0]]);
 }
 
 async fn d6_pruning_keeps_the_newest_and_leaves_other_names_alone(place: Place) {
