@@ -151,20 +151,7 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         Error::Usage(_) => vec![format!("`knit {words} --help` explains the command")],
         Error::NoSuchCommand { .. } => hint("`knit --help` lists the commands"),
         Error::Refused(refusal) => refused::hints(refusal),
-        Error::Unreachable { by_default: true, .. } => vec![
-            "start the server on this machine with `knitd`".to_owned(),
-            "or name another one: `--server URL`, the variable KNIT_SERVER, or `knit init KNIT_PROFILE_FILE`"
-                .to_owned(),
-        ],
-        Error::Unreachable { .. } if causes(error).iter().any(|cause| cause.contains("certificate")) => {
-            hint("the profile's `cert.ca` must name the authority that vouches for the server; ask your administrator")
-        }
-        Error::Unreachable { .. } if causes(error).iter().any(|cause| cause.contains("InvalidContentType")) => {
-            hint("what answers there does not speak https: write the address with http://")
-        }
-        Error::Unreachable { .. } => {
-            hint("check that it runs there, and the address: `--server`, KNIT_SERVER or the profile names it")
-        }
+        Error::Unreachable { by_default, .. } => unreachable_hints(error, *by_default),
         Error::NoSocket { .. }
         | Error::Differs { .. }
         | Error::Cancelled { .. }
@@ -218,6 +205,25 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         // What to do stands beside each thing.
         Error::NotWell { .. } | Error::Extension { .. } | Error::Output(_) | Error::Interrupted => Vec::new(),
     }
+}
+
+/// Nobody was told a server if the address is the one that is taken `by_default`.
+fn unreachable_hints(error: &Error, by_default: bool) -> Vec<String> {
+    let says = |word: &str| causes(error).iter().any(|cause| cause.contains(word));
+    let hint = if by_default {
+        return vec![
+            "start the server on this machine with `knitd`".to_owned(),
+            "or name another one: `--server URL`, the variable KNIT_SERVER, or `knit init KNIT_PROFILE_FILE`"
+                .to_owned(),
+        ];
+    } else if says("certificate") {
+        "the profile's `cert.ca` must name the authority that vouches for the server; ask your administrator"
+    } else if says("InvalidContentType") {
+        "what answers there does not speak https: write the address with http://"
+    } else {
+        "check that it runs there, and the address: `--server`, KNIT_SERVER or the profile names it"
+    };
+    vec![hint.to_owned()]
 }
 
 /// Where something answers that is none of ours.
