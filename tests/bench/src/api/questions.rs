@@ -22,13 +22,16 @@ const THINGS: usize = 1_000;
 const REPETITIONS: usize = 7;
 /// A catalog ten times as large must still answer this part as many requests per second.
 const FLAT_LEAST: f64 = 0.8;
+/// From so many times the bytes on, the size of an answer is a reason for a lower rate.
+const LARGER_ANSWERS: f64 = 1.1;
 /// How much memory a whole answer may take in the server, to be called independent of its size.
 const GROWTH_BYTES_MAX: f64 = 32e6;
 
-/// Requests per second and the seconds of each.
+/// Requests per second, the seconds of each, and the bytes of an answer on average.
 struct Load {
-    per_second: Vec<f64>,
+    per_second: f64,
     latencies: Vec<f64>,
+    answer_bytes: f64,
 }
 
 /// Something that is asked for by its id.
@@ -71,18 +74,28 @@ pub(super) fn measure(catalog: &Catalog<'_>) -> anyhow::Result<Vec<Row>> {
 pub(super) fn flat(larger: &Catalog<'_>, smaller: &Catalog<'_>) -> anyhow::Result<Vec<Row>> {
     let row = |question: &ById| {
         let targets = [larger, smaller].map(question.targets);
-        let (mut now, mut before) = (Vec::new(), Vec::new());
+        let (mut now, mut before, mut sizes) = (Vec::new(), Vec::new(), [0.0; 2]);
         for _ in 0..larger.bench.sizes.rounds {
-            now.extend(load(larger, &targets[0], question.connections)?.per_second);
-            before.extend(load(smaller, &targets[1], question.connections)?.per_second);
+            let loads = [(larger, &targets[0]), (smaller, &targets[1])];
+            let [of_larger, of_smaller] = loads.map(|(catalog, targets)| load(catalog, targets, question.connections));
+            let (of_larger, of_smaller) = (of_larger?, of_smaller?);
+            now.push(of_larger.per_second);
+            before.push(of_smaller.per_second);
+            sizes = [of_larger.answer_bytes, of_smaller.answer_bytes];
         }
         let (now, before) = (Sample::of(now), Sample::of(before));
         let what = format!("{}: flat from 10⁴ to 10⁵ Data", question.what);
         let ratio = now.median() / before.median();
         let row = Row::judged(what, format!("≥ {FLAT_LEAST}×"), rate(now.median()), ratio >= FLAT_LEAST);
-        Ok(row.beside("with 10⁴ Data", &rate(before.median()), ratio).original("–"))
+        let row = row.beside("with 10⁴ Data", &rate(before.median()), ratio).original("–");
+        Ok(if sizes[0] > sizes[1] * LARGER_ANSWERS { row.limit(of_larger_answers(sizes)) } else { row })
     };
     BY_ID.iter().map(row).collect()
+}
+
+/// What stands in the way where answers of the larger catalog are larger.
+fn of_larger_answers([now, before]: [f64; 2]) -> String {
+    format!("An answer has {} on average, and {} in the smaller catalog.", bytes(now), bytes(before))
 }
 
 fn data(catalog: &Catalog<'_>) -> Vec<String> {
@@ -105,13 +118,13 @@ fn plans(catalog: &Catalog<'_>) -> Vec<String> {
 fn by_id(catalog: &Catalog<'_>, question: &ById) -> anyhow::Result<Row> {
     let ById { what, targets, connections, least, original } = question;
     let targets = targets(catalog);
-    let mut all = Load { per_second: Vec::new(), latencies: Vec::new() };
+    let (mut per_second, mut latencies) = (Vec::new(), Vec::new());
     for _ in 0..catalog.bench.sizes.rounds {
         let load = load(catalog, &targets, *connections)?;
-        all.per_second.extend(load.per_second);
-        all.latencies.extend(load.latencies);
+        per_second.push(load.per_second);
+        latencies.extend(load.latencies);
     }
-    let (rates, latencies) = (Sample::of(all.per_second), Sample::of(all.latencies));
+    let (rates, latencies) = (Sample::of(per_second), Sample::of(latencies));
     let with_tail = what.starts_with("one Data");
     let target = format!("≥ {}/s{}", number(*least), if with_tail { ", p99 ≤ 10 ms" } else { "" });
     let met = rates.median() >= *least && (!with_tail || latencies.p99() <= 0.01);
@@ -130,25 +143,28 @@ fn load(catalog: &Catalog<'_>, targets: &[String], connections: usize) -> anyhow
     let address = catalog.server.address();
     let each = REQUESTS / catalog.bench.sizes.shorter / connections;
     let begun = Instant::now();
-    let latencies = std::thread::scope(|scope| {
+    let told = std::thread::scope(|scope| {
         let clients = (0..connections).map(|client| {
             scope.spawn(move || {
                 let mut wire = Wire::to(address)?;
-                let mut latencies = Vec::with_capacity(each);
+                let (mut latencies, mut answers_bytes) = (Vec::with_capacity(each), 0);
                 for at in 0..each {
                     let begun = Instant::now();
-                    wire.fetch(&targets[(client * 101 + at) % targets.len()])?;
+                    answers_bytes += wire.fetch(&targets[(client * 101 + at) % targets.len()])?.body_bytes;
                     latencies.push(begun.elapsed().as_secs_f64());
                 }
-                anyhow::Ok(latencies)
+                anyhow::Ok((latencies, answers_bytes))
             })
         });
         let clients: Vec<_> = clients.collect();
         let ended = clients.into_iter().map(|client| client.join().ok().context("a client panicked")?);
         ended.collect::<anyhow::Result<Vec<_>>>()
     })?;
-    let per_second = (each * connections) as f64 / begun.elapsed().as_secs_f64();
-    Ok(Load { per_second: vec![per_second], latencies: latencies.concat() })
+    let answers = (each * connections) as f64;
+    let per_second = answers / begun.elapsed().as_secs_f64();
+    let (latencies, sizes): (Vec<_>, Vec<u64>) = told.into_iter().unzip();
+    let answer_bytes = sizes.iter().sum::<u64>() as f64 / answers;
+    Ok(Load { per_second, latencies: latencies.concat(), answer_bytes })
 }
 
 fn found(catalog: &Catalog<'_>, what: &str, target: &str, most: f64, original: &str) -> anyhow::Result<Row> {
