@@ -110,7 +110,8 @@ mod tests {
         let mut given = Command::new("sleep").arg("60").stdout(file).spawn().unwrap();
         let script = ["-c", "read wait", "sh"];
         let mut named = Command::new("sh").args(script).arg(ours.path()).stdin(Stdio::piped()).spawn().unwrap();
-        let found = all_of(ours.path());
+        // For a moment after it has become another program, a process has no command line yet.
+        let found = wait_for("the one that names it", || Some(all_of(ours.path())).filter(|found| !found.is_empty()));
         for child in [&mut given, &mut named] {
             child.kill().unwrap();
             child.wait().unwrap();
