@@ -10,7 +10,7 @@ mod record;
 mod split;
 mod verification;
 
-pub use check::{Checked, check};
+pub use check::{Checked, check, check_and_keep};
 pub use format::{Format, Malformed, RECORD_BYTES_MAX};
 pub use record::{Begin, End, Event, Record, Unreadable, VERSION};
 pub use split::{BATCH_BYTES, Batch, Splitter};

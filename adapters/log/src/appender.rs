@@ -256,7 +256,7 @@ impl Tries {
         let trouble = Trouble::of(&error);
         let may_help = match trouble {
             Trouble::Connection | Trouble::Race => true,
-            Trouble::Content | Trouble::DiskFull | Trouble::Other => false,
+            Trouble::Content | Trouble::DiskFull | Trouble::Occupied | Trouble::Other => false,
         };
         if may_help && Instant::now() + self.pause < self.deadline {
             tracing::warn!(error = %error, "appending failed, trying again");

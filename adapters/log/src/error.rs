@@ -286,7 +286,7 @@ impl Fault {
         match Trouble::of(&source) {
             Trouble::DiskFull => Self::DiskFull { doing, source },
             Trouble::Connection => Self::Unreachable { doing, source },
-            Trouble::Content | Trouble::Race | Trouble::Other => Self::Database { doing, source },
+            Trouble::Content | Trouble::Race | Trouble::Occupied | Trouble::Other => Self::Database { doing, source },
         }
     }
 }
@@ -302,6 +302,8 @@ pub(crate) enum Trouble {
     Content,
     /// No room on the disk.
     DiskFull,
+    /// Somebody else holds a lock, and did not let go of it in time.
+    Occupied,
     /// Anything else that the database answered; it has recorded nothing.
     Other,
 }
@@ -328,6 +330,7 @@ impl Trouble {
     fn of_code(code: &str) -> Self {
         match code {
             "53100" | "13" => Self::DiskFull,
+            "55P03" | "5" => Self::Occupied,
             // Unique keys that exist, and transactions that could not be put in an order.
             "23505" | "1555" | "2067" | "40001" | "40P01" => Self::Race,
             // Shutdown, crash and start of the server, broken connections, no free connection slot.
@@ -359,6 +362,7 @@ mod tests {
             ("57P01", Trouble::Connection),
             ("08006", Trouble::Connection),
             ("22021", Trouble::Content),
+            ("55P03", Trouble::Occupied),
             ("42P01", Trouble::Other),
             ("10", Trouble::Other),
         ] {

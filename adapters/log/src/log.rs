@@ -357,6 +357,12 @@ impl Log {
         patiently("giving a lease back", || self.inner.backend.release_lease(lease)).await
     }
 
+    /// Goes on with a history that was imported up to `position`.
+    pub(crate) fn took_over(&self, position: Position) {
+        self.inner.recent.forget();
+        tail::announce(&self.inner.newest, position);
+    }
+
     pub(crate) fn backend(&self) -> &Backend {
         &self.inner.backend
     }

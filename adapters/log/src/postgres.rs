@@ -5,6 +5,7 @@
 
 mod connections;
 mod copied;
+mod importing;
 mod sql;
 mod writer;
 
@@ -30,7 +31,9 @@ use crate::reader::{Between, EventRow, StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed, SnapshotMeta};
 use crate::tail::Head;
 
+pub(crate) use importing::{Copied, Importing};
 pub(crate) use writer::Writer;
+use writer::columns_of;
 
 /// How long a connection may take to come about; a server that takes longer is treated as gone.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -106,6 +109,11 @@ impl Postgres {
             recorded_at: Timestamp(row.try_get(2)?),
             log: row.try_get(3)?,
         })
+    }
+
+    /// Begins an import; answers the last position there is as well.
+    pub(crate) async fn import(&self) -> Result<(Importing, Position), sqlx::Error> {
+        Importing::begin(self.connections.another().await?).await
     }
 
     /// Hands rows to `visit` while they come, until it has had enough.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use knit_domain::event::{Event, Metadata, Position, Recorded, Sequence, StreamId, UndecodableEvent};
 use knit_domain::id::EventId;
 use knit_domain::time::Timestamp;
+use knit_schemas::export;
 use tokio::time::Instant;
 
 use crate::backend::Backend;
@@ -130,6 +131,47 @@ pub struct StoredEvent {
     pub leaf: Hash,
     /// Hash of the log up to here.
     pub chain: Hash,
+}
+
+/// The event as an export carries it.
+impl From<StoredEvent> for export::Event {
+    fn from(event: StoredEvent) -> Self {
+        Self {
+            position: event.position,
+            event_id: event.event_id.0,
+            stream_type: event.stream_type,
+            stream_id: event.stream_id,
+            sequence: event.sequence,
+            event_type: event.event_type,
+            event_version: event.event_version,
+            payload: event.payload,
+            metadata: event.metadata,
+            recorded_at_ms: event.recorded_at.0,
+            salt: event.salt,
+            leaf: event.leaf,
+            chain: event.chain,
+        }
+    }
+}
+
+impl From<export::Event> for StoredEvent {
+    fn from(event: export::Event) -> Self {
+        Self {
+            position: event.position,
+            event_id: EventId(event.event_id),
+            stream_type: event.stream_type,
+            stream_id: event.stream_id,
+            sequence: event.sequence,
+            event_type: event.event_type,
+            event_version: event.event_version,
+            payload: event.payload,
+            metadata: event.metadata,
+            recorded_at: Timestamp(event.recorded_at_ms),
+            salt: event.salt,
+            leaf: event.leaf,
+            chain: event.chain,
+        }
+    }
 }
 
 impl StoredEvent {

@@ -5,6 +5,7 @@
 //! file of its own keeps a second process out, which SQLite alone would let in to lose races and to
 //! miss the announcements of new events.
 
+mod importing;
 mod pages;
 mod sql;
 mod writer;
@@ -28,11 +29,13 @@ use uuid::Uuid;
 use self::pages::Page;
 use crate::columns::{entity, hash, holder, signed, unsigned};
 use crate::error::{Fault, OpenError};
+use crate::import::HEAD_WAIT;
 use crate::lease::Lease;
 use crate::reader::{Between, EventRow, StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed, SnapshotMeta};
 use crate::tail::Head;
 
+pub(crate) use importing::Importing;
 pub(crate) use writer::Writer;
 
 /// How long a connection waits for another to finish a write, which within one process is short.
@@ -104,6 +107,11 @@ impl Sqlite {
             recorded_at: Timestamp(row.try_get(2)?),
             log: row.try_get(3)?,
         })
+    }
+
+    /// Begins an import; answers the last position there is as well.
+    pub(crate) async fn import(&self) -> Result<(Importing, Position), sqlx::Error> {
+        Importing::begin(self.writer.another(HEAD_WAIT, importing::CACHE).await?).await
     }
 
     /// Hands rows to `visit`, until it has had enough.

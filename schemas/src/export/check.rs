@@ -51,13 +51,28 @@ pub struct Checked {
 /// what is told about this batch, but then the batch before says so.
 #[must_use]
 pub fn check(batch: &Batch, watched: &BTreeSet<u64>) -> Checked {
-    let mut checked = Checked::default();
     let (records, unread) = decoded(batch);
-    let mut records = records.into_iter();
+    checked(batch, &records, unread, watched)
+}
+
+/// The same, and the events of the batch for whoever carries them on. They are worth nothing where a flaw is told.
+#[must_use]
+pub fn check_and_keep(batch: &Batch, watched: &BTreeSet<u64>) -> (Checked, Vec<Event>) {
+    let (records, unread) = decoded(batch);
+    let checked = checked(batch, &records, unread, watched);
+    let event = |record| if let Record::Event(event) = record { Some(event) } else { None };
+    (checked, records.into_iter().filter_map(event).collect())
+}
+
+fn checked(batch: &Batch, records: &[Record], unread: Option<Wrong>, watched: &BTreeSet<u64>) -> Checked {
+    let (mut checked, mut records) = (Checked::default(), records);
     let before = if batch.before.is_empty() { None } else { batch.format.decode(&batch.before).ok() };
     let start = match &before {
-        None if batch.before.is_empty() => match records.next() {
-            Some(Record::Begin(begin)) => checked.begin(begin, watched),
+        None if batch.before.is_empty() => match records.split_first() {
+            Some((Record::Begin(begin), rest)) => {
+                records = rest;
+                checked.begin(begin.clone(), watched)
+            }
             _ => Err(Flaw { position: 0, wrong: Wrong::NoBegin }),
         },
         None => return checked,
@@ -72,7 +87,7 @@ pub fn check(batch: &Batch, watched: &BTreeSet<u64>) -> Checked {
         }
         Some(Record::Unreadable(_)) => return checked,
     };
-    match start.and_then(|start| checked.walk(start, &records.collect::<Vec<_>>(), watched)) {
+    match start.and_then(|start| checked.walk(start, records, watched)) {
         Err(flaw) => checked.flaw = Some(flaw),
         Ok(place) => checked.flaw = checked.flaw_at_the_end(place, batch, unread),
     }

@@ -169,6 +169,12 @@ impl Verification {
         self.events
     }
 
+    /// The position before the first event, once it is known.
+    #[must_use]
+    pub fn after(&self) -> Option<u64> {
+        self.begin.as_ref().map(|begin| begin.after)
+    }
+
     /// What is proved when nothing more comes.
     ///
     /// # Errors

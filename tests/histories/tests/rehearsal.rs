@@ -4,6 +4,7 @@
 //! are also decided early and appended late, appended by several at once, or asked for again although they were
 //! answered; projections follow in pieces, are saved, thrown away and brought back; the log is closed and opened.
 
+mod carried;
 mod followers;
 mod model;
 mod moves;
@@ -17,6 +18,7 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tokio::runtime::Runtime;
 
+use carried::Elsewhere;
 use followers::Followers;
 use moves::Move;
 pub(crate) use place::Place;
@@ -43,20 +45,26 @@ pub(crate) fn hold(cases: u32, place: &Place) {
     println!("{cases} histories; PROPTEST_RNG_SEED={seed} repeats them");
     let runtime = Runtime::new().expect("a runtime can be made");
     let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(seed), ..config });
+    let elsewhere = Elsewhere::new();
     let histories = (moves::moves(MOVES_MAX), any::<[Index; LOOKS_BACK]>());
     let outcome = runner.run(&histories, |(moves, looks)| {
         place.clear();
-        runtime.block_on(rehearse(place, moves, looks))
+        runtime.block_on(rehearse(place, &elsewhere, moves, looks))
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}\nPROPTEST_RNG_SEED={seed} repeats it"));
 }
 
-async fn rehearse(place: &Place, moves: Vec<Move>, looks: [Index; LOOKS_BACK]) -> Result<(), TestCaseError> {
+async fn rehearse(
+    place: &Place,
+    elsewhere: &Elsewhere,
+    moves: Vec<Move>,
+    looks: [Index; LOOKS_BACK],
+) -> Result<(), TestCaseError> {
     let mut rehearsal = Rehearsal::begin(place).await?;
     for next in moves {
         rehearsal.take(next).await?;
     }
-    rehearsal.end(looks).await
+    rehearsal.end(elsewhere, looks).await
 }
 
 /// Everybody who takes part.
@@ -141,9 +149,10 @@ impl Rehearsal<'_> {
         self.play.world.log.entries.len() as u64
     }
 
-    async fn end(mut self, looks: [Index; LOOKS_BACK]) -> Result<(), TestCaseError> {
+    async fn end(mut self, elsewhere: &Elsewhere, looks: [Index; LOOKS_BACK]) -> Result<(), TestCaseError> {
         invariants::check(&self.play.world.log);
         let events = self.compare_everything().await?;
+        self.is_the_same_elsewhere(elsewhere, &events).await?;
         self.followers.compare_everything(&self.logs[0], &events, looks).await?;
         for log in self.logs.drain(..) {
             log.close().await;

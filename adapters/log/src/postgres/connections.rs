@@ -63,6 +63,11 @@ impl Connections {
         Ok(Lent { connection, home: self, _permit: permit })
     }
 
+    /// A connection beside those that are lent, for long work.
+    pub(super) async fn another(&self) -> Result<PgConnection, sqlx::Error> {
+        connect(&self.options).await
+    }
+
     pub(super) async fn close(&self) {
         self.permits.close();
         let idle = std::mem::take(&mut *self.idle());

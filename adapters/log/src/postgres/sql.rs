@@ -131,6 +131,32 @@ SELECT CASE WHEN NOT pg_try_advisory_xact_lock(7598452218342)
 /// [`NOTIFY`].
 pub(super) const BE_PRESENT: &str = "SELECT pg_advisory_lock_shared(7598452218342)";
 
+/// Begins the transaction of an import. Its session may stand still for longer than others while it waits for what is
+/// sent, and waits for the head for a bounded time.
+pub(super) fn begin_import(pause_ms: u128, wait_ms: u128) -> [String; 3] {
+    [
+        "BEGIN".to_owned(),
+        format!("SET LOCAL idle_in_transaction_session_timeout = {pause_ms}"),
+        format!("SET LOCAL lock_timeout = {wait_ms}"),
+    ]
+}
+/// Locks the head, and tells how long the log is, by its head or by its events.
+pub(super) const LOCK_EMPTY_HEAD: &str = "
+SELECT greatest(position, (SELECT coalesce(max(position), 0) FROM events)) FROM head FOR UPDATE";
+pub(super) const COPY_EVENTS: &str = "
+COPY events (position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+             payload, metadata, recorded_at, salt, leaf, chain) FROM STDIN (FORMAT binary)";
+pub(super) const COPY_INDEX: &str = "COPY entity_events (kind, id, position) FROM STDIN (FORMAT binary)";
+pub(super) const RELEASE: &str = "
+DELETE FROM reservations r USING (SELECT unnest($1::text[]) AS scope, unnest($2::text[]) AS holder) AS p
+ WHERE r.scope = p.scope AND r.holder = p.holder";
+pub(super) const TAKE: &str = "
+INSERT INTO reservations (scope, holder) SELECT unnest($1::text[]), unnest($2::text[])";
+/// Moves the head, and tells whoever listens.
+pub(super) const MOVE_EMPTY_HEAD: &str = "
+WITH moved AS (UPDATE head SET position = $1, chain = $2, recorded_at = $3 RETURNING position)
+SELECT pg_notify('knit_log', moved.position::text) FROM moved";
+
 /// Asks for nothing but an answer.
 pub(super) const NOTHING: &str = "SELECT";
 

@@ -265,6 +265,6 @@ async fn write(
     Ok(query.fetch_optional(connection).await?.is_some())
 }
 
-fn columns_of(places: &[Place]) -> (Vec<String>, Vec<String>) {
+pub(super) fn columns_of(places: &[Place]) -> (Vec<String>, Vec<String>) {
     places.iter().map(|(scope, holder)| (scope.to_string(), holder.to_string())).unzip()
 }

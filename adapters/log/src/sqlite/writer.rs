@@ -5,6 +5,8 @@
 //! A batch is judged on what it takes for granted, and the statement that moves the head checks that; only if
 //! something is otherwise is the database asked, and the batch judged again on its answers.
 
+use std::time::Duration;
+
 use knit_domain::event::Position;
 use knit_domain::id::EventId;
 use knit_domain::time::Timestamp;
@@ -23,7 +25,7 @@ use crate::batch::{Answers, Changes, End, Known, Place, Placed, Questions};
 use crate::columns::{entity, hash, holder, signed, unsigned};
 
 type Transaction<'c> = sqlx::Transaction<'c, sqlx::Sqlite>;
-type Statement<'q> = Query<'q, sqlx::Sqlite, SqliteArguments<'q>>;
+pub(super) type Statement<'q> = Query<'q, sqlx::Sqlite, SqliteArguments<'q>>;
 
 /// The connection that writes.
 #[derive(Debug)]
@@ -78,6 +80,13 @@ impl Writer {
     pub(super) fn new(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let session = Session { connection, end: None };
         Self { options: Box::new(options), slot: Mutex::new(Slot::Ready(session)) }
+    }
+
+    /// A connection that writes beside this one, one of them at a time: it waits so long for its turn. It has memory for
+    /// so many pages.
+    pub(super) async fn another(&self, wait: Duration, cache: &'static str) -> Result<SqliteConnection, sqlx::Error> {
+        let options = SqliteConnectOptions::clone(&self.options);
+        SqliteConnection::connect_with(&options.busy_timeout(wait).pragma("cache_size", cache)).await
     }
 
     pub(super) async fn close(&self) {
@@ -276,7 +285,7 @@ async fn write(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Resu
     Ok(())
 }
 
-fn bind_entity<'q>(query: Statement<'q>, (kind, id, position): &(&'static str, Uuid, i64)) -> Statement<'q> {
+pub(super) fn bind_entity<'q>(query: Statement<'q>, (kind, id, position): &(&'static str, Uuid, i64)) -> Statement<'q> {
     query.bind(*kind).bind(*id).bind(*position)
 }
 
@@ -288,7 +297,7 @@ fn bind_event<'q>(query: Statement<'q>, placed: &Placed<'q>) -> Statement<'q> {
     query.bind(event.salt.as_slice()).bind(event.leaf.as_slice()).bind(placed.chain.to_vec())
 }
 
-fn json_of((scope, holder): &Place) -> serde_json::Value {
+pub(super) fn json_of((scope, holder): &Place) -> serde_json::Value {
     json!([scope.to_string(), holder.to_string()])
 }
 

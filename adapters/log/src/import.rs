@@ -1,0 +1,213 @@
+//! Importing: a history that was exported elsewhere becomes that of a log which has none yet.
+//!
+//! All of it is written in one transaction, which holds the head of the log: whoever wants to append meanwhile waits,
+//! and whoever reads sees an empty log until everything is there at once. Positions, ids, stamps, salts, leaves and the
+//! chain are written as they come; who imports has verified them. What the log keeps beside the events, reservations
+//! and the index of entities, is derived from them again, as it was when they were appended.
+
+mod page;
+
+use std::time::Duration;
+
+use knit_domain::event::Position;
+use knit_domain::reservation::{Holder, Scope};
+use knit_domain::time::Timestamp;
+use knit_failpoint::failpoint;
+use knit_schemas::export::Event;
+
+use crate::backend::Backend;
+use crate::batch::End;
+use crate::chain::{GENESIS, Hash};
+use crate::error::{Fault, ReadError, Trouble};
+use crate::log::Log;
+use crate::postgres;
+use crate::reader::patiently;
+use crate::sqlite;
+
+pub use page::ImportPage;
+pub(crate) use page::{IndexRow, Rows};
+
+/// How long whoever imports may keep the log waiting between two pages. PostgreSQL ends the session of one that takes
+/// longer, so that a process that stands still does not hold the head for ever.
+pub const IMPORT_PAUSE_MAX: Duration = Duration::from_secs(120);
+
+/// How long an import waits for the head of the log: many times what an append holds it. Another import holds it longer.
+pub(crate) const HEAD_WAIT: Duration = Duration::from_secs(2);
+
+/// Why nothing was imported. The log is empty as before, or as full.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The log has a history of its own.
+    #[error("a history is imported into an empty log only, and this one has come to position {position}")]
+    NotEmpty {
+        /// Its last position.
+        position: Position,
+    },
+    /// Somebody else holds the head of the log.
+    #[error("somebody else is writing to the log")]
+    Occupied,
+    /// An event cannot be read by this program.
+    #[error(transparent)]
+    Unreadable(#[from] ReadError),
+    /// A place is taken that is taken already: no log has written this.
+    #[error("event {position} takes for {holder} a place in {scope} that it has already")]
+    TakenTwice {
+        /// Where.
+        position: Position,
+        /// In which scope.
+        scope: Scope,
+        /// For whom.
+        holder: Holder,
+    },
+    /// An event does not stand behind the one before it.
+    #[error("an event of position {expected} should come, but {found} came")]
+    OutOfOrder {
+        /// The next position.
+        expected: Position,
+        /// What came.
+        found: Position,
+    },
+    /// The database does not take them: an id or a place in a stream comes twice, or a text cannot be stored.
+    #[error("events {first} to {last} cannot be stored beside those before them")]
+    Contradiction {
+        /// The first of them.
+        first: Position,
+        /// The last of them.
+        last: Position,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// The world broke.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// An import under way. Dropped before its commit, it has never been.
+#[derive(Debug)]
+pub struct Import {
+    log: Log,
+    writing: Writing,
+    end: End,
+}
+
+/// The transaction.
+#[derive(Debug)]
+enum Writing {
+    Postgres(postgres::Importing),
+    Sqlite(sqlite::Importing),
+}
+
+/// The same call on whichever it is.
+macro_rules! on {
+    ($writing:expr, $transaction:ident => $call:expr) => {
+        match $writing {
+            Writing::Postgres($transaction) => $call,
+            Writing::Sqlite($transaction) => $call,
+        }
+    };
+}
+
+impl Log {
+    /// Begins to import a history. Until it is committed or dropped, nothing can be appended.
+    ///
+    /// # Errors
+    /// [`ImportError::NotEmpty`] when the log has events, [`ImportError::Occupied`] when its head is not to be had, and
+    /// faults of the database.
+    pub async fn import(&self) -> Result<Import, ImportError> {
+        let begun = match self.backend() {
+            Backend::Postgres(postgres) => postgres.import().await.map(|(to, at)| (Writing::Postgres(to), at)),
+            Backend::Sqlite(sqlite) => sqlite.import().await.map(|(to, at)| (Writing::Sqlite(to), at)),
+        };
+        let (writing, position) = begun.map_err(|error| match Trouble::of(&error) {
+            Trouble::Occupied => ImportError::Occupied,
+            Trouble::Connection | Trouble::Race | Trouble::Content | Trouble::DiskFull | Trouble::Other => {
+                Fault::of("beginning an import", error).into()
+            }
+        })?;
+        let end = End { position: 0, chain: GENESIS, recorded_at: Timestamp(0) };
+        let import = Import { log: self.clone(), writing, end };
+        if position == 0 {
+            return Ok(import);
+        }
+        import.cancel().await;
+        Err(ImportError::NotEmpty { position })
+    }
+
+    /// Makes events ready for an import into this log: all that can be done beforehand and by many at once. None if
+    /// there are none.
+    ///
+    /// # Errors
+    /// [`ImportError::Unreadable`] for what this program does not know, [`ImportError::TakenTwice`].
+    pub fn import_page(&self, events: Vec<Event>) -> Result<Option<ImportPage>, ImportError> {
+        let is_copied = match self.backend() {
+            Backend::Postgres(_) => true,
+            Backend::Sqlite(_) => false,
+        };
+        ImportPage::of(events, is_copied)
+    }
+}
+
+impl Import {
+    /// Writes the next events.
+    ///
+    /// # Errors
+    /// When they are not the next, or the database does not take them. The import is to be cancelled then.
+    pub async fn write(&mut self, page: &ImportPage) -> Result<(), ImportError> {
+        let (expected, found) = (self.end.position + 1, page.first);
+        if found != expected {
+            return Err(ImportError::OutOfOrder { expected, found });
+        }
+        let written = on!(&mut self.writing, transaction => transaction.write(page).await);
+        written.map_err(|error| match Trouble::of(&error) {
+            Trouble::Content | Trouble::Race => {
+                ImportError::Contradiction { first: page.first, last: page.end.position, source: error }
+            }
+            Trouble::Connection | Trouble::DiskFull | Trouble::Occupied | Trouble::Other => {
+                Fault::of("importing events", error).into()
+            }
+        })?;
+        self.end = page.end;
+        failpoint("import.page-written");
+        Ok(())
+    }
+
+    /// Lets everything be there at once; answers the last position. Who follows the log hears of it.
+    ///
+    /// # Errors
+    /// [`Fault::OutcomeUnknown`] when the database went away over it and cannot be asked; after any other nothing is
+    /// there.
+    pub async fn commit(mut self) -> Result<Position, ImportError> {
+        let (end, log) = (self.end, self.log.clone());
+        let moved = on!(&mut self.writing, transaction => transaction.move_head(&end).await);
+        moved.map_err(|error| Fault::of("importing events", error))?;
+        failpoint("import.head-moved");
+        if let Err(error) = on!(self.writing, transaction => transaction.commit().await) {
+            log.tell_whether_imported(&end, error).await?;
+        }
+        failpoint("import.committed");
+        log.took_over(end.position);
+        Ok(end.position)
+    }
+
+    /// The last position that was written, and the chain there.
+    #[must_use]
+    pub fn reached(&self) -> (Position, Hash) {
+        (self.end.position, self.end.chain)
+    }
+
+    /// Takes everything back; when this returns, the log can be appended to.
+    pub async fn cancel(self) {
+        on!(self.writing, transaction => transaction.cancel().await);
+    }
+}
+
+impl Log {
+    /// Looks whether a commit without an answer has come about.
+    async fn tell_whether_imported(&self, end: &End, error: sqlx::Error) -> Result<(), Fault> {
+        match patiently("looking at the head of the log", || self.backend().head()).await {
+            Ok(head) if (head.position, head.chain) == (end.position, end.chain) => Ok(()),
+            Ok(_) => Err(Fault::of("importing events", error)),
+            Err(_) => Err(Fault::OutcomeUnknown { source: error.into() }),
+        }
+    }
+}

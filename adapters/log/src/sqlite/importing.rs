@@ -1,0 +1,74 @@
+//! Importing on SQLite: many rows with each statement, in one transaction that no other writer comes beside.
+
+use knit_domain::event::Position;
+use knit_schemas::export::Event;
+use sqlx::{Connection, SqliteConnection};
+
+use super::sql;
+use super::writer::{Statement, bind_entity, json_of, list};
+use crate::batch::End;
+use crate::columns::{signed, unsigned};
+use crate::import::{ImportPage, Rows};
+
+/// Memory for pages of the file: -KiB, as SQLite takes it. Ids are random, so that each page of events touches leaves
+/// all over the indexes; what has no room is written to the write-ahead log, and read from there again.
+pub(super) const CACHE: &str = "-131072";
+
+/// A connection within the transaction. Closed before the commit, it leaves nothing.
+#[derive(Debug)]
+pub(crate) struct Importing(SqliteConnection);
+
+impl Importing {
+    /// Begins the transaction; answers the last position there is.
+    pub(super) async fn begin(mut connection: SqliteConnection) -> Result<(Self, Position), sqlx::Error> {
+        sqlx::query(sql::BEGIN).execute(&mut connection).await?;
+        let position: i64 = sqlx::query_scalar(sql::LENGTH).fetch_one(&mut connection).await?;
+        Ok((Self(connection), unsigned(position)?))
+    }
+
+    pub(crate) async fn write(&mut self, page: &ImportPage) -> Result<(), sqlx::Error> {
+        let Rows::Bound { events, index } = &page.rows else {
+            return Err(sqlx::Error::Configuration("a page that was made for another database".into()));
+        };
+        for (statement, events) in sql::WRITE_EVENTS.pieces(events) {
+            events.iter().fold(sqlx::query(statement), bind_event).execute(&mut self.0).await?;
+        }
+        for (statement, rows) in sql::WRITE_INDEX.pieces(index) {
+            rows.iter().fold(sqlx::query(statement), bind_entity).execute(&mut self.0).await?;
+        }
+        for (statement, places) in [(sql::RELEASE, &page.released), (sql::TAKE, &page.taken)] {
+            if !places.is_empty() {
+                let places = list(places.iter().map(json_of));
+                sqlx::query(statement).bind(places).execute(&mut self.0).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn move_head(&mut self, end: &End) -> Result<(), sqlx::Error> {
+        let head = sqlx::query(sql::MOVE_HEAD).bind(signed(end.position)).bind(end.chain.as_slice());
+        head.bind(end.recorded_at.0).execute(&mut self.0).await.map(drop)
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        sqlx::query("COMMIT").execute(&mut self.0).await?;
+        // All of it lies in the write-ahead log, which would stay as long as it has become.
+        if let Err(error) = sqlx::query(sql::EMPTY_THE_JOURNAL).execute(&mut self.0).await {
+            tracing::warn!(error = %error, "the write-ahead log keeps its size until the event log is closed");
+        }
+        self.0.close().await.ok();
+        Ok(())
+    }
+
+    pub(crate) async fn cancel(self) {
+        // It takes back what was not committed; where that fails, the next that opens the file does.
+        self.0.close().await.ok();
+    }
+}
+
+fn bind_event<'q>(query: Statement<'q>, event: &'q Event) -> Statement<'q> {
+    let query = query.bind(&event.stream_type).bind(&event.stream_id).bind(signed(event.sequence));
+    let query = query.bind(&event.event_type).bind(&event.event_version).bind(&event.payload).bind(&event.metadata);
+    let query = query.bind(signed(event.position)).bind(event.event_id).bind(event.recorded_at_ms);
+    query.bind(&event.salt).bind(event.leaf.as_slice()).bind(event.chain.as_slice())
+}
