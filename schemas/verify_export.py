@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Verifies an export of the log of Knitfab, as `export.md` describes it, with nothing but Python.
 
-Usage: verify_export.py FILE [CHECKPOINTS PUBLIC_KEY...]
+Usage: verify_export.py FILE|DIRECTORY [CHECKPOINTS PUBLIC_KEY...]
+
+FILE is an export, compressed with gzip or not; DIRECTORY is an archive, whose segments are verified as one history.
 
 Prints how many events there are, the last position and the chain there, and ends with 0. If something is wrong it
 says at which position on standard error, and ends with 1. With a file of checkpoints, as `checkpoint.md` describes
@@ -11,16 +13,19 @@ it, and the public keys of those who are trusted, it says how many of them hold;
 import base64
 import hashlib
 import json
+import os
 import re
 import struct
 import subprocess
 import sys
 import tempfile
 import uuid
+import zlib
 
 GENESIS = bytes(32)
 # What reading something says that is not written as an export is.
-DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error)
+DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, EOFError, zlib.error)
+SEGMENT = re.compile(r"events-[0-9]{12}-[0-9]{12}\.pb\.gz")
 
 
 class Wrong(Exception):
@@ -109,6 +114,61 @@ def proto_records(data):
         if kind == "event" and fields["recordedAtMs"] >= 1 << 63:
             fields["recordedAtMs"] -= 1 << 64
         yield kind, fields
+
+
+def uncompressed(data):
+    """What was compressed with gzip, up to where it is damaged, and the damage."""
+    unpacker, pieces = zlib.decompressobj(31), []
+    try:
+        for at in range(0, len(data), 1 << 16):
+            pieces.append(unpacker.decompress(data[at:at + (1 << 16)]))
+    except zlib.error as error:
+        return b"".join(pieces), error
+    whole = unpacker.eof and not unpacker.unused_data
+    return b"".join(pieces), None if whole else EOFError("the compressed file is cut off, or something stands behind it")
+
+
+def file_records(path):
+    """The records of a file."""
+    with open(path, "rb") as file:
+        data = file.read()
+    damage = None
+    if data[:2] == b"\x1f\x8b":
+        data, damage = uncompressed(data)
+    yield from json_records(data) if data[:1] == b"{" else proto_records(data)
+    if damage:
+        raise damage
+
+
+def records_of(path):
+    """The records of a file, or of the segments of an archive, of which each must go on where the one before ends."""
+    if not os.path.isdir(path):
+        yield from file_records(path)
+        return
+    end = None
+    for name in sorted(name for name in os.listdir(path) if SEGMENT.fullmatch(name)):
+        begins = end is not None
+        for kind, record in file_records(os.path.join(path, name)):
+            if begins:
+                if kind != "begin" or record["format"] != 1:
+                    raise Wrong(f"position {end['position'] + 1}: {name} is no export of format 1")
+                if (record["after"], record["chain"]) != (end["position"], end["chain"]):
+                    raise Wrong(f"position {min(record['after'], end['position']) + 1}: {name} does not go on there")
+                begins, end = False, None
+                continue
+            if end is not None:
+                yield "end", end
+                end = None
+            if kind == "end":
+                end = record
+            else:
+                yield kind, record
+        if begins:
+            raise Wrong(f"position {end['position'] + 1}: {name} is empty")
+        if end is None:
+            return
+    if end is not None:
+        yield "end", end
 
 
 def leaf_of(event):
@@ -232,12 +292,9 @@ def verify(records, chains):
 
 
 def main(path, checkpoints=None, *key_files):
-    with open(path, "rb") as file:
-        data = file.read()
-    records = json_records(data) if data[:1] == b"{" else proto_records(data)
     chains = {}
     try:
-        events, position, chain = verify(records, chains)
+        events, position, chain = verify(records_of(path), chains)
     except Wrong as wrong:
         print(wrong, file=sys.stderr)
         return 1

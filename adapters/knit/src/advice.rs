@@ -75,7 +75,7 @@ fn status(error: &Error) -> ExitStatus {
         Error::TooManyRuns { .. } => ExitStatus::Conflict,
         Error::RunsFailed { .. } => ExitStatus::RunFailed,
         Error::NotInTime { .. } => ExitStatus::NotInTime,
-        Error::NotWhole(_) => ExitStatus::NotWhole,
+        Error::NotWhole(_) | Error::NotWholeIn { .. } => ExitStatus::NotWhole,
         Error::Signing(error) => error.status(),
         Error::Interrupted => ExitStatus::Interrupted,
         Error::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => ExitStatus::BrokenPipe,
@@ -186,7 +186,7 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         Error::RunsFailed { run_ids } => {
             run_ids.iter().map(|id| format!("`knit run show {id}` says what became of it")).collect()
         }
-        Error::NotWhole(flaw) => vec![audit::hint(flaw)],
+        Error::NotWhole(flaw) | Error::NotWholeIn { flaw, .. } => vec![audit::hint(flaw)],
         Error::Signing(error) => vec![error.hint()],
         Error::NotInTime { .. } => hint("ask again, or wait longer: `--timeout`"),
         Error::Unable { .. } => hint("`knitd` is a server that can"),

@@ -3,6 +3,7 @@
 mod chain;
 mod checkpoint;
 mod export;
+mod history;
 mod keygen;
 mod parallel;
 mod show;
@@ -60,6 +61,7 @@ impl Command {
 /// What still stands, and what to do about the rest.
 pub(crate) fn hint(flaw: &Flaw) -> String {
     match (&flaw.wrong, flaw.position.checked_sub(1)) {
+        (Wrong::Broken(broken), _) => history::hint(broken),
         (Wrong::NoBegin | Wrong::OtherFormat { .. } | Wrong::OtherBeginning, _) | (_, None) => {
             "`knit audit export -o FILE` writes what can be verified".to_owned()
         }

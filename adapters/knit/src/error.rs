@@ -223,6 +223,14 @@ pub(crate) enum Error {
     /// The history is not what was recorded.
     #[error("the history is not whole: {0}")]
     NotWhole(Flaw),
+    /// The same, of a history in several files.
+    #[error("the history is not whole: {flaw} (in `{}`)", file.display())]
+    NotWholeIn {
+        /// What is wrong.
+        flaw: Flaw,
+        /// The file that tells of this position.
+        file: PathBuf,
+    },
     /// A checkpoint is not made or trusted, or the history is not the one that was signed.
     #[error(transparent)]
     Signing(#[from] SigningError),

@@ -1,8 +1,9 @@
 //! What all batches together prove.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{Checked, Redaction};
+use super::parts::Broken;
 use super::record::{Begin, End};
 use crate::chain::{GENESIS, Hash};
 
@@ -106,6 +107,23 @@ pub enum Wrong {
     /// Records behind the end record.
     #[error("the export goes on behind its end record")]
     MoreBehindTheEnd,
+    /// The parts of a history do not go together, or one is damaged.
+    #[error(transparent)]
+    Broken(Broken),
+}
+
+/// What is wrong with a history whose reading has ended with `broken`, after `verified` had been found in what came
+/// before.
+#[must_use]
+pub fn flaw_of_parts(verified: Result<Verified, Flaw>, broken: &Broken) -> Flaw {
+    let here = match verified {
+        // That the history ends is only what the damage has made of it.
+        Err(Flaw { position, wrong: Wrong::CutOff | Wrong::NoBegin }) => position,
+        Err(earlier) => return earlier,
+        Ok(whole) => whole.position.saturating_add(1),
+    };
+    let position = if let Broken::Overlap { from, .. } = broken { *from } else { here };
+    Flaw { position, wrong: Wrong::Broken(broken.clone()) }
 }
 
 /// That the history is whole.
@@ -135,6 +153,8 @@ pub struct Verification {
     end: Option<End>,
     /// Leaves of emptied events that nothing has admitted yet.
     emptied: BTreeMap<u64, String>,
+    /// Positions of all emptied events.
+    gone: BTreeSet<u64>,
     redacted: u64,
     chains: BTreeMap<u64, Hash>,
 }
@@ -152,6 +172,7 @@ impl Verification {
             self.reached = (reached.position, reached.chain);
         }
         self.chains.extend(chains);
+        self.gone.extend(emptied.iter().map(|redaction| redaction.position));
         self.emptied.extend(emptied.into_iter().map(|Redaction { position, leaf }| (position, leaf)));
         for (at, Redaction { position, leaf }) in admitted {
             if at > position && self.emptied.get(&position) == Some(&leaf) {
@@ -173,6 +194,17 @@ impl Verification {
     #[must_use]
     pub fn after(&self) -> Option<u64> {
         self.begin.as_ref().map(|begin| begin.after)
+    }
+
+    /// What is proved of a part of a history when nothing more comes, and the positions of its emptied events: what
+    /// admits them may lie behind it, and is for the caller to know.
+    ///
+    /// # Errors
+    /// When something is missing.
+    pub fn finish_part(mut self) -> Result<(Verified, BTreeSet<u64>), Flaw> {
+        let gone = std::mem::take(&mut self.gone);
+        self.emptied.clear();
+        Ok((self.finish()?, gone))
     }
 
     /// What is proved when nothing more comes.

@@ -29,9 +29,10 @@ pub(crate) struct Arguments {
     /// Write the checkpoint behind those of this file, not to standard output
     #[arg(long, value_name = "FILE")]
     append: Option<PathBuf>,
-    /// An export of the whole log, whose end is signed; `-` reads standard input [default: the log of the server]
+    /// An export or an archive of the whole log, whose end is signed; `-` reads standard input [default: the log of
+    /// the server]
     #[arg(value_name = "EXPORT")]
-    export: Option<PathBuf>,
+    export: Vec<PathBuf>,
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
@@ -43,7 +44,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         Some(path) if path.exists() => signing::checkpoints_of_anybody(path)?,
         Some(_) | None => Vec::new(),
     };
-    let verified = verify::verified(arguments.export, session, watched(&earlier)).await?;
+    let verified = verify::verified(&arguments.export, session, watched(&earlier)).await?;
     checkpoint::hold(earlier.iter().map(|signed| &signed.checkpoint), &verified).map_err(SigningError::Mismatch)?;
     let signed = key.sign(head_of(&verified)?);
     match append {

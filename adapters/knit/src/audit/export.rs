@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// How to write it
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "jsonl")]
     format: Notation,
+    /// Begin behind this position, for example with what an archive does not have yet [default: 0, the beginning]
+    #[arg(long, value_name = "POSITION", value_parser = number::parse::<u64>)]
+    after: Option<u64>,
     /// End at this position [default: the head of the log]
     #[arg(long, value_name = "POSITION", value_parser = number::parse::<u64>)]
     until: Option<u64>,
@@ -40,8 +43,8 @@ pub(super) enum Notation {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { output, format, until } = arguments;
-    let (ask, response) = ask_for(&session.client()?, format, until).await?;
+    let Arguments { output, format, after, until } = arguments;
+    let (ask, response) = ask_for(&session.client()?, format, Range { after, until }).await?;
     let progress = Progress::of_events("Exporting the log".to_owned());
     progress.expect(position_of(&response).unwrap_or_default());
     let last = match output {
@@ -70,8 +73,17 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     }
 }
 
+/// Which part of the log is exported.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Range {
+    /// What is behind this position; from the beginning if there is none.
+    after: Option<u64>,
+    /// Up to this position; the head if there is none.
+    until: Option<u64>,
+}
+
 /// Begins an export.
-pub(super) async fn ask_for(client: &Client, format: Notation, until: Option<u64>) -> Result<(Ask, Response), Error> {
+pub(super) async fn ask_for(client: &Client, format: Notation, range: Range) -> Result<(Ask, Response), Error> {
     let ask = Ask::question("export", Subject::History);
     let mut url = client.url(&["events", "export"])?;
     let format = match format {
@@ -79,8 +91,10 @@ pub(super) async fn ask_for(client: &Client, format: Notation, until: Option<u64
         Notation::Proto => "proto",
     };
     url.query_pairs_mut().append_pair("format", format);
-    if let Some(until) = until {
-        url.query_pairs_mut().append_pair("until", &until.to_string());
+    for (name, position) in [("after", range.after), ("until", range.until)] {
+        if let Some(position) = position {
+            url.query_pairs_mut().append_pair(name, &position.to_string());
+        }
     }
     let response = client.stream(&ask, url).await.map_err(Error::if_unable)?;
     Ok((ask, response))

@@ -7,7 +7,9 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use knit_schemas::export::{BATCH_BYTES, Batch, Checked, Flaw, Splitter, Verification, Verified, check};
+use knit_schemas::export::{
+    BATCH_BYTES, Batch, Broken, Checked, Flaw, Splitter, Verification, Verified, check, flaw_of_parts,
+};
 
 /// Batches under way for each processor: one that is checked and one that waits, so that nobody idles while the
 /// next is cut. Each has a megabyte, or as much as the longest event.
@@ -46,10 +48,12 @@ pub(super) fn verify(
         drop(waiting);
         let verified = put_together(found, &mut advance);
         let read = cutting.join().unwrap_or_else(|_| Err(io::Error::other("the thread that reads has panicked")));
-        match verified {
-            // What is wrong was seen before the reading failed.
-            Err(flaw) if read.is_ok() => Ok(Err(flaw)),
-            verified => read.map(|()| verified),
+        match read {
+            Ok(()) => Ok(verified),
+            Err(error) => match Broken::of(&error) {
+                Some(broken) => Ok(Err(flaw_of_parts(verified, broken))),
+                None => Err(error),
+            },
         }
     })
 }
@@ -66,7 +70,11 @@ fn cut(mut input: impl Read, jobs: &SyncSender<Job>, coming: &SyncSender<Receive
             Ok(0) => break,
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
+            Err(error) => {
+                // What came before is verified all the same.
+                hand_over(splitter.finish());
+                return Err(error);
+            }
         };
         if let Some(batch) = splitter.push(&piece[..bytes])
             && !hand_over(batch)

@@ -1,9 +1,7 @@
 //! `knit audit verify`.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,7 +13,8 @@ use reqwest::Response;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::export::{self, Notation};
+use super::export::{self, Notation, Range};
+use super::history::History;
 use super::parallel;
 use super::signing::{SigningError, checkpoints_signed_by, public_keys, watched};
 use crate::archive::incoming;
@@ -33,9 +32,10 @@ use crate::telling::{Telling, counted, time};
 /// history is found out whose hashes were all computed anew.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// An export, as `knit audit export` writes it; `-` reads standard input [default: the log of the server]
-    #[arg(value_name = "FILE")]
-    file: Option<PathBuf>,
+    /// An export or the segments of an archive, which together are one history, or the directory of an archive; `-`
+    /// reads standard input [default: the log of the server]
+    #[arg(value_name = "FILE|DIR")]
+    files: Vec<PathBuf>,
     /// Hold the history against the checkpoints of this file, too; may be repeated
     #[arg(long, value_name = "FILE", requires = "key")]
     checkpoint: Vec<PathBuf>,
@@ -81,9 +81,9 @@ struct AsSigned {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let began = Instant::now();
-    let Arguments { file, checkpoint, key, telling } = arguments;
+    let Arguments { files, checkpoint, key, telling } = arguments;
     let signed = signed(&checkpoint, &key, session)?;
-    let verified = verified(file, session, watched(&signed)).await?;
+    let verified = verified(&files, session, watched(&signed)).await?;
     let held = checkpoint::hold(signed.iter().map(|signed| &signed.checkpoint), &verified);
     let held = held.map_err(SigningError::Mismatch)?;
     let as_signed = as_signed(&held, !signed.is_empty(), verified.after)?;
@@ -99,17 +99,13 @@ fn signed(files: &[PathBuf], keys: &[PathBuf], session: &Session) -> Result<Vec<
     Ok(all?.concat())
 }
 
-/// Verifies an export, or the log of the server, and notes the chain at the `watched` positions.
-pub(super) async fn verified(
-    file: Option<PathBuf>,
-    session: &Session,
-    watched: BTreeSet<u64>,
-) -> Result<Verified, Error> {
-    let verified = match file {
-        Some(path) => of_file(session.environment.expand_home(&path), watched).await?,
-        None => of_server(session, watched).await?,
-    };
-    verified.map_err(Error::NotWhole)
+/// Verifies the history in `files`, or without any the log of the server, and notes the chain at the `watched`
+/// positions.
+pub(super) async fn verified(files: &[PathBuf], session: &Session, watched: BTreeSet<u64>) -> Result<Verified, Error> {
+    if files.is_empty() {
+        return of_server(session, watched).await?.map_err(Error::NotWhole);
+    }
+    of_history(History::at(files, session)?, watched).await
 }
 
 /// What checkpoints have proved, if there are any.
@@ -153,37 +149,16 @@ fn lines(answer: &Answer) -> Vec<String> {
     lines
 }
 
-async fn of_file(path: PathBuf, watched: BTreeSet<u64>) -> Result<Result<Verified, Flaw>, Error> {
-    let open = |path: &Path| -> io::Result<(Box<dyn Read + Send>, Progress)> {
-        if path.as_os_str() == "-" {
-            return Ok((Box::new(io::stdin()), Progress::without_end("Verifying standard input".to_owned())));
-        }
-        let file = File::open(path)?;
-        let progress = Progress::to_a_total(format!("Verifying {}", path.display()));
-        progress.expect(file.metadata()?.len());
-        Ok((Box::new(file), progress))
-    };
-    let (input, progress) = open(&path).map_err(Error::file("read", &path))?;
-    let counted = Counted { input, progress: progress.clone() };
-    let verified = on_thread(move || parallel::verify(counted, &watched, |_| {})).await?;
+async fn of_history(history: History, watched: BTreeSet<u64>) -> Result<Verified, Error> {
+    let progress = history.progress("Verifying");
+    let input = history.read(progress.clone());
+    let verified = on_thread(move || parallel::verify(input, &watched, |_| {})).await?;
     progress.finish();
-    verified.map_err(Error::file("read", &path))
-}
-
-/// Tells how much was read.
-struct Counted {
-    input: Box<dyn Read + Send>,
-    progress: Progress,
-}
-
-impl Read for Counted {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.input.read(buffer).inspect(|bytes| self.progress.advance(*bytes as u64))
-    }
+    verified.map_err(|error| history.unreadable(error))?.map_err(|flaw| history.not_whole(flaw))
 }
 
 async fn of_server(session: &Session, watched: BTreeSet<u64>) -> Result<Result<Verified, Flaw>, Error> {
-    let (ask, response) = export::ask_for(&session.client()?, Notation::Proto, None).await?;
+    let (ask, response) = export::ask_for(&session.client()?, Notation::Proto, Range::default()).await?;
     let progress = Progress::of_events("Verifying the log of the server".to_owned());
     progress.expect(position_of(&response).unwrap_or_default());
     let (sender, reader) = incoming::channel();
