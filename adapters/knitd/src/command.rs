@@ -112,13 +112,7 @@ impl Cause {
 /// writes first to what it is about. None where everything that is written to is new.
 async fn rests_on(log: &Log, decision: &Decision) -> Result<Option<Arc<Recorded>>, ReadError> {
     let Some(write) = decision.writes.iter().find(|write| write.expected > 0) else { return Ok(None) };
-    let is_last = |event: &Arc<Recorded>| event.sequence == write.expected;
-    if let Some(event) = log.recall(&write.stream).await?.into_iter().find(is_last) {
-        return Ok(Some(event));
-    }
-    // It was decided on the log itself, which is ahead of what is remembered here.
-    let events = log.load(&write.stream).await?;
-    Ok(events.into_iter().map(Arc::new).find(is_last))
+    log.recall_event(&write.stream, write.expected).await
 }
 
 /// What came of a command.

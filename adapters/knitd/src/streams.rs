@@ -3,6 +3,8 @@
 //! A [`Source`] says where the events come from. What this process remembers is good enough to decide on, since
 //! the log compares versions as it appends; what must be certain is read.
 
+use std::sync::Arc;
+
 use knit_domain::agent::Agent;
 use knit_domain::catalog::Catalog;
 use knit_domain::data::Data;
@@ -12,10 +14,14 @@ use knit_domain::id::{AgentName, KnitId, PlanId, RunId};
 use knit_domain::journal::Journal;
 use knit_domain::plan::Plan;
 use knit_domain::run::Run;
-use knit_log::{Log, ReadError};
+use knit_log::{Log, ReadError, Recalled};
+
+/// With so many events folded, the state is remembered, and not folded again. With fewer, folding them costs less than
+/// keeping a copy.
+const KEPT_AFTER_EVENTS: usize = 32;
 
 /// A state that is folded from the events of one stream.
-pub trait Folded: Default {
+pub trait Folded: Default + Clone + Send + Sync + 'static {
     /// Takes one event; those of other kinds of streams cannot occur and change nothing.
     fn fold(&mut self, event: &Event);
 }
@@ -74,8 +80,17 @@ impl<'l> From<&'l Log> for Source<'l> {
 pub async fn load<'l, T: Folded>(source: impl Into<Source<'l>>, stream: &StreamId) -> Result<Versioned<T>, ReadError> {
     let source = source.into();
     if source.remembers {
-        let events = source.log.recall(stream).await?;
-        return Ok(Versioned::fold(&events, |state: &mut T, recorded| state.fold(&recorded.event)));
+        let Recalled { made, events } = source.log.recall_made::<T>(stream).await?;
+        let mut folded =
+            made.map_or_else(Versioned::default, |(state, version)| Versioned::new((*state).clone(), version));
+        for event in &events {
+            folded.state.fold(&event.event);
+            folded.version = event.sequence;
+        }
+        if let Some(newest) = events.last().filter(|_| events.len() >= KEPT_AFTER_EVENTS) {
+            source.log.keep(newest, Arc::new(folded.state.clone()));
+        }
+        return Ok(folded);
     }
     let events = source.log.load(stream).await?;
     Ok(Versioned::fold(&events, |state: &mut T, recorded| state.fold(&recorded.event)))

@@ -1,9 +1,10 @@
 //! The handle that everybody uses.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use knit_domain::event::{Entity, Position, Recorded, StreamId};
+use knit_domain::event::{Entity, Position, Recorded, Sequence, StreamId};
 use knit_domain::id::EventId;
 use knit_domain::reservation::{Holder, Scope};
 use knit_domain::time::Timestamp;
@@ -21,7 +22,7 @@ use crate::error::{AppendError, Fault, OpenError, ReadError};
 use crate::lease::Lease;
 use crate::postgres::Postgres;
 use crate::reader::{self, Between, EventRow, ReadAhead, StoredEvent, patiently};
-use crate::recent::Recent;
+use crate::recent::{Made, Recalled, Recent};
 use crate::request::{Appended, Prepared, Request};
 use crate::snapshot::{Chunk, Snapshot, SnapshotMeta};
 use crate::sqlite::Sqlite;
@@ -153,6 +154,45 @@ impl Log {
             return Ok(events);
         }
         Ok(self.load(stream).await?.into_iter().map(Arc::new).collect())
+    }
+
+    /// What was kept of a stream by [`Self::keep`], and the events behind it; where nothing of this kind was, all
+    /// events, as [`Self::recall`] has them.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn recall_made<T: Any + Send + Sync>(&self, stream: &StreamId) -> Result<Recalled<T>, ReadError> {
+        if let Some(known) = self.inner.recent.remembered(stream)
+            && let Some(made) = &known.made
+            && let Ok(of) = Arc::clone(&made.of).downcast::<T>()
+        {
+            return Ok(Recalled { made: Some((of, made.version)), events: known.rest().cloned().collect() });
+        }
+        Ok(Recalled { made: None, events: self.recall(stream).await? })
+    }
+
+    /// Remembers what the caller has made of a whole stream, of which `newest` is the last event. Whoever recalls it
+    /// need not read and fold the stream again, however long it is.
+    pub fn keep<T: Any + Send + Sync>(&self, newest: &Arc<Recorded>, made: Arc<T>) {
+        let made = Made { version: newest.sequence, of: made };
+        self.inner.recent.made(&newest.stream, made, Arc::clone(newest));
+    }
+
+    /// The event of a stream with this sequence, if it is remembered or else in the log.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub async fn recall_event(
+        &self,
+        stream: &StreamId,
+        sequence: Sequence,
+    ) -> Result<Option<Arc<Recorded>>, ReadError> {
+        let known = self.inner.recent.remembered(stream);
+        if let Some(event) = known.as_ref().and_then(|known| known.event(sequence)) {
+            return Ok(Some(Arc::clone(event)));
+        }
+        let events = self.load(stream).await?;
+        Ok(events.into_iter().find(|event| event.sequence == sequence).map(Arc::new))
     }
 
     /// Up to `limit` events after position `after` that this process appended, if the very next one is such and

@@ -3,24 +3,28 @@
 //! Nearly everything that is decided concerns a stream that was written a moment ago, and nearly
 //! everything that is followed was appended by the process that follows. Neither needs the database. Two
 //! things are kept, within bounds: the newest events in their order, as long as no other process
-//! came in between, and whole streams, the short ones.
+//! came in between, and streams: the short ones whole, and of the long ones what somebody has made of them
+//! ([`Made`]) with the events behind that.
 //!
 //! Nothing here is trusted further than it is checked. A decision that rests on a remembered stream names its
 //! version, which the database compares as it appends; the newest events continue the chain, which the
 //! follower computes. What comes from other processes is heeded when it is read.
 
+use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use knit_domain::event::{Position, Recorded, StreamId};
+use knit_domain::event::{Position, Recorded, Sequence, StreamId};
 
 /// Newest events that are kept: a follower that falls further behind than this reads from the database.
 const NEWEST_EVENTS_MAX: usize = 4_096;
 /// Events of remembered streams in each of two generations; a few megabytes in all.
 const STREAM_EVENTS_MAX: usize = 8_192;
-/// Longest stream that is remembered. A Run with some retries has fewer; the catalog of many Plans is
-/// rarely asked for.
+/// Longest stream that is remembered event by event. A Run with some retries has fewer.
 const STREAM_LENGTH_MAX: usize = 64;
+/// For at most so many events counts what somebody has made of a stream: it is as large as they are if each added
+/// something, and smaller if they changed the same again and again. So a few of the longest fit in beside each other.
+const MADE_COUNTS_MAX: usize = STREAM_EVENTS_MAX / 8;
 /// Largest event that is kept, as it is stored. Nearly all are far smaller; with some larger ones among them,
 /// numbers of events would bound nothing.
 const EVENT_BYTES_MAX: usize = 8 << 10;
@@ -40,11 +44,36 @@ struct Inner {
     old: Generation,
 }
 
-/// Whole streams, and the number of their events.
+/// Streams, and how many events they count for.
 #[derive(Debug, Default)]
 struct Generation {
-    streams: HashMap<StreamId, Vec<Arc<Recorded>>>,
+    streams: HashMap<StreamId, Remembered>,
     events: usize,
+}
+
+/// What somebody has made of the events of a stream. The log only keeps it, and does not know what it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    /// Sequence of the last event in it.
+    pub(crate) version: Sequence,
+    pub(crate) of: Arc<dyn Any + Send + Sync>,
+}
+
+/// A stream, or the end of one and what was made of all before.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Remembered {
+    pub(crate) made: Option<Made>,
+    /// One after another up to the last, from the first or from one that is in `made`, or the very next.
+    events: Vec<Arc<Recorded>>,
+}
+
+/// A stream as it is remembered.
+#[derive(Debug, Clone)]
+pub struct Recalled<T> {
+    /// What was made of it up to an event, and the sequence of that; none if nothing was.
+    pub made: Option<(Arc<T>, Sequence)>,
+    /// The events behind that, or all.
+    pub events: Vec<Arc<Recorded>>,
 }
 
 impl Recent {
@@ -79,20 +108,47 @@ impl Recent {
         let mut inner = self.lock();
         let known = inner.forget_stream(stream).unwrap_or_default();
         // Something was appended while the stream was being read.
-        let is_newer = known.len() > events.len();
-        let events = if is_newer { known } else { events.iter().cloned().map(Arc::new).collect() };
-        inner.remember(stream.clone(), events);
+        let is_newer = known.version() > events.len() as u64;
+        let read = || Remembered { made: None, events: events.iter().cloned().map(Arc::new).collect() };
+        inner.remember(stream.clone(), if is_newer { known } else { read() });
     }
 
-    /// A whole stream, if it is remembered.
-    pub(crate) fn stream(&self, stream: &StreamId) -> Option<Vec<Arc<Recorded>>> {
+    /// Keeps what somebody has made of a whole stream up to an event, which is `newest`. The events before are not
+    /// needed any more.
+    pub(crate) fn made(&self, stream: &StreamId, made: Made, newest: Arc<Recorded>) {
         let mut inner = self.lock();
-        if let Some(events) = inner.young.streams.get(stream) {
-            return Some(events.clone());
+        let mut known = inner.forget_stream(stream).unwrap_or_default();
+        if known.made.as_ref().is_some_and(|newer| newer.version >= made.version) {
+            inner.remember(stream.clone(), known);
+            return;
         }
-        let events = inner.old.take(stream)?;
-        inner.remember(stream.clone(), events.clone());
-        Some(events)
+        if known.version() < made.version {
+            // It was not remembered, or it went on by what another process appended.
+            known.events = vec![newest];
+        } else {
+            // The last one stays also if it is in it: what comes next follows from it.
+            let behind = known.events.len() - known.events.iter().filter(|event| event.sequence > made.version).count();
+            known.events.drain(..behind.min(known.events.len().saturating_sub(1)));
+        }
+        known.made = Some(made);
+        inner.remember(stream.clone(), known);
+    }
+
+    /// A stream, if it is remembered.
+    pub(crate) fn remembered(&self, stream: &StreamId) -> Option<Remembered> {
+        let mut inner = self.lock();
+        if let Some(known) = inner.young.streams.get(stream) {
+            return Some(known.clone());
+        }
+        let known = inner.old.take(stream)?;
+        inner.remember(stream.clone(), known.clone());
+        Some(known)
+    }
+
+    /// All events of a stream, if they are remembered.
+    pub(crate) fn stream(&self, stream: &StreamId) -> Option<Vec<Arc<Recorded>>> {
+        let Remembered { events, .. } = self.remembered(stream)?;
+        events.first().is_some_and(|first| first.sequence == 1).then_some(events)
     }
 
     /// Up to `limit` events after `after`, if the very next one is kept.
@@ -129,40 +185,65 @@ impl Inner {
 
     /// Lets a remembered stream grow by `event`; the first of a stream makes it remembered.
     fn follow(&mut self, event: &Arc<Recorded>) {
-        let mut events = self.forget_stream(&event.stream).unwrap_or_default();
-        if event.sequence == events.len() as u64 + 1 && events.len() < STREAM_LENGTH_MAX {
-            events.push(Arc::clone(event));
-            self.remember(event.stream.clone(), events);
+        let mut known = self.forget_stream(&event.stream).unwrap_or_default();
+        if event.sequence == known.version() + 1 && known.events.len() < STREAM_LENGTH_MAX {
+            known.events.push(Arc::clone(event));
+            self.remember(event.stream.clone(), known);
         }
     }
 
     /// Forgets a remembered stream that goes on otherwise than it is remembered.
     fn heed(&mut self, event: &Recorded) {
         let known = self.young.streams.get(&event.stream).or_else(|| self.old.streams.get(&event.stream));
-        if known.is_some_and(|known| (known.len() as u64) < event.sequence) {
+        if known.is_some_and(|known| known.version() < event.sequence) {
             self.forget_stream(&event.stream);
         }
     }
 
-    fn remember(&mut self, stream: StreamId, events: Vec<Arc<Recorded>>) {
-        if self.young.events + events.len() > STREAM_EVENTS_MAX {
+    fn remember(&mut self, stream: StreamId, known: Remembered) {
+        if self.young.events + known.counts() > STREAM_EVENTS_MAX {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.events += events.len();
-        self.young.streams.insert(stream, events);
+        self.young.events += known.counts();
+        self.young.streams.insert(stream, known);
     }
 
-    fn forget_stream(&mut self, stream: &StreamId) -> Option<Vec<Arc<Recorded>>> {
+    fn forget_stream(&mut self, stream: &StreamId) -> Option<Remembered> {
         let old = self.old.take(stream);
         self.young.take(stream).or(old)
     }
 }
 
 impl Generation {
-    fn take(&mut self, stream: &StreamId) -> Option<Vec<Arc<Recorded>>> {
-        let events = self.streams.remove(stream)?;
-        self.events -= events.len();
-        Some(events)
+    fn take(&mut self, stream: &StreamId) -> Option<Remembered> {
+        let known = self.streams.remove(stream)?;
+        self.events -= known.counts();
+        Some(known)
+    }
+}
+
+impl Remembered {
+    /// Sequence of the last event.
+    fn version(&self) -> Sequence {
+        let made = self.made.as_ref().map_or(0, |made| made.version);
+        self.events.last().map_or(made, |last| last.sequence)
+    }
+
+    /// The events that are not in what was made, in order.
+    pub(crate) fn rest(&self) -> impl Iterator<Item = &Arc<Recorded>> {
+        let made = self.made.as_ref().map_or(0, |made| made.version);
+        self.events.iter().filter(move |event| event.sequence > made)
+    }
+
+    /// The event with this sequence, if it is remembered.
+    pub(crate) fn event(&self, sequence: Sequence) -> Option<&Arc<Recorded>> {
+        self.events.iter().find(|event| event.sequence == sequence)
+    }
+
+    /// For how many events it counts.
+    fn counts(&self) -> usize {
+        let made = self.made.as_ref().map_or(0, |made| usize::try_from(made.version).unwrap_or(usize::MAX));
+        made.min(MADE_COUNTS_MAX) + self.events.len()
     }
 }
 

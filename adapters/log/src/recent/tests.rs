@@ -127,3 +127,59 @@ fn large_events_are_not_kept_nor_anything_that_would_have_a_gap_without_them() {
     recent.loaded(&stream("a"), &[event(1, "a", 1), event(3, "a", 2)], EVENT_BYTES_MAX + 1);
     assert_eq!(sequences(&recent, "a"), None);
 }
+
+fn made(recent: &Recent, name: &str, version: u64) {
+    let made = Made { version, of: Arc::new(format!("up to {version}")) };
+    recent.made(&stream(name), made, Arc::new(event(version, name, version)));
+}
+
+/// What was made of a stream, and the events behind that.
+fn since(recent: &Recent, name: &str) -> Option<(String, Vec<u64>)> {
+    let known = recent.remembered(&stream(name))?;
+    let of = known.made.as_ref()?.of.downcast_ref::<String>()?.clone();
+    Some((of, known.rest().map(|event| event.sequence).collect()))
+}
+
+#[test]
+fn of_a_long_stream_is_remembered_what_was_made_of_it_and_what_came_after() {
+    let recent = Recent::default();
+    recent.took((1..=60).map(|number| event(number, "long", number)));
+    made(&recent, "long", 60);
+    recent.took((61..=100).map(|number| event(number, "long", number)));
+    assert_eq!(since(&recent, "long"), Some(("up to 60".to_owned(), (61..=100).collect())));
+    made(&recent, "long", 100);
+    assert_eq!(since(&recent, "long"), Some(("up to 100".to_owned(), vec![])));
+    assert_eq!(sequences(&recent, "long"), None, "its events are not kept");
+    let newest = recent.remembered(&stream("long")).unwrap();
+    assert_eq!(newest.event(100).map(|event| event.sequence), Some(100), "what comes next follows from the last one");
+    recent.took([event(101, "long", 101)]);
+    assert_eq!(since(&recent, "long"), Some(("up to 100".to_owned(), vec![101])));
+}
+
+#[test]
+fn what_was_made_of_a_stream_earlier_or_is_behind_another_process_is_not_trusted() {
+    let recent = Recent::default();
+    made(&recent, "read", 70);
+    assert_eq!(since(&recent, "read"), Some(("up to 70".to_owned(), vec![])));
+    made(&recent, "read", 65);
+    assert_eq!(since(&recent, "read"), Some(("up to 70".to_owned(), vec![])), "somebody was slower");
+    recent.heed(&[event(70, "read", 70)]);
+    assert!(since(&recent, "read").is_some(), "it is known already");
+    recent.heed(&[event(71, "read", 71)]);
+    assert_eq!(since(&recent, "read"), None, "another process has appended");
+    made(&recent, "read", 70);
+    recent.took([event(73, "read", 72)]);
+    assert_eq!(since(&recent, "read"), None, "the one in between is not known");
+}
+
+#[test]
+fn what_was_made_of_long_streams_is_bounded_like_events() {
+    let recent = Recent::default();
+    for number in 0..100 {
+        made(&recent, &number.to_string(), 1_000_000);
+        let inner = recent.lock();
+        assert!(inner.young.events + inner.old.events <= 2 * STREAM_EVENTS_MAX);
+        assert!(inner.young.streams.len() + inner.old.streams.len() <= 2 * STREAM_EVENTS_MAX / MADE_COUNTS_MAX);
+    }
+    assert!(since(&recent, "99").is_some() && since(&recent, "0").is_none());
+}
