@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use knit_tests::http::Response;
+use knit_tests::http::{Client, Response};
 use knit_tests::openmetrics::Exposition;
 use knit_tests::plans::PlanFile;
 use knit_tests::server::{Server, Setup};
@@ -90,6 +90,27 @@ fn what_nobody_does_is_told_to_be_due_and_since_when() {
         of("knitd_reactor_oldest_due_seconds", "initialize").is_some_and(|seconds| seconds > 0.5)
     });
     wait_until("nothing to be at hand", || of("knitd_reactor_backlog", "projection") == Some(0.0));
+}
+
+#[test]
+fn a_server_that_serves_nobody_tells_of_itself_where_it_is_asked_to() {
+    let observed = || Setup::new().option("--metrics-listen", "127.0.0.1:0");
+    let server = observed().option("--role", "housekeeping").start();
+    assert!(figures(&server).sum("knitd_log_position", &[]).is_some_and(|position| position > 0.0));
+    assert_eq!(server.http().get("/healthz").status, 200);
+    for (method, target) in [("GET", "/api/data"), ("POST", "/api/plans"), ("GET", "/admin/projections")] {
+        assert_eq!(server.http().ask(method, target).status, 404, "{method} {target}");
+    }
+    let stranger = server.http().send("GET", "/metrics", &[("Host", "example.org")], b"");
+    assert_eq!(stranger.status, 403, "{}", stranger.text());
+
+    // Beside the API it is another address, which knows nothing of the API.
+    let server = observed().start();
+    let log = server.log();
+    let (_, beside) = log.split_once("figures on http://").expect("it says where");
+    let beside = Client::new(beside.split('/').next().expect("an address").parse().expect("an address"));
+    assert_eq!([beside.get("/readyz").status, beside.get("/metrics").status], [200, 200]);
+    assert_eq!([beside.get("/api/data").status, server.http().get("/api/data").status], [404, 200]);
 }
 
 #[test]

@@ -27,6 +27,10 @@ pub struct Args {
         value_parser = address)]
     pub listen: SocketAddr,
 
+    /// Answer /healthz, /readyz and /metrics, and nothing else, on this address as well [default: only where the API is]
+    #[arg(long, env = "KNITD_METRICS_LISTEN", value_name = "ADDR", value_parser = address)]
+    pub metrics_listen: Option<SocketAddr>,
+
     /// Accept requests for this host name too, beside loopback and the address listened on (repeatable)
     #[arg(long = "host", env = "KNITD_HOSTS", value_name = "NAME", value_delimiter = ',')]
     pub hosts: Vec<String>,
@@ -158,6 +162,12 @@ impl Args {
     #[must_use]
     pub fn is_at_the_volumes(&self) -> bool {
         AT_THE_VOLUMES.iter().any(|role| self.has(*role))
+    }
+
+    /// Whether this process serves the API, or a part of it.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.has(Role::Api) || self.has(Role::Backend)
     }
 
     /// Whether this process takes on `role`.

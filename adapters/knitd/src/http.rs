@@ -88,13 +88,24 @@ fn routes(api: Api) -> Router {
         .route("/api/events/{position}", only("OPTIONS, GET", get(events::one::show)))
         .route("/api/events/{position}/why", only("OPTIONS, GET", get(events::why::why)))
         .route("/openapi.json", only("OPTIONS, GET", get(openapi::document)))
-        .route("/healthz", only("OPTIONS, GET", get(health::alive)))
-        .route("/readyz", only("OPTIONS, GET", get(health::ready)))
-        .route("/metrics", only("OPTIONS, GET", get(metrics::show)))
+        .merge(about_the_server())
         .fallback(async || Problem::no_route())
         .layer(from_fn_with_state(api.clone(), fresh::wait_and_tell))
         .layer(from_fn(front::tell_route))
         .with_state(api)
+}
+
+/// What is asked about the server itself.
+fn about_the_server() -> Router<Api> {
+    Router::new()
+        .route("/healthz", only("OPTIONS, GET", get(health::alive)))
+        .route("/readyz", only("OPTIONS, GET", get(health::ready)))
+        .route("/metrics", only("OPTIONS, GET", get(metrics::show)))
+}
+
+/// That, where nothing else is answered.
+fn routes_about_the_server(api: Api) -> Router {
+    about_the_server().fallback(async || Problem::no_route()).layer(from_fn(front::tell_route)).with_state(api)
 }
 
 /// Answers every other method as the wire does: 204 to `OPTIONS` and 405 to the rest, `HEAD` included,

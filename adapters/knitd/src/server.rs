@@ -1,6 +1,7 @@
 //! The composition: from a command line to a running server, read top to bottom as the list of what runs.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -104,13 +105,16 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
         tracing::info!("stopping");
     };
-    if args.has(Role::Api) || args.has(Role::Backend) {
+    let observers_go = administrators_go.clone();
+    let observation = tokio::spawn(observed(&app, &args, observers_go.cancelled_owned()).await?);
+    if args.serves() {
         serve(&app, &args, stop).await?;
     } else {
         stop.await;
     }
     administrators_go.cancel();
     administration.await.context("serving administrators broke off")?;
+    observation.await.context("telling health and figures broke off")?;
     failpoint("stop.served");
     duties.lay_down().await;
     log.close().await;
@@ -201,10 +205,38 @@ fn take_on<R: Reactor>(duties: &Duties, app: &App, args: &Args, role: Role, new:
     }
 }
 
+/// Tells health and figures where that was asked for, also where nothing else is served.
+async fn observed(
+    app: &App,
+    args: &Args,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let serving = match args.metrics_listen {
+        Some(address) => {
+            let listener = listen(address, "--metrics-listen").await?;
+            let bound = listener.local_addr().context("cannot tell which address is listened on")?;
+            let what = if args.serves() { "figures" } else { "listening" };
+            tracing::info!("{what} on http://{bound}/metrics");
+            Some((listener, Front::about_the_server(app.clone(), Hosts::new(bound, &args.hosts))))
+        }
+        None => None,
+    };
+    Ok(async move {
+        if let Some((listener, front)) = serving {
+            http::serve(listener, front, stop).await;
+        }
+    })
+}
+
+async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| {
+        format!("cannot listen on {address}: is another knitd running? name another address with {option}")
+    })
+}
+
 async fn serve(app: &App, args: &Args, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(args.listen).await.with_context(|| {
-        format!("cannot listen on {}: is another knitd running? name another address with --listen", args.listen)
-    })?;
+    let listener = listen(args.listen, "--listen").await?;
     let bound = listener.local_addr().context("cannot tell which address is listened on")?;
     if !bound.ip().is_loopback() {
         tracing::warn!("the API has no login and is open to whoever reaches {bound}");

@@ -119,10 +119,20 @@ impl Front {
     /// The API of `app`, answering to `hosts`. It takes uploads and downloads only if `with_transfers`.
     #[must_use]
     pub fn new(app: App, hosts: Hosts, with_transfers: bool) -> Self {
+        Self::with(app, hosts, with_transfers, super::routes)
+    }
+
+    /// Health and figures of `app`, and nothing else.
+    #[must_use]
+    pub fn about_the_server(app: App, hosts: Hosts) -> Self {
+        Self::with(app, hosts, false, super::routes_about_the_server)
+    }
+
+    fn with(app: App, hosts: Hosts, with_transfers: bool, routes: fn(Api) -> Router) -> Self {
         let (transfers, watchers) = (Transfers::new(with_transfers), Watchers::default());
         let (exports, metrics) = (Exports::default(), Arc::clone(app.metrics()));
         let api = Api { app, transfers: transfers.clone(), watchers: watchers.clone(), exports: exports.clone() };
-        Self { router: super::routes(api), hosts: Arc::new(hosts), metrics, transfers, watchers, exports }
+        Self { router: routes(api), hosts: Arc::new(hosts), metrics, transfers, watchers, exports }
     }
 
     /// Answers one request, and tells of it: in the figures, in a span, and in a line where this server has failed.
