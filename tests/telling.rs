@@ -27,6 +27,7 @@ fn spans_tell_what_was_done_and_go_on_with_the_trace_of_the_client() {
     let collector = Collector::listening();
     let mut shop = with_spans_to(&collector.url());
     let plan = shop.apply(&PlanFile::shell("true").input("/in", &["a:b"]).output("/out", &["c:d"]));
+    let set_off = shop.apply(&PlanFile::shell("exit 0").input("/in", &["e:f"]));
     let data = shop.push(&[("it", "x")], &["a:b"]);
     shop.only_run_reaches(&plan, "done");
     let _ = shop.pull(&data);
@@ -35,6 +36,7 @@ fn spans_tell_what_was_done_and_go_on_with_the_trace_of_the_client() {
     let headers = [("traceparent", traced.as_str()), ("Content-Type", "application/json")];
     let answer = Client::new(shop.server.address()).send("PUT", &format!("/api/data/{data}"), &headers, change);
     assert_eq!(answer.status, 200, "{}", answer.text());
+    shop.only_run_reaches(&set_off, "done");
     // What is not sent yet is sent before it ends.
     assert!(shop.server.stop().success());
 
@@ -45,6 +47,12 @@ fn spans_tell_what_was_done_and_go_on_with_the_trace_of_the_client() {
     let correlation =
         format!("{}-{}-{}-{}-{}", &TRACE[..8], &TRACE[8..12], &TRACE[12..16], &TRACE[16..20], &TRACE[20..]);
     assert!(has(asked, "correlation", &correlation), "{asked:?}");
+    // What reactors do about it is no part of the request, and is found by what both belong to.
+    for reactor in ["projection", "initialize", "run-management", "finishing"] {
+        let spans = collector.spans("react");
+        let mut spans = spans.iter().filter(|span| has(span, "reactor", reactor));
+        assert!(spans.any(|span| has(span, "correlation", &correlation)), "{reactor}: {:#?}", collector.spans("react"));
+    }
     for (name, attribute, value) in [
         ("append", "events", "1"),
         ("fold", "events", "1"),

@@ -100,12 +100,18 @@ impl Cause {
                 of(Some(correlation), before.map(|event| event.event_id))
             }
             Reason::State => match rests_on(log, decision).await? {
-                Some(event) => Metadata::because_of(actor, &event),
+                Some(event) => found_to_belong_to(Metadata::because_of(actor, &event)),
                 None => of(None, None),
             },
-            Reason::Event { correlation, causation } => of(Some(correlation), Some(causation)),
+            Reason::Event { correlation, causation } => found_to_belong_to(of(Some(correlation), Some(causation))),
         })
     }
+}
+
+/// Tells the span of a reactor to what it belongs: the spans of the request that began it say the same.
+fn found_to_belong_to(metadata: Metadata) -> Metadata {
+    tracing::Span::current().record("correlation", metadata.correlation.map(tracing::field::display));
+    metadata
 }
 
 /// The event that `decision` goes on from: the last one, before it, of the first stream that it continues. A decision

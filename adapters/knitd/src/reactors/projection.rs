@@ -15,6 +15,7 @@ use knit_failpoint::failpoint;
 use knit_projections::matcher::{Combination, Cursor, Due};
 use tokio::time::Instant;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 use uuid::Uuid;
 
 use super::backoff::{Backoff, until};
@@ -156,7 +157,13 @@ async fn make_runs(
     let outcomes = futures::stream::iter(combinations)
         .map(|combination| async move {
             let Combination { plan_id, run_id, .. } = &combination;
-            let span = tracing::debug_span!("react", reactor = NAME, plan.id = %plan_id, run.id = %run_id);
+            let span = tracing::debug_span!(
+                "react",
+                reactor = NAME,
+                plan.id = %plan_id,
+                run.id = %run_id,
+                correlation = Empty
+            );
             let outcome = make_run(app, loaded, &combination).instrument(span).await;
             (combination, outcome)
         })

@@ -7,6 +7,7 @@ use knit_domain::event::Position;
 use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::backoff::{Backoff, until};
 use super::{Due, NotDone, Reactor};
@@ -86,7 +87,7 @@ impl<R: Reactor> Work<R> {
             let Some(item) = self.queue.pop_front() else { return };
             self.queued.remove(&item);
             let (reactor, act_on) = (Arc::clone(&self.reactor), item.clone());
-            let span = tracing::debug_span!("react", reactor = reactor.name(), %item);
+            let span = tracing::debug_span!("react", reactor = reactor.name(), %item, correlation = Empty);
             let task = self.tasks.spawn(async move { reactor.act(act_on).await }.instrument(span));
             self.busy.insert(task.id(), item);
         }
