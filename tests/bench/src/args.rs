@@ -73,6 +73,8 @@ pub(crate) enum Family {
     Memory,
     /// Starting the server.
     Start,
+    /// Rebuilding projections, and what others notice of it.
+    Rebuild,
     /// From the end of a Worker to the start of the next.
     Hop,
     /// Pushing and pulling.
@@ -85,13 +87,14 @@ pub(crate) enum Family {
 
 impl Family {
     /// In the order in which they are measured and shown.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Append,
         Self::Read,
         Self::Fold,
         Self::Lineage,
         Self::Memory,
         Self::Start,
+        Self::Rebuild,
         Self::Hop,
         Self::Transfer,
         Self::Api,
@@ -107,6 +110,7 @@ impl Family {
             Self::Lineage => "lineage",
             Self::Memory => "memory",
             Self::Start => "start",
+            Self::Rebuild => "rebuild",
             Self::Hop => "hop",
             Self::Transfer => "transfer",
             Self::Api => "api",

@@ -23,6 +23,7 @@ mod hop;
 mod lineage;
 mod memory;
 mod read;
+mod rebuild;
 mod start;
 mod transfer;
 
@@ -96,6 +97,7 @@ fn measure(bench: &Bench, family: Family) -> Outcome {
         Family::Lineage => lineage::measure(bench),
         Family::Memory => memory::measure(bench),
         Family::Start => start::measure(bench),
+        Family::Rebuild => rebuild::measure(bench),
         Family::Hop => hop::measure(bench),
         Family::Transfer => transfer::measure(bench),
         Family::Api => api::measure(bench),
