@@ -1,6 +1,7 @@
 //! An administrator at the server's machine: `knit admin`, through the administration socket.
 
 mod doctor;
+mod ended;
 mod rebuild;
 mod skip;
 mod socket;

@@ -9,6 +9,7 @@
 //!
 //! The modules, in reading order.
 
+mod blocks;
 pub mod comparison;
 mod heap;
 pub mod projection;

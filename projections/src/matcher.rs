@@ -43,7 +43,7 @@ use crate::snapshot::DamagedSnapshot;
 pub const PENDING_RUNS_PER_PLAN_MAX: u32 = 10_000;
 
 /// The fold; see the head of the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Matcher {
     position: Position,
     tags: Tags,

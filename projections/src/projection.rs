@@ -11,7 +11,10 @@ use crate::snapshot::{self, DamagedSnapshot};
 ///
 /// Two folds of the same events are equal, whether they were applied one by one, after a restore, or
 /// in a rebuild; [`Projection::digest`] tells it without comparing them.
-pub trait Projection: Sized + Default {
+///
+/// A copy is made while nothing is folded, so it must take no longer than a request may be held up: what is long is
+/// shared by the copies until one of them changes it.
+pub trait Projection: Sized + Clone + Default {
     /// Its name in snapshots, in skips ([`JournalEvent::EventSkipped`]) and on dashboards.
     ///
     /// [`JournalEvent::EventSkipped`]: knit_domain::event::journal::JournalEvent::EventSkipped

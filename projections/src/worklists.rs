@@ -155,7 +155,7 @@ pub struct OpenAgent {
 }
 
 /// The fold; see the head of the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Worklists {
     position: Position,
     plans: Plans,

@@ -162,6 +162,7 @@ fn d8_a_wrong_projection_is_caught_by_its_digest_and_the_first_difference_is_tol
             found.unwrap_or_else(|| panic!("a line about {beginning}: {told}")).to_owned()
         };
         assert!(line("in the live one").contains("wrong") && line("in the rebuilt one").contains("right"), "{told}");
+        assert!(line("the first record that differs is record").ends_with(char::is_numeric), "{told}");
         let _ = told.tells("hint: `knit admin rebuild-projection --replace store`");
         assert_eq!(tags(shop.server.http(), &data), ["is:wrong"], "the live one stays where it is");
     }

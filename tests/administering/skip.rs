@@ -28,7 +28,7 @@ fn skip(shop: &Workshop, position: u64) -> Value {
 }
 
 /// Whoever runs this test.
-fn user() -> String {
+pub(super) fn user() -> String {
     let uid = nix::unistd::geteuid();
     nix::unistd::User::from_uid(uid).unwrap().map_or_else(|| format!("uid:{uid}"), |user| user.name)
 }

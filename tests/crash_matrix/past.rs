@@ -1,10 +1,16 @@
-//! The log itself, read after the server has stopped. The wire does not show every event, and this is the one
-//! place at which the tests look behind it: through the log's own reader, which checks each link of the chain.
+//! The log itself, while no server has it. The wire does not show every event, and this is the one place at which the
+//! tests look behind it: through the log's own reader, which checks each link of the chain. And no server writes what
+//! contradicts itself, so that is written here.
 
 use std::collections::BTreeMap;
 
-use knit_log::{Database, Log, Options};
+use knit_domain::decision::Decision;
+use knit_domain::event::data::DataEvent;
+use knit_domain::event::{Metadata, StreamId};
+use knit_domain::tag::Tag;
+use knit_log::{Database, Log, Options, Request};
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 /// Events read at once.
 const PAGE: usize = 1_000;
@@ -16,18 +22,43 @@ pub(super) struct Past {
     pub(super) worker_uids: Vec<String>,
 }
 
+/// Appends an event that contradicts what the log at `address` has said before: tags of a Data that was never there.
+/// No program of today writes such an event, and one with a mistake might. Answers its position.
+///
+/// # Panics
+/// When it cannot be appended.
+pub(super) fn contradict(address: &str) -> u64 {
+    let stream = StreamId::data("00000000-0000-4000-8000-000000000001".parse().expect("it is an id"));
+    let event = DataEvent::DataTagsChanged { added: [Tag::new("a", "b")].into(), removed: [].into() };
+    let metadata = Metadata { actor: "a mistake".to_owned(), ..Metadata::default() };
+    let request = Request::new(Decision::write(stream, 0, [event]), metadata);
+    runtime().block_on(async {
+        let log = open(address).await;
+        let appended = log.append(request).await.expect("nobody else writes to the log");
+        log.close().await;
+        appended.position
+    })
+}
+
 /// Reads the whole log at `address`.
 ///
 /// # Panics
 /// When the chain is broken, an event is not what was hashed, or something happened twice that happens once.
 pub(super) fn check(address: &str) -> Past {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
-    runtime.block_on(read(address))
+    runtime().block_on(read(address))
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made")
+}
+
+async fn open(address: &str) -> Log {
+    let database = Database::parse(address).expect("the address was good enough for the server");
+    Log::open(&database, Options::default()).await.expect("the log can be opened")
 }
 
 async fn read(address: &str) -> Past {
-    let database = Database::parse(address).expect("the address was good enough for the server");
-    let log = Log::open(&database, Options::default()).await.expect("the log can be opened");
+    let log = open(address).await;
     let mut past = Past::default();
     let mut once: BTreeMap<(String, String, u64), u32> = BTreeMap::new();
     let mut after = 0;

@@ -8,10 +8,8 @@ use super::cases::{CASES, Case};
 
 /// The instants at which the log names every event it writes.
 const INSTANTS: [&str; 2] = ["commit", "committed"];
-/// Events that nobody can cause yet: importing and redacting are not offered. And one that is only skipped where a
-/// projection has stopped, which no server comes to by itself: whoever dies over that is started again and is not
-/// ready, so that no story goes on. What becomes of skips is held by `administering/skip.rs`.
-const NEVER_CAUSED: [&str; 3] = ["EventRedacted", "EventSkipped", "ImportStarted"];
+/// Events that nobody can cause yet: importing and redacting are not offered.
+const NEVER_CAUSED: [&str; 2] = ["EventRedacted", "ImportStarted"];
 /// What the call of a failpoint looks like.
 const CALL: &str = "failpoint(\"";
 

@@ -14,6 +14,8 @@ use knit_tests::server::{Server, Setup};
 use knit_tests::workshop::{id_of, output_of};
 use serde_json::{Value, json};
 
+use super::administration::{rebuild, skip, snapshots};
+use super::past;
 use super::tale::{Died, Tale, Told, archive};
 
 /// What is going on.
@@ -55,6 +57,8 @@ pub(crate) enum Story {
     Snapshots,
     /// An administrator rebuilds a projection, and switches back.
     Rebuild,
+    /// A projection that has stopped, and an administrator who lets it pass over the event.
+    Skip,
     /// Changes through two servers on one database at once.
     Rivals,
     /// A download, whose server dies over it; the next server of the same database is at another place.
@@ -87,6 +91,7 @@ impl Story {
             Self::Plan => "Plan",
             Self::Snapshots => "snapshots",
             Self::Rebuild => "rebuild",
+            Self::Skip => "skip",
             Self::Rivals => "rivals",
             Self::Moved => "moved server",
             Self::Stop => "stop",
@@ -116,6 +121,7 @@ pub(crate) fn tell(story: Story, tale: &mut Tale) -> Told<()> {
         Story::Plan => plan(tale),
         Story::Snapshots => snapshots(tale),
         Story::Rebuild => rebuild(tale),
+        Story::Skip => skip(tale),
         Story::Rivals => rivals(tale),
         Story::Moved => download(tale),
         Story::Stop => stop(tale),
@@ -131,6 +137,7 @@ pub(crate) fn conclude(story: Story, tale: &mut Tale) {
                 let _ = tale.ask("PUT", &format!("/api/runs/{}/abort", id_of(&run, "runId")), None);
             }
         }
+        Story::Skip => drop(skip(tale)),
         Story::Start
         | Story::Runs
         | Story::Ends(_)
@@ -166,8 +173,11 @@ pub(crate) fn look_once_more(story: Story, tale: &mut Tale) -> Told<()> {
     tale.until("its volume to be destroyed", |tale| Ok(tale.settled_with_nothing()?.then_some(())))
 }
 
-/// What happens to the state directory while the server is dead.
-pub(crate) fn meanwhile(story: Story, tale: &Tale) {
+/// What happens to the state directory or the log while the server is dead.
+pub(crate) fn meanwhile(story: Story, tale: &mut Tale) {
+    if story == Story::Skip {
+        tale.contradiction = Some(past::contradict(&tale.log));
+    }
     if story == Story::Restored {
         copy(&copies(tale).join("workers"), tale.server.state_dir());
     }
@@ -419,32 +429,6 @@ fn is_in(plan: &Value, (active, cpu, notes, account): Changeable) -> bool {
         && plan["resources"]["cpu"] == json!(cpu)
         && found_notes == notes
         && found_account == account
-}
-
-fn snapshots(tale: &mut Tale) -> Told<()> {
-    let data = tale.push("x", "a:b")?;
-    for n in 0..40 {
-        tale.tag(&data, &format!("n:{n}"))?;
-    }
-    Ok(())
-}
-
-fn rebuild(tale: &mut Tale) -> Told<()> {
-    let data = tale.push("x", "a:b")?;
-    for n in 0..10 {
-        tale.tag(&data, &format!("n:{n}"))?;
-    }
-    tale.remember(|tale| {
-        let verified = tale.server.knit().run(["admin", "rebuild-projection", "--verify-only", "all"]);
-        if verified.code == 0 { Ok(()) } else { Err(format!("the projections are what the log says: {verified}")) }
-    });
-    for words in [&["admin", "rebuild-projection", "--keep-old", "store"][..], &["admin", "rollback", "store"]] {
-        if tale.server.knit().run(words).code != 0 {
-            tale.server.wait_for_death();
-            return Err(Died);
-        }
-    }
-    tale.tag(&data, "after:it")
 }
 
 fn rivals(tale: &mut Tale) -> Told<()> {

@@ -37,6 +37,8 @@ pub(crate) struct Tale {
     pub(crate) log: String,
     /// The newest position that an answer carried.
     pub(crate) position: u64,
+    /// Where an event is that contradicts the others, if one was written.
+    pub(crate) contradiction: Option<u64>,
     facts: Vec<Fact>,
 }
 
@@ -45,7 +47,7 @@ impl Tale {
         let file = || -> PathBuf { server.state_dir().join("knitfab.db") };
         let log =
             database.map_or_else(|| file().to_str().expect("a plain path").to_owned(), |own| own.url().to_owned());
-        Self { server, door: Doorkeeper::new(), log, position: 0, facts: Vec::new() }
+        Self { server, door: Doorkeeper::new(), log, position: 0, contradiction: None, facts: Vec::new() }
     }
 
     /// From now on `fact` must hold, whatever happens to the server.

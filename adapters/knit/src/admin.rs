@@ -17,7 +17,7 @@ use knit_schemas::api::SOCKET_PATH_BYTES_MAX;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::session::{Session, block_on};
+use crate::session::{Session, block_on, block_on_to_the_end};
 
 /// Look after a server on this machine: its projections, its log, and what is wrong with it
 ///
@@ -62,8 +62,8 @@ impl Arguments {
         match self.command {
             Command::Projections(arguments) => block_on(projections::run(arguments, &client)),
             Command::Snapshot(arguments) => block_on(snapshot::run(arguments, &client)),
-            Command::RebuildProjection(arguments) => block_on(rebuild_projection::run(arguments, &client)),
-            Command::Rollback(arguments) => block_on(rollback::run(arguments, &client)),
+            Command::RebuildProjection(arguments) => block_on_to_the_end(rebuild_projection::run(arguments, &client)),
+            Command::Rollback(arguments) => block_on_to_the_end(rollback::run(arguments, &client)),
             Command::Skip(arguments) => block_on(skip::run(arguments, &client)),
             Command::Log(command) => command.run(&client),
             Command::Doctor(arguments) => block_on(doctor::run(arguments, &client)),

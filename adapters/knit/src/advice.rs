@@ -77,7 +77,7 @@ fn status(error: &Error) -> ExitStatus {
         Error::NotInTime { .. } => ExitStatus::NotInTime,
         Error::NotWhole(_) | Error::NotWholeIn { .. } => ExitStatus::NotWhole,
         Error::Signing(error) => error.status(),
-        Error::Interrupted => ExitStatus::Interrupted,
+        Error::Interrupted | Error::Cancelled { by_ctrl_c: true, .. } => ExitStatus::Interrupted,
         Error::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => ExitStatus::BrokenPipe,
         Error::Refused(_)
         | Error::Profile(_)
@@ -99,7 +99,7 @@ fn status(error: &Error) -> ExitStatus {
         | Error::Checksum { .. }
         | Error::NoChecksum { .. }
         | Error::Differs { .. }
-        | Error::Cancelled { .. }
+        | Error::Cancelled { by_ctrl_c: false, .. }
         | Error::NotRebuilt { .. }
         | Error::NoEnd { .. }
         | Error::NotWell { .. }

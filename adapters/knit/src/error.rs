@@ -247,6 +247,8 @@ pub(crate) enum Error {
         projection: String,
         /// Up to where the log had been folded.
         position: u64,
+        /// Whether it was the Ctrl-C of whoever had begun it.
+        by_ctrl_c: bool,
     },
     /// A rebuild, or a switch back, cannot be done.
     #[error("the projection `{projection}` is as it was: {why}")]

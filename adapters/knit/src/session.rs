@@ -40,12 +40,27 @@ impl Session {
 /// Ctrl-C ends every one of them: the work is dropped where it waits, which breaks the connection,
 /// and threads notice that nobody reads from or writes to them any more.
 pub(crate) fn block_on(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    block_on_to_the_end(async {
+        tokio::select! {
+            outcome = work => outcome,
+            pressed = interrupted() => Err(pressed),
+        }
+    })
+}
+
+/// Waits for Ctrl-C; answers what a command that is ended by it comes to.
+pub(crate) async fn interrupted() -> Error {
+    tokio::signal::ctrl_c().await.map_or_else(Error::Output, |()| Error::Interrupted)
+}
+
+/// The same as [`block_on`], for a command that must say how it went also when Ctrl-C is pressed: it has to look for
+/// that itself.
+pub(crate) fn block_on_to_the_end(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Output)?;
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = work => outcome,
             never = waiting::watch() => match never {},
-            signal = tokio::signal::ctrl_c() => Err(signal.map_or_else(Error::Output, |()| Error::Interrupted)),
         }
     });
     waiting::end();

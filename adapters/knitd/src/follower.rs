@@ -14,6 +14,7 @@ use knit_failpoint::failpoint;
 use knit_log::{Fault, Log, ReadError, Snapshot, chain};
 use knit_projections::projection::Projection;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use crate::args::SNAPSHOT_EVERY_EVENTS;
@@ -57,6 +58,8 @@ pub struct Follower {
     /// Events between two snapshots.
     snapshot_every: u64,
     snapshot_at: Position,
+    /// Snapshots that are being saved.
+    saving: Option<JoinHandle<()>>,
     /// The last event that was folded, and the chain there.
     last: (Position, chain::Hash),
     /// Whether the projections know which events of this log they pass over.
@@ -71,7 +74,8 @@ impl Follower {
     pub fn new(log: Log, views: Arc<Views>) -> Self {
         let (snapshot_every, last) = (SNAPSHOT_EVERY_EVENTS, (0, chain::GENESIS));
         let (metrics, told) = (Arc::default(), String::new());
-        Self { log, views, metrics, snapshot_every, snapshot_at: 0, last, knows_skips: false, told }
+        let (snapshot_at, saving, knows_skips) = (0, None, false);
+        Self { log, views, metrics, snapshot_every, snapshot_at, saving, last, knows_skips, told }
     }
 
     /// The same, counting into `metrics`.
@@ -96,7 +100,7 @@ impl Follower {
                 Ok(()) => {
                     self.told.clear();
                     self.views.caught_up();
-                    self.snapshot_when_due().await;
+                    self.snapshot_when_due();
                     self.something_happens(&mut wake).await;
                 }
                 Err(ReadError::Undecodable { position, source }) if is_newer(&source) => {
@@ -255,16 +259,22 @@ impl Follower {
         self.views.advance(self.last.0, self.last.1);
     }
 
-    async fn snapshot_when_due(&mut self) {
+    /// Lets the projections be saved while the log is followed on: whoever waits for an event to be shown must not
+    /// wait for that. If it takes longer than until it is due again, it is not done twice at once.
+    fn snapshot_when_due(&mut self) {
         let position = self.last.0;
-        if position < self.snapshot_at + self.snapshot_every || self.views.stopped().is_some() {
+        let is_saving = self.saving.as_ref().is_some_and(|saving| !saving.is_finished());
+        if is_saving || position < self.snapshot_at + self.snapshot_every || self.views.stopped().is_some() {
             return;
         }
-        match snapshots::save_all(&self.log, &self.views).await {
-            Ok(_) => tracing::info!(log.position = position, "saved snapshots of the projections"),
-            Err(why) => tracing::warn!("snapshots were not saved, starting will take longer: {why:#}"),
-        }
         self.snapshot_at = position;
+        let (log, views) = (self.log.clone(), Arc::clone(&self.views));
+        self.saving = Some(tokio::spawn(async move {
+            match snapshots::save_all(&log, &views).await {
+                Ok(_) => tracing::info!(log.position = position, "saved snapshots of the projections"),
+                Err(why) => tracing::warn!("snapshots were not saved, starting will take longer: {why:#}"),
+            }
+        }));
     }
 }
 

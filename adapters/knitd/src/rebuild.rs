@@ -1,14 +1,17 @@
 //! Rebuilding a projection beside the live one (D8).
 //!
 //! A second instance is folded from the beginning of the log, which nobody notices. When it has nearly come up to the
-//! live one, the projections stand still; it takes the rest, both are compared by their digests, and a pointer is
-//! swapped. Where they differ, the first record is told in which they do, and nothing is swapped unless that was asked
-//! for: one of the two is wrong, and which one, a person has to say.
+//! live one, that is copied as it is at one moment, the second one is folded up to there, and both are compared by
+//! their digests, for as long as it takes. Where they differ, the first record is told in which they do, and nothing is
+//! swapped unless that was asked for: one of the two is wrong, and which one, a person has to say. Where they are
+//! equal they stay so, because what comes next both fold alike. So the second one comes up once more, the projections
+//! stand still for the last few events, and a pointer is swapped.
 //!
 //! Until the swap nothing outside this instance has changed. So a rebuild that is cancelled, or whose server dies, has
 //! not happened, and can be begun again; nothing of it is kept, because what an older program has folded may be just
 //! what is to be replaced.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,12 +29,13 @@ use crate::app::App;
 use crate::command::with_causes;
 use crate::snapshots;
 use crate::streams;
-use crate::views::{Followed, View, Views, fold};
+use crate::views::{Followed, Look, Reached, Standstill, ViewOf, fold, image};
 
 /// Events read at once, as the follower reads them.
 const PAGE_EVENTS_MAX: usize = 4_000;
-/// With so few events left the projections are made to stand still: the rest takes some milliseconds.
-const REST_EVENTS_MAX: u64 = 1_000;
+/// With so few events left the projections are made to stand still: the rest takes about a millisecond, and what is
+/// appended while so many are folded is less, or the live one could not keep up either.
+const REST_EVENTS_MAX: u64 = 200;
 /// How often it is told how far the fold is: often enough to look alive.
 const TELL_INTERVAL: Duration = Duration::from_millis(200);
 /// How long a projection that was replaced is there for answers that are made from it piece by piece: a client on a
@@ -39,9 +43,6 @@ const TELL_INTERVAL: Duration = Duration::from_millis(200);
 const ANSWERS_END_WITHIN: Duration = Duration::from_secs(60);
 /// Steps that wait to be heard; of those that only say how far it is, further ones are left out.
 pub(crate) const STEPS_WAITING_MAX: usize = 16;
-
-/// Where one of the projections is among those of a process.
-pub(crate) type ViewOf<P> = fn(&Views) -> &View<P>;
 
 /// Whoever follows a rebuild, and may end it.
 pub(crate) struct Listener {
@@ -76,7 +77,12 @@ where
     };
     match fresh.compare_and_switch(view, order).await {
         Ok(end) => end,
-        Err(broken) => end_of(broken, fresh.projection.position()),
+        Err(broken) => {
+            let position = fresh.projection.position();
+            let end = end_of(broken, position);
+            tracing::info!(projection = P::NAME, log.position = position, ?end, "a rebuild came to nothing");
+            end
+        }
     }
 }
 
@@ -190,54 +196,35 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
     }
 
     async fn compare_and_switch(&mut self, view: ViewOf<P>, order: RebuildOrder) -> Result<RebuildStep, Broken> {
-        let mut comparison = None;
-        let reached = view(self.app.views()).reached();
-        if reached.stopped.is_some() {
-            // It goes no further, and can only be compared with where it is.
-            self.fold_up_to(reached.position).await?;
-            let _standstill = self.app.views().stand_still().await;
-            comparison = Some(self.compare_at(view, reached.position).await?);
-        }
-        self.come_near().await?;
+        let app = self.app;
+        // One that has stopped goes no further, and is compared with where it is.
+        self.come_near(|| view(app.views()).position()).await?;
         failpoint("rebuild.folded");
-        let standstill = self.app.views().stand_still().await;
-        self.take_the_rest(standstill.at).await?;
-        let comparison = match comparison {
-            Some(comparison) => comparison,
-            None => self.compare_at(view, standstill.at.position).await?,
-        };
+        let comparison = self.compare(view).await?;
         failpoint("rebuild.compared");
-        let (position, differs) = (standstill.at.position, comparison.differs());
-        let switches = !order.verify_only && (order.replace || !differs);
-        let keeps = order.keep_old || differs;
-        let held = switches.then(|| self.switch(view, keeps));
-        drop(standstill);
-        // Snapshots of what was replaced would bring it back at the next start.
-        let warning = if switches && differs { self.save(view).await } else { None };
-        // Nothing stands still any more: whoever hears it may take long, or be gone.
+        // Whoever hears it may take long: nothing stands still. That somebody is gone is seen before the switch.
         let _ = self.listener.steps.send(comparison.step()).await;
-        Ok(match held {
-            Some(held) => self.switched(position, held, keeps, warning),
-            None if differs => RebuildStep::Differs { position },
-            None => RebuildStep::Verified { position },
-        })
+        let (position, differs) = (comparison.position, comparison.differs());
+        if order.verify_only || (differs && !order.replace) {
+            return Ok(if differs { RebuildStep::Differs { position } } else { RebuildStep::Verified { position } });
+        }
+        let keeps = order.keep_old || differs;
+        let (position, held) = self.meet_and_switch(view, keeps).await?;
+        // Snapshots of what was replaced would bring it back at the next start.
+        let warning = if differs { self.save(view).await } else { None };
+        Ok(self.switched(position, held, keeps, warning))
     }
 
     async fn catch_up_and_switch(&mut self, view: ViewOf<P>) -> Result<RebuildStep, Broken> {
-        self.come_near().await?;
-        let standstill = self.app.views().stand_still().await;
-        self.take_the_rest(standstill.at).await?;
-        let position = standstill.at.position;
-        let held = self.switch(view, true);
-        drop(standstill);
+        let (position, held) = self.meet_and_switch(view, true).await?;
         let warning = self.save(view).await;
         Ok(self.switched(position, held, true, warning))
     }
 
-    /// Folds until it is so near to the live one that the rest is a matter of milliseconds.
-    async fn come_near(&mut self) -> Result<(), Broken> {
+    /// Folds until it is so near to where `live` says that the rest is a matter of a millisecond.
+    async fn come_near(&mut self, live: impl Fn() -> Position + Send) -> Result<(), Broken> {
         loop {
-            let live = self.app.views().followed().position;
+            let live = live();
             if live.saturating_sub(self.projection.position()) <= REST_EVENTS_MAX {
                 return Ok(());
             }
@@ -245,7 +232,29 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         }
     }
 
-    /// Folds what is left while the projections stand still at `at`.
+    /// Comes up to the live ones and makes it one of them; answers where, and for how long nothing else was folded.
+    async fn meet_and_switch(&mut self, view: ViewOf<P>, keeps: bool) -> Result<(Position, Duration), Broken> {
+        let app = self.app;
+        self.is_still_wanted()?;
+        self.come_near(|| app.views().followed().position).await?;
+        let standstill = app.views().stand_still().await;
+        let begun = Instant::now();
+        self.fold_recent(standstill.at.position).await?;
+        self.take_the_rest(standstill.at).await?;
+        Ok((standstill.at.position, self.switch(view, keeps, standstill, begun)))
+    }
+
+    /// Folds what this process has appended itself and still has in memory, while others wait. What was compared was
+    /// read from the log.
+    async fn fold_recent(&mut self, until: Position) -> Result<(), Broken> {
+        while self.projection.position() < until {
+            let Some(recent) = self.app.log().recent(self.projection.position(), PAGE_EVENTS_MAX) else { break };
+            self.fold(recent, until).await?;
+        }
+        Ok(())
+    }
+
+    /// Folds what is left up to `at`.
     async fn take_the_rest(&mut self, at: Followed) -> Result<(), Broken> {
         if at.log != self.log || at.position < self.projection.position() {
             return Err(another_log());
@@ -256,34 +265,42 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
 
     async fn fold_up_to(&mut self, until: Position) -> Result<(), Broken> {
         while self.projection.position() < until {
-            if self.listener.cancelled.is_cancelled() || self.listener.steps.is_closed() {
-                return Err(Broken::Cancelled);
-            }
+            self.is_still_wanted()?;
             let after = self.projection.position();
-            let mut events = self.pages.read(after).await.map_err(|error| Broken::of(&error))?;
-            events.retain(|event| event.position <= until);
-            let Some((first, newest)) = events.first().zip(events.last()) else { return Err(another_log()) };
-            if chain::link(&self.chain, first.position, first.recorded_at, &first.leaf) != first.chain {
-                return Err(another_log());
-            }
-            let chain = newest.chain;
-            self.fold(events).await?;
-            self.chain = chain;
+            let page = self.pages.read(after).await.map_err(|error| Broken::of(&error))?;
+            self.fold(page, until).await?;
             self.tell_progress();
         }
         Ok(())
     }
 
-    /// Folds a page on a thread for long work.
-    async fn fold(&mut self, events: Vec<Recorded>) -> Result<(), Broken> {
+    fn is_still_wanted(&self) -> Result<(), Broken> {
+        let is_ended = self.listener.cancelled.is_cancelled() || self.listener.steps.is_closed();
+        if is_ended { Err(Broken::Cancelled) } else { Ok(()) }
+    }
+
+    /// Folds the next events, but none beyond `until`, on a thread for long work.
+    async fn fold<E>(&mut self, mut events: Vec<E>, until: Position) -> Result<(), Broken>
+    where
+        E: Borrow<Recorded> + Send + Sync + 'static,
+    {
+        events.retain(|event| event.borrow().position <= until);
+        let mut known = events.iter().map(Borrow::<Recorded>::borrow);
+        let Some(first) = known.next() else { return Err(another_log()) };
+        if chain::link(&self.chain, first.position, first.recorded_at, &first.leaf) != first.chain {
+            return Err(another_log());
+        }
+        let chain = known.next_back().unwrap_or(first).chain;
         let (mut projection, skipped) = (std::mem::take(&mut self.projection), Arc::clone(&self.skipped));
         let folding = tokio::task::spawn_blocking(move || {
             let folded: Result<(), Unapplicable> =
-                events.iter().try_for_each(|event| fold(&mut projection, event, &skipped));
+                events.iter().try_for_each(|event| fold(&mut projection, event.borrow(), &skipped));
+            failpoint("rebuild.page-folded");
             (projection, folded)
         });
         let (projection, folded) = folding.await.map_err(|panicked| Broken::of(&panicked))?;
         self.projection = projection;
+        self.chain = chain;
         folded.map_err(|why| Broken::of(&why))
     }
 
@@ -300,48 +317,46 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         let _ = self.listener.steps.try_send(RebuildStep::Folding { position, head, events_per_second });
     }
 
-    /// Compares with the live one, which stands still at `position`.
-    async fn compare_at(&mut self, view: ViewOf<P>, position: Position) -> Result<Comparison, Broken> {
-        let live_position = view(self.app.views()).reached().position;
-        if live_position != position {
-            return Err(Broken::Failed(format!(
-                "the live one is at position {live_position} and not at {position}: it has stopped meanwhile, or goes \
-                 on after a stop; begin again"
-            )));
+    /// Compares with the live one, as it is at one moment and both are soon.
+    async fn compare(&mut self, view: ViewOf<P>) -> Result<Comparison, Broken> {
+        let copied = image(&self.app.shared_views(), view).await.map_err(|panicked| Broken::of(&panicked))?;
+        failpoint("rebuild.copied");
+        let Look { at, reached: Reached { position, .. }, seen: live } = copied;
+        if position == at.position {
+            self.take_the_rest(at).await?;
+        } else if at.log == self.log && position >= self.projection.position() {
+            self.fold_up_to(position).await?;
+        } else {
+            return Err(another_log());
         }
-        let (views, fresh) = (self.app.shared_views(), std::mem::take(&mut self.projection));
+        let fresh = std::mem::take(&mut self.projection);
+        // One after the other: a rebuild has time, and takes no more than one processor from those who have none.
         let comparing = tokio::task::spawn_blocking(move || {
-            let live = view(&views).read();
-            let digests = std::thread::scope(|scope| {
-                let of_live = scope.spawn(|| live.digest());
-                (fresh.digest(), of_live.join())
-            });
-            let (of_fresh, Ok(of_live)) = digests else { return (fresh, None) };
-            let difference = if of_live == of_fresh { None } else { first_difference(&*live, &fresh) };
-            (fresh, Some((of_live, of_fresh, difference)))
+            let (of_live, of_fresh) = (live.digest(), fresh.digest());
+            let difference = if of_live == of_fresh { None } else { first_difference(&live, &fresh) };
+            (fresh, of_live, of_fresh, difference)
         });
-        let (fresh, compared) = comparing.await.map_err(|panicked| Broken::of(&panicked))?;
+        let (fresh, of_live, of_fresh, difference) = comparing.await.map_err(|panicked| Broken::of(&panicked))?;
         self.projection = fresh;
-        let Some((live, fresh, difference)) = compared else {
-            return Err(Broken::Failed("the live one cannot be digested: the log of the server says more".to_owned()));
-        };
         let difference =
             difference.map(|found| RebuildDifference { record: found.record, live: found.left, rebuilt: found.right });
-        Ok(Comparison { position, live, fresh, difference })
+        Ok(Comparison { position, live: of_live, fresh: of_fresh, difference })
     }
 
-    /// Makes it live; answers for how long nobody could look. What it replaces is let go once answers that are made
-    /// from it have had the time to end, unless it is kept.
-    fn switch(&mut self, view: ViewOf<P>, keeps: bool) -> Duration {
+    /// Makes it live and lets the projections go on; answers for how long they had stood still. What it replaces is let
+    /// go once answers that are made from it have had the time to end, unless it is kept.
+    fn switch(&mut self, view: ViewOf<P>, keeps: bool, standstill: Standstill<'_>, since: Instant) -> Duration {
         let views = self.app.shared_views();
         let switched = view(&views).switch(std::mem::take(&mut self.projection), keeps);
         failpoint("rebuild.switched");
+        drop(standstill);
+        let held = since.elapsed();
         tokio::spawn(async move {
             drop(tokio::task::spawn_blocking(move || drop(switched.freed)));
             tokio::time::sleep(ANSWERS_END_WITHIN).await;
             drop(tokio::task::spawn_blocking(move || drop(view(&views).let_go(switched.instance))));
         });
-        switched.held
+        held
     }
 
     /// Saves what is live now, and removes the snapshots of what it has replaced; answers what could not be done.

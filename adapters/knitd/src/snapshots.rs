@@ -1,7 +1,7 @@
 //! Saving the projections, so that the next start has less to fold (D6).
 //!
-//! A projection is saved while it stands still: queries go on, the follower waits. Its bytes are written when it
-//! moves on already.
+//! What is saved is a copy: it is taken while the projection stands still, and packed and written when that moves on
+//! already.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use knit_failpoint::failpoint;
 use knit_log::{Log, SnapshotMeta};
 use knit_projections::projection::Projection;
 
-use crate::views::{View, Views};
+use crate::views::{Look, ViewOf, Views, image};
 
 /// Snapshots kept of each projection: the newest, and one to fall back on when it is damaged.
 pub(crate) const KEPT: usize = 2;
@@ -48,20 +48,19 @@ pub(crate) async fn save_all(log: &Log, views: &Arc<Views>) -> anyhow::Result<[S
 pub(crate) async fn save<P: Projection + Send + Sync + 'static>(
     log: &Log,
     views: &Arc<Views>,
-    view: fn(&Views) -> &View<P>,
+    view: ViewOf<P>,
     kept: usize,
 ) -> anyhow::Result<Saved> {
-    let standstill = views.stand_still().await;
-    let (at, reached) = (standstill.at, view(views).reached());
+    let _turn = views.turn_to_save().await;
+    let Look { at, reached, seen: projection } = image(views, view).await?;
+    failpoint("snapshot.taken");
     if let Some(why) = reached.stopped {
         anyhow::bail!("the projection `{}` has stopped: {why}", P::NAME);
     }
     // The chain at another position is not known, and a snapshot is used only where the log has the same.
     ensure!(reached.position == at.position, "the projection `{}` has yet to catch up with the others", P::NAME);
-    let taken = Arc::clone(views);
-    let chunks = tokio::task::spawn_blocking(move || view(&taken).read().snapshot()).await?;
-    drop(standstill);
-    failpoint("snapshot.taken");
+    let chunks = tokio::task::spawn_blocking(move || projection.snapshot()).await?;
+    failpoint("snapshot.packed");
     let meta = SnapshotMeta { name: P::NAME.to_owned(), revision: P::REVISION, position: at.position, chain: at.chain };
     log.save_snapshot(&meta, &chunks).await?;
     failpoint("snapshot.saved");

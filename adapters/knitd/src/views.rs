@@ -9,10 +9,12 @@
 //! a sign of it says so ([`Views::doubt`]); from then on nothing here may be relied on until the follower has
 //! looked.
 //!
-//! Whoever needs to look for longer, to save a projection or to put another instance in its place, lets them
-//! stand still ([`Views::stand_still`]): the follower waits, and nobody else does. A long look without that would be in the
-//! follower's way at the lock, and a writer who waits there keeps new readers out.
+//! Whoever copies a projection or puts another instance in its place lets them stand still
+//! ([`Views::stand_still`]): the follower waits, and so do commands until they are shown, so that it must be short. A
+//! look without that would be in the follower's way at the lock, and a writer who waits there keeps new readers out.
+//! Whoever needs to look for longer, to save a projection or to digest it, looks at a copy ([`image`]).
 
+mod image;
 mod name;
 mod switch;
 
@@ -32,6 +34,7 @@ use knit_projections::store::Store;
 use knit_projections::worklists::Worklists;
 use tokio::sync::{Notify, watch};
 
+pub(crate) use image::{Look, ViewOf, image, look};
 pub use name::Name;
 use switch::Before;
 
@@ -48,6 +51,8 @@ pub struct Views {
     doubts: Notify,
     /// Held by the follower while it folds a batch, and by whoever wants nothing to be folded.
     folding: tokio::sync::Mutex<()>,
+    /// Held by whoever saves a projection.
+    saving: tokio::sync::Mutex<()>,
 }
 
 /// How far the log was followed.
@@ -114,7 +119,7 @@ impl<P: Projection> Default for View<P> {
 }
 
 impl<P: Projection> View<P> {
-    /// Looks at the projection. Keep the guard short, or let the projections stand still: the follower waits for it.
+    /// Looks at the projection. Keep the guard short: the follower waits for it.
     pub fn read(&self) -> RwLockReadGuard<'_, P> {
         self.live.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -247,6 +252,12 @@ impl Views {
     pub async fn stand_still(&self) -> Standstill<'_> {
         let folding = self.folding.lock().await;
         Standstill { at: self.followed(), _folding: folding }
+    }
+
+    /// Waits until nobody else saves a projection. Otherwise one that was taken earlier could come later, and bring
+    /// back what a rebuild has just replaced.
+    pub(crate) async fn turn_to_save(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.saving.lock().await
     }
 
     /// Learns from the journal which events are passed over.

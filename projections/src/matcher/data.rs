@@ -6,19 +6,20 @@ use knit_domain::id::KnitId;
 use knit_domain::time::Timestamp;
 
 use super::numbers::{Arrival, DataNo, InputNo, TagNo};
+use crate::blocks::Blocks;
 use crate::heap;
 
 /// Usable Data: their Runs are done and they are not discarded.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct DataTable {
     numbers: HashMap<KnitId, DataNo>,
     /// Empty where a Data was discarded: numbers are not used again, so that their order stays the
     /// order in which Data became usable.
-    entries: Vec<Option<Usable>>,
+    entries: Blocks<Option<Usable>>,
 }
 
 /// A Data that may be used.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Usable {
     pub(super) knit_id: KnitId,
     /// When its Run was done.
@@ -59,7 +60,7 @@ impl DataTable {
     pub(super) fn heap_bytes(&self) -> usize {
         let of_one = |data: &Usable| size_of_val(&*data.tags) + heap::of_list(&data.pairs);
         let all: usize = self.entries.iter().flatten().map(of_one).sum();
-        heap::of_table(&self.numbers) + heap::of_list(&self.entries) + all
+        heap::of_table(&self.numbers) + self.entries.heap_bytes() + all
     }
 
     /// All, in the order in which they became usable.

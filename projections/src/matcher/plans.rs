@@ -15,7 +15,7 @@ use super::tags::Tags;
 use crate::heap;
 
 /// Plans with an image, never forgotten (Plans are never deleted).
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Plans {
     numbers: HashMap<PlanId, PlanNo>,
     plans: Vec<Plan>,
@@ -24,7 +24,7 @@ pub(super) struct Plans {
     by_instant_pin: HashMap<Timestamp, Vec<InputNo>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) plan_id: PlanId,
     first_input: u32,
@@ -37,7 +37,7 @@ pub(super) struct Plan {
     pub(super) pending: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Input {
     pub(super) plan: PlanNo,
     pub(super) path: String,

@@ -8,7 +8,7 @@ use super::numbers::{PlanNo, TagNo};
 use crate::heap;
 
 /// Runs, as far as matching is concerned.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Runs {
     /// Runs ever made of combinations, even deleted ones: each is a lasting veto (domain.md 3.4).
     pub(super) projected: HashMap<RunId, PlanNo>,
@@ -19,7 +19,7 @@ pub(super) struct Runs {
 }
 
 /// A Run that has not ended.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Unfinished {
     /// Its Plan; none for uploads and imports.
     pub(super) plan: Option<PlanNo>,
@@ -28,7 +28,7 @@ pub(super) struct Unfinished {
 }
 
 /// A Data that is not made yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Expected {
     /// The Run that makes it.
     pub(super) run: RunId,

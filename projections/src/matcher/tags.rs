@@ -10,7 +10,7 @@ use crate::heap;
 
 /// Every tag that was ever met. None is forgotten, because numbers must not depend on whether a
 /// snapshot was taken in between.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tags {
     numbers: HashMap<Arc<Tag>, TagNo>,
     tags: Vec<Tagged>,
@@ -18,7 +18,7 @@ pub(super) struct Tags {
     asked_for: HashMap<TagNo, Vec<InputNo>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Tagged {
     tag: Arc<Tag>,
     /// The usable Data that have it, ascending. Most of them are put at the end, because the youngest

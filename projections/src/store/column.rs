@@ -7,6 +7,8 @@
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
+use crate::blocks::Blocks;
+
 /// Rows a column can hold. An event that would go beyond is refused before anything is changed.
 pub(super) const ROWS_MAX: usize = u32::MAX as usize - 1;
 
@@ -71,13 +73,13 @@ pub(super) fn number_of<R: Row>(row: Option<R>) -> u32 {
 /// A list that grows at its end, addressed by rows of one kind.
 #[derive(Debug, Clone)]
 pub(super) struct Column<R, T> {
-    cells: Vec<T>,
+    cells: Blocks<T>,
     rows: PhantomData<R>,
 }
 
 impl<R, T> Default for Column<R, T> {
     fn default() -> Self {
-        Self { cells: Vec::new(), rows: PhantomData }
+        Self { cells: Blocks::default(), rows: PhantomData }
     }
 }
 
@@ -110,13 +112,18 @@ impl<R: Row, T> Column<R, T> {
     }
 
     /// Every cell, in order.
-    pub(super) fn cells(&self) -> &[T] {
-        &self.cells
+    pub(super) fn cells(&self) -> impl Iterator<Item = &T> {
+        self.cells.iter()
+    }
+
+    /// Every cell, in order, as many at a time as snapshots have in a record.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &[T]> {
+        self.cells.blocks()
     }
 
     /// Bytes of heap held, without what the cells themselves point to.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.cells.capacity() * size_of::<T>()
+        self.cells.heap_bytes()
     }
 }
 
@@ -127,7 +134,7 @@ impl<R: Row, T> Index<R> for Column<R, T> {
     }
 }
 
-impl<R: Row, T> IndexMut<R> for Column<R, T> {
+impl<R: Row, T: Clone> IndexMut<R> for Column<R, T> {
     fn index_mut(&mut self, row: R) -> &mut T {
         &mut self.cells[row.index()]
     }

@@ -74,9 +74,9 @@ impl<R: Row> Ids<R> {
         self.ids.len()
     }
 
-    /// Every id, in the order of rows.
-    pub(super) fn all(&self) -> &[Uuid] {
-        self.ids.cells()
+    /// Every id, in the order of rows, a block of them at a time.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &[Uuid]> {
+        self.ids.blocks()
     }
 
     /// Every row.

@@ -228,7 +228,7 @@ impl Plans {
     pub(super) fn heap_bytes(&self) -> usize {
         let entry = size_of::<(Anchor, Vec<Point>)>() + size_of::<Point>();
         let index = (self.asking.capacity() + self.offering.capacity()) * entry;
-        let history: usize = self.records.cells().iter().map(|plan| plan.attributes.capacity()).sum();
+        let history: usize = self.records.cells().map(|plan| plan.attributes.capacity()).sum();
         self.ids.heap_bytes() + self.records.heap_bytes() + index + history * size_of::<(Position, Attributes)>()
     }
 }

@@ -126,8 +126,13 @@ impl Tags {
     }
 
     /// Every tag, as its two texts.
-    pub(super) fn all(&self) -> &[(TextRow, TextRow)] {
+    pub(super) fn all(&self) -> impl Iterator<Item = &(TextRow, TextRow)> {
         self.tags.cells()
+    }
+
+    /// The same, a block of them at a time.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &[(TextRow, TextRow)]> {
+        self.tags.blocks()
     }
 
     /// Every set.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::heap;
 
 /// Keys by the position of the event that brought each into the list.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct List<K>(BTreeSet<(Position, K)>);
 
 /// The key of a list.

@@ -15,7 +15,7 @@ use crate::heap;
 pub(super) type PlanNo = u32;
 
 /// Plans, never forgotten (Plans are never deleted).
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Plans {
     numbers: BTreeMap<PlanId, PlanNo>,
     plans: Vec<Plan>,
@@ -23,7 +23,7 @@ pub(super) struct Plans {
     paths: BTreeSet<Arc<str>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) plan_id: PlanId,
     pub(super) active: bool,
@@ -33,7 +33,7 @@ pub(super) struct Plan {
 
 /// A Run that has not ended, or an image Run that has and may be retried. A retry is recorded without
 /// Plan and inputs, so both are kept for as long as there may be one, and nothing else is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Run {
     pub(super) plan: PlanNo,
     /// The Data on its Plan's inputs, in their order.
@@ -43,7 +43,7 @@ pub(super) struct Run {
 }
 
 /// Where a Run that has not ended stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Progress {
     pub(super) attempt: u32,
     pub(super) kind: Kind,
@@ -64,7 +64,7 @@ pub(super) enum Kind {
     Import { deadline: Timestamp },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Output {
     pub(super) path: Arc<str>,
     pub(super) log: bool,
@@ -72,7 +72,7 @@ pub(super) struct Output {
 }
 
 /// The Runs, by id and by stage.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Runs {
     pub(super) by_id: BTreeMap<RunId, Run>,
     by_stage: [List<RunId>; Stage::ALL.len()],
@@ -83,7 +83,7 @@ pub(super) struct Runs {
 }
 
 /// Volumes: those with names of their own, and those to destroy.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Volumes {
     /// Of living Data; a volume that is named by convention needs no entry.
     pub(super) unconventional: BTreeMap<KnitId, VolumeRef>,
@@ -92,7 +92,7 @@ pub(super) struct Volumes {
 }
 
 /// Data Agents that are open.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Agents {
     pub(super) by_name: BTreeMap<AgentName, OpenAgent>,
     pub(super) list: List<AgentName>,

@@ -172,7 +172,7 @@ pub enum RebuildStep {
     Switched {
         /// At which position.
         position: u64,
-        /// For how long nobody could look at the projection, in microseconds.
+        /// For how long nothing was folded meanwhile, in microseconds: so long may a command have waited to be shown.
         held_us: u64,
         /// Whether the one before is kept.
         kept: bool,

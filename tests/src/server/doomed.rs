@@ -22,6 +22,14 @@ impl Setup {
     pub fn placed(self) -> Server {
         self.place()
     }
+
+    /// The same, whose failpoints are ordered to hold somebody. Nobody may be ordered to die: see
+    /// [`Server::start_doomed`].
+    #[must_use]
+    pub fn holding(mut self, orders: &str) -> Self {
+        self.environment.push((VARIABLE, orders.into()));
+        self
+    }
 }
 
 impl Server {
@@ -48,6 +56,25 @@ impl Server {
             self.process.as_mut().expect("it has not died").address = Some(address);
             let ready = self.http().try_json("GET", "/readyz", None).is_ok_and(|answer| answer.status == 200);
             ready.then_some(true)
+        })
+    }
+
+    /// The same, but does not wait until it is ready, which it may never be; answers whether it listens.
+    ///
+    /// # Panics
+    /// When it does not, and has not died either.
+    #[track_caller]
+    pub fn start_doomed_listening(&mut self, orders: &str) -> bool {
+        assert!(self.process.is_none(), "the server runs already");
+        self.orders = Some(orders.to_owned());
+        self.spawn();
+        wait_for("the doomed server to listen or to die", || {
+            if self.has_died() {
+                return Some(false);
+            }
+            let address = self.announced()?;
+            self.process.as_mut().expect("it has not died").address = Some(address);
+            Some(true)
         })
     }
 

@@ -2,7 +2,6 @@
 
 use clap::Args;
 use knit_schemas::api::{ProjectionState, RebuildOrder, RebuildStep};
-use reqwest::Method;
 
 use super::steps::{self, Outcome};
 use crate::client::{Client, Query};
@@ -16,7 +15,8 @@ const ALL: &str = "all";
 ///
 /// Nobody notices while it lasts, but for the memory that a second copy takes. Where the two differ, the first record
 /// in which they do is told, the live one stays where it is, and the exit status is 1; with --replace it is replaced
-/// all the same, and kept. A rebuild that is broken off changes nothing, and is begun again from the beginning.
+/// all the same, and kept. Ctrl-C cancels it. A rebuild that is broken off changes nothing, and is begun again from the
+/// beginning.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Compare only; the live one stays where it is
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     /// Switch also if the two differ
     #[arg(long, conflicts_with = "verify_only")]
     replace: bool,
-    /// End the rebuild of it that is under way, and begin none
+    /// End the rebuild of it that is under way, wait until it has ended, and begin none
     #[arg(long, conflicts_with_all = ["verify_only", "keep_old", "replace"])]
     cancel: bool,
     #[command(flatten)]
@@ -42,14 +42,15 @@ pub(crate) async fn run(arguments: Arguments, client: &Client) -> Result<(), Err
     let Arguments { verify_only, keep_old, replace, cancel, telling, projection } = arguments;
     let names = if projection == ALL { names(client).await? } else { vec![projection] };
     if cancel {
-        return self::cancel(client, &names).await;
+        return cancel_one(client, &names).await;
     }
     let order = RebuildOrder { verify_only, keep_old, replace };
     let mut outcomes = Vec::new();
     for name in &names {
         let outcome = steps::follow(client, "rebuild", (name, "rebuild"), &order).await?;
         // Of one that differs the others know nothing; what keeps one from being rebuilt keeps them all.
-        let is_last = matches!(outcome.end, RebuildStep::Cancelled { .. } | RebuildStep::Failed { .. });
+        let is_last =
+            outcome.by_ctrl_c || matches!(outcome.end, RebuildStep::Cancelled { .. } | RebuildStep::Failed { .. });
         outcomes.push(outcome);
         if is_last {
             break;
@@ -66,11 +67,10 @@ async fn names(client: &Client) -> Result<Vec<String>, Error> {
 }
 
 /// Ends the rebuilds that are under way; of several that one is, is enough.
-async fn cancel(client: &Client, names: &[String]) -> Result<(), Error> {
+async fn cancel_one(client: &Client, names: &[String]) -> Result<(), Error> {
     let mut refused = None;
     for name in names {
-        let ask = Ask::order("end the rebuild of", Subject::Projection(name.clone()));
-        match client.command(&ask, Method::DELETE, &["admin", "projections", name, "rebuild"]).await {
+        match steps::cancel(client, name).await {
             Ok(()) => return Ok(()),
             Err(error) => refused = Some(error),
         }

@@ -1,12 +1,19 @@
 //! What a rebuild or a switch back tells, step by step.
 
+use std::future::Future;
+use std::pin::pin;
+
 use knit_schemas::api::{RebuildDifference, RebuildStep};
-use reqwest::Response;
+use reqwest::{Method, Response};
 use serde::Serialize;
 
 use crate::client::{Client, connection_lost, understand};
 use crate::error::{Ask, Error, Subject};
 use crate::output::Progress;
+use crate::session::interrupted;
+
+/// What the comparison has shown, if it came to one, and the end.
+type End = (Option<RebuildStep>, RebuildStep);
 
 /// How one of them went.
 #[derive(Debug, Serialize)]
@@ -17,9 +24,15 @@ pub(super) struct Outcome {
     pub(super) compared: Option<RebuildStep>,
     /// How it ended.
     pub(super) end: RebuildStep,
+    /// Whether Ctrl-C was pressed meanwhile; it may have come too late.
+    #[serde(skip)]
+    pub(super) by_ctrl_c: bool,
 }
 
 /// Lets the server do something with a projection, and shows how far it is; answers how it went.
+///
+/// After Ctrl-C the server is told to end it, and how it went is still waited for: it may have been done already, and
+/// whoever sees nothing would not know. After another Ctrl-C nothing is waited for.
 pub(super) async fn follow(
     client: &Client,
     verb: &'static str,
@@ -28,19 +41,41 @@ pub(super) async fn follow(
 ) -> Result<Outcome, Error> {
     let ask = Ask::order(verb, Subject::Projection(projection.to_owned()));
     let segments = ["admin", "projections", projection, action];
-    let response = client.order_stream(&ask, &segments, order).await?;
+    let response = tokio::select! {
+        response = client.order_stream(&ask, &segments, order) => response?,
+        pressed = interrupted() => return Err(pressed),
+    };
     let progress = Progress::of_events(projection.to_owned());
-    let ended = until_the_end(&ask, response, &progress).await;
+    let (ended, by_ctrl_c) = until_the_end_or_ctrl_c(&ask, response, &progress, cancel(client, projection)).await;
     progress.finish();
     let (compared, end) = ended?;
-    Ok(Outcome { projection: projection.to_owned(), compared, end })
+    Ok(Outcome { projection: projection.to_owned(), compared, end, by_ctrl_c })
 }
 
-async fn until_the_end(
+async fn until_the_end_or_ctrl_c(
     ask: &Ask,
-    mut response: Response,
+    response: Response,
     progress: &Progress,
-) -> Result<(Option<RebuildStep>, RebuildStep), Error> {
+    cancelling: impl Future<Output = Result<(), Error>>,
+) -> (Result<End, Error>, bool) {
+    let mut following = pin!(until_the_end(ask, response, progress));
+    tokio::select! {
+        ended = &mut following => (ended, false),
+        _ = interrupted() => tokio::select! {
+            // That it cannot be ended any more, its end says as well.
+            (ended, _) = async { tokio::join!(following, cancelling) } => (ended, true),
+            pressed = interrupted() => (Err(pressed), true),
+        },
+    }
+}
+
+/// Ends what is being done with a projection, and waits until it has ended.
+pub(super) async fn cancel(client: &Client, projection: &str) -> Result<(), Error> {
+    let ask = Ask::order("end the rebuild of", Subject::Projection(projection.to_owned()));
+    client.command(&ask, Method::DELETE, &["admin", "projections", projection, "rebuild"]).await
+}
+
+async fn until_the_end(ask: &Ask, mut response: Response, progress: &Progress) -> Result<End, Error> {
     let (mut line, mut compared) = (Vec::new(), None);
     while let Some(piece) = response.chunk().await.map_err(connection_lost(ask))? {
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
@@ -68,12 +103,20 @@ impl Outcome {
         let projection = self.projection.clone();
         match &self.end {
             RebuildStep::Differs { .. } => Err(Error::Differs { projection }),
-            RebuildStep::Cancelled { position } => Err(Error::Cancelled { projection, position: *position }),
+            RebuildStep::Cancelled { position } => {
+                Err(Error::Cancelled { projection, position: *position, by_ctrl_c: self.by_ctrl_c })
+            }
             RebuildStep::Failed { why } => Err(Error::NotRebuilt { projection, why: why.clone() }),
             RebuildStep::Folding { .. }
             | RebuildStep::Compared { .. }
             | RebuildStep::Switched { .. }
-            | RebuildStep::Verified { .. } => Ok(()),
+            | RebuildStep::Verified { .. } => {
+                if self.by_ctrl_c {
+                    Err(Error::Interrupted)
+                } else {
+                    Ok(())
+                }
+            }
         }
     }
 

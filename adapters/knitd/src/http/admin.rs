@@ -56,15 +56,23 @@ fn routes(admin: Admin) -> Router {
 #[derive(Debug, Clone)]
 struct Peer(String);
 
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(Problem::bug)
+    }
+}
+
 /// Who asks, and to what it belongs.
 struct By(Cause);
 
 impl<S: Sync> FromRequestParts<S> for By {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Peer(name) = parts.extensions.get::<Peer>().ok_or_else(Problem::bug)?;
-        Ok(Self(Cause::request(name)))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Peer(name) = Peer::from_request_parts(parts, state).await?;
+        Ok(Self(Cause::request(&name)))
     }
 }
 

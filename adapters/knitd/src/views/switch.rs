@@ -1,7 +1,6 @@
 //! Switching from one instance of a projection to another, and back (D8).
 
 use std::sync::{PoisonError, RwLockWriteGuard};
-use std::time::{Duration, Instant};
 
 use knit_domain::event::Position;
 use knit_projections::projection::Projection;
@@ -21,8 +20,6 @@ pub(super) struct Before<P> {
 /// A switch that has happened.
 #[derive(Debug)]
 pub(crate) struct Switched<P> {
-    /// For how long others had to wait who wanted to look.
-    pub(crate) held: Duration,
     /// The number of the instance that was live, for [`View::let_go`].
     pub(crate) instance: u64,
     /// What had been live before that one; freeing it takes a while.
@@ -51,7 +48,6 @@ impl<P: Projection> View<P> {
     pub(crate) fn switch(&self, other: P, kept: bool) -> Switched<P> {
         let position = other.position();
         let mut before = self.before();
-        let begun = Instant::now();
         let mut live = self.write();
         let projection = std::mem::replace(&mut *live, other);
         let instance = self.reached.borrow().instance;
@@ -59,9 +55,8 @@ impl<P: Projection> View<P> {
             *reached = Reached { position, stopped: None, instance: instance + 1 };
         });
         drop(live);
-        let held = begun.elapsed();
         let freed = before.replace(Before { projection, instance: Some(instance), kept });
-        Switched { held, instance, freed: freed.map(|before| before.projection) }
+        Switched { instance, freed: freed.map(|before| before.projection) }
     }
 
     /// Lets go of what was live before the last switch, if it is this instance and not to be kept. Freeing what is

@@ -319,7 +319,7 @@ impl Store {
     /// Lists every Data under every set of tags that it ever had.
     fn settle_tags(&mut self) {
         let retags: &Column<_, Retag> = &self.data.retags;
-        let before = retags.cells().iter().map(|retag| (retag.before, retag.data));
+        let before = retags.cells().map(|retag| (retag.before, retag.data));
         let now = self.data.records.rows().map(|row| (self.data.records[row].tags, row));
         let all: Vec<_> = before.chain(now).collect();
         for (tags, data) in all {

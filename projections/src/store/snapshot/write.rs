@@ -51,7 +51,7 @@ fn texts(texts: &intern::Texts, put: Put<'_>, block: fn(Texts) -> Block) {
 }
 
 fn tags(store: &Store, put: Put<'_>) {
-    for rows in store.tags.all().chunks(BLOCK_ROWS) {
+    for rows in store.tags.blocks() {
         let (key, value) = rows.iter().map(|(key, value)| (key.number(), value.number())).unzip();
         put(record(Block::Tags(Tags { key, value })));
     }
@@ -87,7 +87,7 @@ fn plans(store: &Store, put: Put<'_>) {
 }
 
 fn steps(store: &Store, put: Put<'_>) {
-    for rows in store.runs.steps.steps.cells().chunks(BLOCK_ROWS) {
+    for rows in store.runs.steps.steps.blocks() {
         put(record(Block::Steps(Steps {
             position: rows.iter().map(|step| step.position).collect(),
             recorded_at: rows.iter().map(|step| step.recorded_at.0).collect(),
@@ -128,7 +128,7 @@ fn beside_steps(store: &Store, put: Put<'_>) {
 
 fn runs(store: &Store, put: Put<'_>) {
     let all: Vec<RunRow> = store.runs.ids.rows().collect();
-    for (ids, rows) in store.runs.ids.all().chunks(BLOCK_ROWS).zip(all.chunks(BLOCK_ROWS)) {
+    for (ids, rows) in store.runs.ids.blocks().zip(all.chunks(BLOCK_ROWS)) {
         let records = || rows.iter().map(|row| &store.runs.records[*row]);
         let inputs = |row: &RunRow| u32::try_from(store.runs.inputs(*row).count()).expect("edges are counted in u32");
         put(record(Block::Runs(Runs {
@@ -142,8 +142,7 @@ fn runs(store: &Store, put: Put<'_>) {
 }
 
 fn data(store: &Store, put: Put<'_>) {
-    let blocks = store.data.records.cells().chunks(BLOCK_ROWS);
-    for (ids, rows) in store.data.ids.all().chunks(BLOCK_ROWS).zip(blocks) {
+    for (ids, rows) in store.data.ids.blocks().zip(store.data.records.blocks()) {
         put(record(Block::Data(Data {
             id: ids.iter().flat_map(|id| *id.as_bytes()).collect(),
             run: rows.iter().map(|data| data.run.number()).collect(),
@@ -156,7 +155,7 @@ fn data(store: &Store, put: Put<'_>) {
 }
 
 fn edges(store: &Store, put: Put<'_>) {
-    for rows in store.runs.edges.cells().chunks(BLOCK_ROWS) {
+    for rows in store.runs.edges.blocks() {
         put(record(Block::Edges(Edges {
             data: rows.iter().map(|edge| edge.data.number()).collect(),
             input: rows.iter().map(|edge| edge.input).collect(),
@@ -165,7 +164,7 @@ fn edges(store: &Store, put: Put<'_>) {
 }
 
 fn retags(store: &Store, put: Put<'_>) {
-    for rows in store.data.retags.cells().chunks(BLOCK_ROWS) {
+    for rows in store.data.retags.blocks() {
         put(record(Block::Retags(Retags {
             position: rows.iter().map(|retag| retag.position).collect(),
             data: rows.iter().map(|retag| retag.data.number()).collect(),

@@ -7,11 +7,12 @@ use knit_projections::projection::Projection;
 use knit_schemas::api::{ProjectionState, SavedSnapshot};
 
 use super::Admin;
+use crate::app::App;
 use crate::http::problem::Problem;
 use crate::http::reply;
 use crate::http::request::Asked;
 use crate::snapshots;
-use crate::views::View;
+use crate::views::{Look, ViewOf, look};
 
 /// `GET /admin/projections`: how every projection is; with `digest`, what its content comes to.
 pub(super) async fn show(State(admin): State<Admin>, Asked(query): Asked) -> Result<Response, Problem> {
@@ -20,45 +21,41 @@ pub(super) async fn show(State(admin): State<Admin>, Asked(query): Asked) -> Res
     // What was appended a moment ago is not what is asked for.
     app.shown(head).await;
     let with_digest = query.has("digest");
-    let views = app.shared_views();
-    let standstill = app.views().stand_still().await;
-    let looked = tokio::task::spawn_blocking(move || {
-        [
-            state(&views.store, head, with_digest),
-            state(&views.matcher, head, with_digest),
-            state(&views.worklists, head, with_digest),
-        ]
-    });
-    let mut states = looked.await.map_err(|_| Problem::bug())?;
-    drop(standstill);
-    for state in &mut states {
-        let newest = app.log().newest_snapshot_position(&state.name, state.revision).await;
-        state.snapshot = newest.map_err(Problem::of_log)?;
-    }
+    let states = [
+        state(&app, |views| &views.store, head, with_digest).await?,
+        state(&app, |views| &views.matcher, head, with_digest).await?,
+        state(&app, |views| &views.worklists, head, with_digest).await?,
+    ];
     Ok(reply::json(&states))
 }
 
-fn state<P: Projection>(view: &View<P>, head: Position, with_digest: bool) -> ProjectionState {
-    let (reached, previous, projection) = (view.reached(), view.kept_position(), view.read());
-    let position = projection.position();
+async fn state<P>(app: &App, view: ViewOf<P>, head: Position, with_digest: bool) -> Result<ProjectionState, Problem>
+where
+    P: Projection + Send + Sync + 'static,
+{
+    let views = app.shared_views();
+    let looked = look(&views, view, move |live| (live.heap_bytes(), with_digest.then(|| live.clone()))).await;
+    let Look { reached, seen: (memory_bytes, copy), .. } = looked.map_err(|_| Problem::bug())?;
+    let digest = tokio::task::spawn_blocking(move || copy.map(|copy| hex::encode(copy.digest()))).await;
+    let (previous, position) = (view(&views).kept_position(), reached.position);
     let state = match &reached.stopped {
         Some(_) => "stopped",
         None if position < head => "behind",
         None => "live",
     };
-    ProjectionState {
+    Ok(ProjectionState {
         name: P::NAME.to_owned(),
         state: state.to_owned(),
         position,
         lag: head.saturating_sub(position),
         revision: P::REVISION,
-        memory_bytes: projection.heap_bytes() as u64,
-        snapshot: None,
+        memory_bytes: memory_bytes as u64,
+        snapshot: app.log().newest_snapshot_position(P::NAME, P::REVISION).await.map_err(Problem::of_log)?,
         previous,
-        skipped: view.skipped() as u64,
+        skipped: view(&views).skipped() as u64,
         why: reached.stopped,
-        digest: with_digest.then(|| hex::encode(projection.digest())),
-    }
+        digest: digest.map_err(|_| Problem::bug())?,
+    })
 }
 
 /// `POST /admin/snapshots`: saves every projection now.
