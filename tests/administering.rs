@@ -1,5 +1,6 @@
 //! An administrator at the server's machine: `knit admin`, through the administration socket.
 
+mod archiving;
 mod doctor;
 mod ended;
 mod rebuild;

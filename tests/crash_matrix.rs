@@ -11,6 +11,7 @@
 
 mod administration;
 mod aftermath;
+mod archiving;
 mod cases;
 mod past;
 mod places;

@@ -24,8 +24,9 @@ mod tag;
 use serde::{Deserialize, Deserializer};
 
 pub use admin::{
-    ADMIN_SOCKET_FILE, DayOfEvents, Finding, JSON_LINES, LogStatistics, LongStream, ProjectionState, RebuildDifference,
-    RebuildOrder, RebuildStep, SOCKET_PATH_BYTES_MAX, SavedSnapshot, SkipOrder, Skipped, Verdict,
+    ADMIN_SOCKET_FILE, ArchiveOrder, ArchiveStep, ArchivedSegment, DayOfEvents, Finding, JSON_LINES, LogStatistics,
+    LongStream, ProjectionState, RebuildDifference, RebuildOrder, RebuildStep, SOCKET_PATH_BYTES_MAX, SavedSnapshot,
+    SegmentDone, SkipOrder, Skipped, Verdict,
 };
 pub use data::{DataDetail, DataDownstream, DataUpstream, Nomination, TagChange};
 pub use difference::{Aspect, AspectName, Difference, DifferingPair, PairKind};

@@ -34,7 +34,13 @@ impl Case {
 
     /// Options of the server.
     pub(crate) fn options(&self) -> &'static [(&'static str, &'static str)] {
-        if self.story == Story::Snapshots { &[("--snapshot-every", "10")] } else { &[] }
+        if self.story == Story::Snapshots {
+            &[("--snapshot-every", "10")]
+        } else if self.story == Story::Archive {
+            &[("--archive-segment", "10")]
+        } else {
+            &[]
+        }
     }
 }
 
@@ -64,6 +70,7 @@ const END_READ: &str = "the Worker's end was written down, and is the Run's";
 const KILLED: &str = "the Worker's end is that it was killed (137)";
 
 const NOT_REBUILT: &str = "the projections are what the log says, as they were, and can be rebuilt again";
+const ARCHIVED: &str = "what has the name of a segment is whole, nothing else is left, and the archive is completed";
 const REBUILT: &str = "the projections are what the log says, rebuilt or not, and nothing of a rebuild is left";
 
 /// Every case.
@@ -172,6 +179,13 @@ pub(crate) const CASES: &[Case] = &[
     // A projection stops at an event that was written while no server was there, and is to pass over it.
     case(&["committed.DataTagsChanged", "commit.EventSkipped"], Story::Skip, NOT_RECORDED),
     case(&["committed.DataTagsChanged", "committed.EventSkipped"], Story::Skip, RECORDED),
+    // The log is archived.
+    case(&["archive.page-read"], Story::Archive, ARCHIVED),
+    case(&["archive.written"], Story::Archive, ARCHIVED),
+    case(&["archive.durable"], Story::Archive, ARCHIVED),
+    case(&["archive.named"], Story::Archive, ARCHIVED),
+    case(&["archive.named:2"], Story::Archive, ARCHIVED),
+    case(&["archive.placed:2"], Story::Archive, ARCHIVED),
     // The follower and its snapshots.
     case(&["follower.read:9"], Story::Runs, FOLDED_AGAIN),
     case(&["follower.applied:9"], Story::Runs, FOLDED_AGAIN),

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::administration::{rebuild, skip, snapshots};
 use super::past;
+use super::archiving;
 use super::tale::{Died, Tale, Told, archive};
 
 /// What is going on.
@@ -59,6 +60,8 @@ pub(crate) enum Story {
     Rebuild,
     /// A projection that has stopped, and an administrator who lets it pass over the event.
     Skip,
+    /// An administrator archives the log.
+    Archive,
     /// Changes through two servers on one database at once.
     Rivals,
     /// A download, whose server dies over it; the next server of the same database is at another place.
@@ -92,6 +95,7 @@ impl Story {
             Self::Snapshots => "snapshots",
             Self::Rebuild => "rebuild",
             Self::Skip => "skip",
+            Self::Archive => "archive",
             Self::Rivals => "rivals",
             Self::Moved => "moved server",
             Self::Stop => "stop",
@@ -122,6 +126,7 @@ pub(crate) fn tell(story: Story, tale: &mut Tale) -> Told<()> {
         Story::Snapshots => snapshots(tale),
         Story::Rebuild => rebuild(tale),
         Story::Skip => skip(tale),
+        Story::Archive => archiving::tell(tale),
         Story::Rivals => rivals(tale),
         Story::Moved => download(tale),
         Story::Stop => stop(tale),
@@ -154,6 +159,7 @@ pub(crate) fn conclude(story: Story, tale: &mut Tale) {
         | Story::Plan
         | Story::Snapshots
         | Story::Rebuild
+        | Story::Archive
         | Story::Rivals
         | Story::Moved
         | Story::Restored => {}

@@ -1,5 +1,6 @@
 //! `knit admin …`: through the administration socket of a server on this machine.
 
+mod archive;
 mod bytes;
 mod doctor;
 mod log;
@@ -41,6 +42,7 @@ enum Command {
     Skip(skip::Arguments),
     #[command(subcommand)]
     Log(log::Command),
+    Archive(archive::Arguments),
     Doctor(doctor::Arguments),
 }
 
@@ -53,6 +55,7 @@ impl Arguments {
             Command::Rollback(_) => "admin rollback",
             Command::Skip(_) => "admin skip",
             Command::Log(command) => command.words(),
+            Command::Archive(_) => "admin archive",
             Command::Doctor(_) => "admin doctor",
         }
     }
@@ -66,6 +69,7 @@ impl Arguments {
             Command::Rollback(arguments) => block_on_to_the_end(rollback::run(arguments, &client)),
             Command::Skip(arguments) => block_on(skip::run(arguments, &client)),
             Command::Log(command) => command.run(&client),
+            Command::Archive(arguments) => block_on(archive::run(arguments, &client, &session.environment)),
             Command::Doctor(arguments) => block_on(doctor::run(arguments, &client)),
         }
     }

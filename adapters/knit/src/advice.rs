@@ -75,7 +75,7 @@ fn status(error: &Error) -> ExitStatus {
         Error::TooManyRuns { .. } => ExitStatus::Conflict,
         Error::RunsFailed { .. } => ExitStatus::RunFailed,
         Error::NotInTime { .. } => ExitStatus::NotInTime,
-        Error::NotWhole(_) | Error::NotWholeIn { .. } => ExitStatus::NotWhole,
+        Error::NotWhole(_) | Error::NotWholeIn { .. } | Error::DamagedArchive { .. } => ExitStatus::NotWhole,
         Error::Signing(error) => error.status(),
         Error::Interrupted | Error::Cancelled { by_ctrl_c: true, .. } => ExitStatus::Interrupted,
         Error::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => ExitStatus::BrokenPipe,
@@ -101,6 +101,7 @@ fn status(error: &Error) -> ExitStatus {
         | Error::Differs { .. }
         | Error::Cancelled { by_ctrl_c: false, .. }
         | Error::NotRebuilt { .. }
+        | Error::NotArchived { .. }
         | Error::NoEnd { .. }
         | Error::NotWell { .. }
         | Error::Extension { .. }
@@ -156,6 +157,8 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         | Error::Differs { .. }
         | Error::Cancelled { .. }
         | Error::NotRebuilt { .. }
+        | Error::NotArchived { .. }
+        | Error::DamagedArchive { .. }
         | Error::NoEnd { .. } => administration::hints(error),
         Error::ConnectionLost { ask, .. } if ask.is_change => {
             hint("nothing is known about the outcome; look before trying again")

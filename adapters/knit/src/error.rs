@@ -258,6 +258,20 @@ pub(crate) enum Error {
         /// What the server says.
         why: String,
     },
+    /// The log is not archived, or not all of it.
+    #[error("the log is not archived further: {why}")]
+    NotArchived {
+        /// What the server says.
+        why: String,
+    },
+    /// Files of an archive are not what was written.
+    #[error("{count} {} of the archive {} damaged", if *count == 1 { "file" } else { "files" }, if *count == 1 { "is" } else { "are" })]
+    DamagedArchive {
+        /// How many.
+        count: usize,
+        /// Where.
+        directory: PathBuf,
+    },
     /// The answer ended before it said how it went.
     #[error("the server broke off before it said what came of trying to {ask}")]
     NoEnd {

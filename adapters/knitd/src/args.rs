@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use knit_schemas::api::ADMIN_SOCKET_FILE;
 
+use knit_schemas::export::SEGMENT_EVENTS;
 /// Run the Knitfab server.
 ///
 /// Without options it keeps everything under ~/.local/share/knitfab (SQLite, and Workers as sandboxed
@@ -62,6 +63,16 @@ pub struct Args {
 
     /// What to log: error, warn, info, debug, trace, or a filter such as `info,knitd=debug`
     #[arg(long = "log", env = "KNITD_LOG", value_name = "FILTER", default_value = "info")]
+    /// Copy the log to compressed files in this directory as it grows, segment by segment [default: only when that is
+    /// asked for: `knit admin archive`]
+    #[arg(long, env = "KNITD_ARCHIVE_DIR", value_name = "DIR")]
+    pub archive_dir: Option<PathBuf>,
+
+    /// Events of a segment of the archive; a directory keeps segments of one length
+    #[arg(long, env = "KNITD_ARCHIVE_SEGMENT", value_name = "EVENTS", default_value_t = SEGMENT_EVENTS,
+        value_parser = clap::value_parser!(u64).range(1..=ARCHIVE_SEGMENT_MAX))]
+    pub archive_segment: u64,
+
     pub log_filter: String,
 
     /// Send spans to this collector of OpenTelemetry, over HTTP, such as http://127.0.0.1:4318 [default: to none]
@@ -83,6 +94,9 @@ pub const SNAPSHOT_EVERY_EVENTS: u64 = 20_000;
 
 /// A part of the server; one process may take several, and a cluster runs them as separate Deployments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
+/// The most events of a segment: a file of some gigabytes, beyond which a copy is hard to move and slow to check.
+pub const ARCHIVE_SEGMENT_MAX: u64 = 10_000_000;
+
 pub enum Role {
     /// The HTTP API.
     Api,
@@ -174,6 +188,16 @@ impl Args {
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
         self.roles.is_empty() || self.roles.contains(&role)
+    /// Where the log is archived by itself, if it is.
+    ///
+    /// # Errors
+    /// When the path cannot be made absolute.
+    pub fn archive_dir(&self) -> anyhow::Result<Option<PathBuf>> {
+        let absolute =
+            |dir: &PathBuf| std::path::absolute(dir).with_context(|| format!("cannot make {} absolute", dir.display()));
+        self.archive_dir.as_ref().map(absolute).transpose()
+    }
+
     }
 }
 

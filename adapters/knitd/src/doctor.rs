@@ -16,6 +16,7 @@ use knit_schemas::api::{Finding, Verdict};
 use rustix::process::geteuid;
 
 use crate::app::App;
+use crate::archive;
 use crate::views::Name;
 
 /// With less room than this nothing can be written for long: a busy log grows by as much in an hour.
@@ -30,6 +31,8 @@ const CLOCK_MS_WARN: u64 = 2_000;
 const ANSWER_WARN: Duration = Duration::from_millis(500);
 /// Events without a snapshot, in times of what is usual between two: a start that folds more takes long for a reason.
 const SNAPSHOTS_MISSED_WARN: u64 = 3;
+/// Segments that an archive may lack: one that is being written, and one that was sealed meanwhile.
+const ARCHIVE_MISSED_WARN: u64 = 2;
 /// How long the trial of writing would keep others from it, if it were broken off.
 const TRIAL_LEASE: Duration = Duration::from_secs(1);
 /// The role that is taken for the trial, and given back.
@@ -44,6 +47,10 @@ pub struct Surroundings {
     pub socket: PathBuf,
     /// Events between two snapshots.
     pub snapshot_every: u64,
+    /// Where the log is archived by itself, if it is.
+    pub archive_dir: Option<PathBuf>,
+    /// Events of a segment of an archive.
+    pub archive_segment: u64,
     /// Whether Workers run here.
     pub runs_workers: bool,
 }
@@ -64,6 +71,9 @@ pub(crate) async fn look(app: &App, surroundings: &Surroundings) -> Vec<Finding>
     if answers {
         findings.push(clock(app).await);
         findings.push(snapshots(app, surroundings.snapshot_every).await);
+    }
+    if let Some(directory) = &surroundings.archive_dir {
+        findings.push(archive(app, directory, surroundings.archive_segment).await);
     }
     findings
 }
@@ -264,6 +274,23 @@ mod tests {
     fn a_disk_is_full_before_nothing_is_left() {
         let verdict = |free_mib: u64, whole_mib: u64| room("disk", free_mib << 20, whole_mib << 20).verdict;
         assert_eq!(verdict(50_000, 100_000), Verdict::Ok);
+/// Whether the archive has what it should, where this server keeps one.
+async fn archive(app: &App, directory: &Path, segment_events: u64) -> Finding {
+    let (what, at) = ("archive", directory.display());
+    let head = app.log().position();
+    match archive::reaches(directory) {
+        Err(error) => bad(what, format!("{at} cannot be looked at: {error}"), "see whether its disk is there"),
+        Ok(reached) => {
+            let missing = head.saturating_sub(reached) / segment_events;
+            let seen = format!("{at} reaches to position {reached} of {head}");
+            if missing > ARCHIVE_MISSED_WARN {
+                return warn(what, seen, "`knit admin archive` says what keeps the rest from it");
+            }
+            ok(what, seen)
+        }
+    }
+}
+
         assert_eq!(verdict(4_000, 100_000), Verdict::Warn, "less than a twentieth");
         assert_eq!(verdict(1_000, 4_000), Verdict::Warn, "less than a large upload takes");
         assert_eq!(verdict(100, 100_000), Verdict::Bad);

@@ -45,6 +45,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, put};
 
 pub use admin::AdminSocket;
+pub(crate) use export::exported;
 pub use front::{Api, Front};
 pub use guard::Hosts;
 pub use serve::{converse, serve};

@@ -11,6 +11,7 @@ pub mod server;
 mod telling;
 
 pub mod app;
+mod archive;
 mod clock;
 pub mod command;
 pub mod doctor;

@@ -15,9 +15,11 @@ use knit_runtime::Runtime;
 use knit_runtime::local::{self, LocalRuntime, shim};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::archive::{self, Archive};
 use crate::args::{Args, Role, RuntimeKind};
 use crate::command::with_causes;
 use crate::doctor::Surroundings;
@@ -92,8 +94,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         state_dir,
         socket: admin_socket.path().to_owned(),
         snapshot_every: args.snapshot_every,
+        archive_dir: args.archive_dir()?,
+        archive_segment: args.archive_segment,
         runs_workers: args.is_at_the_volumes(),
     };
+    let archiving = keep_archive(&log, &surroundings, &administrators_go);
     let administration = tokio::spawn(admin_socket.serve(app.clone(), surroundings, administrators_go.clone()));
     let duties = Duties::of(app.clone());
     take_on_roles(&duties, &app, &args).await?;
@@ -115,6 +120,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     administrators_go.cancel();
     administration.await.context("serving administrators broke off")?;
     observation.await.context("telling health and figures broke off")?;
+    archiving.await.context("archiving broke off")?;
     failpoint("stop.served");
     duties.lay_down().await;
     log.close().await;
@@ -124,6 +130,18 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Some(ended) => Err(ended.context("following the log broke off")?.into()),
         None => Ok(()),
     }
+}
+
+/// Archives the log by itself, if that is wanted, until `stop` is cancelled.
+fn keep_archive(log: &Log, surroundings: &Surroundings, stop: &CancellationToken) -> JoinHandle<()> {
+    let segment_events = surroundings.archive_segment;
+    let place = surroundings.archive_dir.clone().map(|directory| Archive { directory, segment_events });
+    let (log, stop) = (log.clone(), stop.clone());
+    tokio::spawn(async move {
+        if let Some(place) = place {
+            archive::keep(log, place, stop).await;
+        }
+    })
 }
 
 /// What is allowed, and hardly meant by whoever started it so.

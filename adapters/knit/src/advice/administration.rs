@@ -24,6 +24,13 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
     if let Error::NotRebuilt { .. } = error {
         return vec!["`knit admin projections` shows how they are".to_owned()];
     }
+    if let Error::NotArchived { .. } = error {
+        return vec!["what is in the directory is whole: begin again once the reason is gone".to_owned()];
+    }
+    if let Error::DamagedArchive { directory, .. } = error {
+        let directory = shell_word(directory);
+        return vec![format!("move it out of {directory}, or put a good copy in its place, and archive again")];
+    }
     if let Error::NoEnd { .. } = error {
         return vec!["look how they are, `knit admin projections`, before trying again".to_owned()];
     }

@@ -50,6 +50,7 @@ fn the_complete_help() {
         "admin doctor",
         "admin log",
         "admin log stats",
+        "admin archive",
         "completion",
         "version",
     ] {

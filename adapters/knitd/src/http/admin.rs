@@ -3,6 +3,7 @@
 //! Every route is on this screen. It is served on a unix socket that only the user who runs the server may open, so
 //! nothing here asks who somebody is: the kernel says it ([`Peer`]), and the log is told ([`By`]).
 
+mod archive;
 mod doctor;
 mod log;
 mod projections;
@@ -46,6 +47,7 @@ fn routes(admin: Admin) -> Router {
         .route("/admin/projections/{name}/rollback", post(rebuild::roll_back))
         .route("/admin/projections/{name}/skips", post(skip::skip))
         .route("/admin/snapshots", post(projections::save))
+        .route("/admin/archive", post(archive::begin))
         .route("/admin/log", get(log::statistics))
         .route("/admin/doctor", get(doctor::look))
         .fallback(async || Problem::no_route())

@@ -180,7 +180,8 @@ impl Export {
     }
 }
 
-fn exported(event: StoredEvent) -> Event {
+/// An event as an export has it.
+pub(crate) fn exported(event: StoredEvent) -> Event {
     Event {
         position: event.position,
         event_id: event.event_id.0,

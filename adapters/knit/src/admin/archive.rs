@@ -1,0 +1,123 @@
+//! `knit admin archive`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use knit_schemas::api::{ArchiveOrder, ArchiveStep, ArchivedSegment, SegmentDone};
+use reqwest::Response;
+use serde::Serialize;
+
+use super::bytes;
+use crate::client::{Client, connection_lost, understand};
+use crate::environment::Environment;
+use crate::error::{Ask, Error, Subject};
+use crate::output::Progress;
+use crate::telling::{Telling, counted};
+
+/// Copy the log, segment by segment, to compressed files that are read without a server
+///
+/// A segment has 65,536 events, unless the server was told otherwise, and is copied once the log has come to a later
+/// one. Segments that are in the directory already are held against the log, and written again only if something in them
+/// was redacted since. The log keeps everything. `knit audit verify DIR` reads the files; `schemas/export.md` says how
+/// they are written. Ends with 8 if a file is damaged, which is left as it is.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Write into this directory, as the server's user, and make it if it is not there [default: where the server
+    /// archives by itself, with `--archive-dir`]
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+    #[command(flatten)]
+    telling: Telling,
+}
+
+/// What is there now.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    directory: String,
+    /// The last event in it.
+    position: u64,
+    /// The last event of the log.
+    head: u64,
+    /// How many segments were there already, and are in order.
+    checked: usize,
+    /// What was done otherwise, segment by segment.
+    segments: Vec<ArchivedSegment>,
+}
+
+pub(crate) async fn run(arguments: Arguments, client: &Client, environment: &Environment) -> Result<(), Error> {
+    let Arguments { to, telling } = arguments;
+    let to = to.map(|path| absolute(&environment.expand_home(&path))).transpose()?;
+    let ask = Ask::order("archive", Subject::Log);
+    let response = client.order_stream(&ask, &["admin", "archive"], &ArchiveOrder { to }).await?;
+    let progress = Progress::of_events("Archiving the log".to_owned());
+    let ended = until_the_end(&ask, response, &progress).await;
+    progress.finish();
+    let answer = ended?;
+    telling.tell(&answer, Answer::lines)?;
+    match answer.damaged().count() {
+        0 => Ok(()),
+        count => Err(Error::DamagedArchive { count, directory: answer.directory.into() }),
+    }
+}
+
+/// The path as the server can tell it, which has another working directory.
+fn absolute(path: &Path) -> Result<String, Error> {
+    let absolute = std::path::absolute(path).map_err(Error::file("find", path))?;
+    let text = absolute.to_str().map(str::to_owned);
+    text.ok_or_else(|| Error::Usage(format!("`{}` is no text, and cannot be told to the server", path.display())))
+}
+
+async fn until_the_end(ask: &Ask, mut response: Response, progress: &Progress) -> Result<Answer, Error> {
+    let (mut line, mut checked, mut segments) = (Vec::new(), 0, Vec::new());
+    while let Some(piece) = response.chunk().await.map_err(connection_lost(ask))? {
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(part);
+            if !part.ends_with(b"\n") {
+                continue;
+            }
+            match understand(ask, &std::mem::take(&mut line))? {
+                ArchiveStep::Archiving { position, until } => progress.reach(position, until),
+                ArchiveStep::Segment(segment) if segment.done == SegmentDone::Checked => checked += 1,
+                ArchiveStep::Segment(segment) => segments.push(segment),
+                ArchiveStep::Archived { directory, position, head } => {
+                    return Ok(Answer { directory, position, head, checked, segments });
+                }
+                ArchiveStep::Failed { why } => return Err(Error::NotArchived { why }),
+            }
+        }
+    }
+    Err(Error::NoEnd { ask: ask.clone() })
+}
+
+impl Answer {
+    fn damaged(&self) -> impl Iterator<Item = &ArchivedSegment> {
+        self.segments.iter().filter(|segment| segment.done == SegmentDone::Damaged)
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let mut lines = vec![match self.position {
+            0 => format!("nothing is archived yet in {}", self.directory),
+            position => format!("archived up to position {position} in {}", self.directory),
+        }];
+        for (done, word) in [(SegmentDone::Written, "written"), (SegmentDone::Rewritten, "written again, redacted")] {
+            let of_it = || self.segments.iter().filter(|segment| segment.done == done);
+            if of_it().count() > 0 {
+                let bytes = bytes::told(of_it().map(|segment| segment.bytes).sum());
+                lines.push(format!("{word}: {}, {bytes}", segments(of_it().count())));
+            }
+        }
+        if self.checked > 0 {
+            lines.push(format!("in order as before: {}", segments(self.checked)));
+        }
+        for segment in self.damaged() {
+            lines.push(format!("damaged: {}: {}", segment.file, segment.why.as_deref().unwrap_or_default()));
+        }
+        lines.push(format!("not in it yet: {}", counted(self.head.saturating_sub(self.position), "event", "events")));
+        lines
+    }
+}
+
+fn segments(count: usize) -> String {
+    counted(count as u64, "segment", "segments")
+}

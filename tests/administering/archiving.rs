@@ -1,0 +1,252 @@
+//! The log is archived: sealed segments are copied to compressed files, which are verified without a server.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use knit_tests::postgres::TestDatabase;
+use knit_tests::server::Setup;
+use knit_tests::wait::wait_until;
+use knit_tests::workshop::Workshop;
+use serde_json::{Value, json};
+
+use crate::verifying::{NOT_WHOLE, by_the_script, exported, text};
+
+/// Events of a segment, so that a short history has several.
+const SEGMENT: u64 = 10;
+
+fn setup() -> Setup {
+    Setup::new().option("--archive-segment", &SEGMENT.to_string())
+}
+
+/// A workshop whose log has so many segments, and some events more.
+fn shop_of(setup: Setup, segments: u64) -> Workshop {
+    let shop = Workshop::with(setup);
+    let data = shop.push(&[("it", "x")], &["secret:word"]);
+    grow(&shop, &data, segments * SEGMENT + 3);
+    shop
+}
+
+/// Lets the log become so long.
+fn grow(shop: &Workshop, data: &str, events: u64) {
+    let http = shop.server.http();
+    for n in 0.. {
+        let answer = http.send_json("PUT", &format!("/api/data/{data}"), &json!({"add": [format!("n:{n}")]}));
+        let position = answer.header("x-knit-position").expect("every answer carries its position");
+        if position.parse::<u64>().expect("a position is a number") >= events {
+            return;
+        }
+    }
+}
+
+fn archived(shop: &Workshop, directory: &Path) -> Value {
+    shop.knit(&["admin", "archive", "--to", text(directory)]).json()
+}
+
+fn done(answer: &Value, what: &str) -> Vec<String> {
+    let segments = answer["segments"].as_array().unwrap().iter();
+    let names = segments.filter(|segment| segment["done"] == what).map(|segment| segment["file"].as_str().unwrap());
+    names.map(str::to_owned).collect()
+}
+
+/// The segments that are there, in order.
+fn segments(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = entries.filter(|path| text(path).ends_with(".pb.gz")).collect();
+    found.sort();
+    found
+}
+
+fn sealed_segments_are_copied_and_are_whole_without_a_server(setup: Setup) {
+    let shop = shop_of(setup, 3);
+    let directory = shop.new_path("archive");
+    let answer = archived(&shop, &directory);
+    let position = answer["position"].as_u64().unwrap();
+    assert!(position == 3 * SEGMENT && answer["head"].as_u64() > Some(position), "{answer:#}");
+    let names: Vec<_> =
+        segments(&directory).iter().map(|path| text(path.file_name().unwrap().as_ref()).to_owned()).collect();
+    assert_eq!(names[0], "events-000000000001-000000000010.pb.gz");
+    assert_eq!(done(&answer, "written"), names);
+    assert_eq!(fs::metadata(&segments(&directory)[0]).unwrap().mode() & 0o077, 0, "it holds what the log holds");
+
+    // The archive is the log up to there, by our program and by a script of somebody else.
+    let until = shop.new_path("until");
+    let _ = shop.knit(&["audit", "export", "--until", &position.to_string(), "-o", text(&until)]);
+    let (of_log, of_archive) = (verified(&shop, &[&until]), verified(&shop, &[&directory]));
+    assert_eq!(of_archive, of_log);
+    let files = segments(&directory);
+    assert_eq!(verified(&shop, &[&files[2], &files[0], &files[1]]), of_log, "in whatever order they are named");
+    let script = by_the_script(&[&directory]);
+    let told = String::from_utf8_lossy(&script.stdout).into_owned();
+    assert!(told.starts_with(&format!("{position} events, head {position}, chain ")), "{script:?}");
+
+    // With what follows it is the whole log.
+    let rest = shop.new_path("rest");
+    let _ = shop.knit(&["audit", "export", "--after", &position.to_string(), "-o", text(&rest)]);
+    assert_eq!(verified(&shop, &[&directory, &rest]), verified(&shop, &[]));
+
+    // What is there is checked, and not written again.
+    let before = files.iter().map(|file| fs::metadata(file).unwrap().ino()).collect::<Vec<_>>();
+    let again = archived(&shop, &directory);
+    assert_eq!((&again["checked"], &again["segments"]), (&json!(3), &json!([])), "{again:#}");
+    assert_eq!(files.iter().map(|file| fs::metadata(file).unwrap().ino()).collect::<Vec<_>>(), before);
+    let _ = shop
+        .knit(&["admin", "archive", "--to", text(&directory), "--output", "text"])
+        .prints("in order as before: 3 segments\n");
+}
+
+/// How many events there are, up to where, and the chain there.
+fn verified(shop: &Workshop, files: &[&Path]) -> [Value; 3] {
+    let words = [&["audit", "verify"][..], &files.iter().map(|file| text(file)).collect::<Vec<_>>()].concat();
+    let told = shop.knit(&words).json();
+    ["events", "position", "chain"].map(|field| told[field].clone())
+}
+
+#[test]
+fn sealed_segments_are_copied_and_are_whole_without_a_server_on_sqlite() {
+    sealed_segments_are_copied_and_are_whole_without_a_server(setup());
+}
+
+#[test]
+fn sealed_segments_are_copied_and_are_whole_without_a_server_on_postgresql() {
+    let database = TestDatabase::new();
+    sealed_segments_are_copied_and_are_whole_without_a_server(setup().database(database.url()));
+}
+
+#[test]
+fn a_checkpoint_holds_in_an_archive() {
+    let shop = shop_of(setup(), 3);
+    let (directory, key, signed) = (shop.new_path("archive"), shop.new_path("key"), shop.new_path("signed"));
+    let _ = shop.knit(&["audit", "keygen", text(&key)]);
+    let part = shop.new_path("part");
+    let _ = shop.knit(&["audit", "export", "--until", "17", "-o", text(&part)]);
+    let _ = shop.knit(&["audit", "checkpoint", "--key", text(&key), "--append", text(&signed), text(&part)]);
+    let _ = archived(&shop, &directory);
+    let public = format!("{}.pub", text(&key));
+    let told = shop.knit(&["audit", "verify", "--checkpoint", text(&signed), "--key", &public, text(&directory)]);
+    assert_eq!(told.json()["signed"]["position"], 17);
+    assert!(by_the_script(&[&directory, &signed, Path::new(&public)]).status.success());
+}
+
+#[test]
+fn a_file_that_is_cut_or_has_a_flipped_bit_is_found_and_left_as_it_is() {
+    let shop = shop_of(setup(), 3);
+    let directory = shop.new_path("archive");
+    let _ = archived(&shop, &directory);
+    let second = segments(&directory).swap_remove(1);
+    let whole = fs::read(&second).unwrap();
+    let flipped = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 16;
+        bytes
+    };
+    for damaged in [whole[..whole.len() / 2].to_vec(), flipped(whole.len() / 2), flipped(whole.len() - 6), Vec::new()] {
+        fs::write(&second, &damaged).unwrap();
+        let refused = shop.refused(NOT_WHOLE, &["audit", "verify", text(&directory)]);
+        let refused = refused.tells("events-000000000011-000000000020.pb.gz");
+        let position = refused.stderr.split("position ").nth(1).unwrap().split(':').next().unwrap().to_owned();
+        assert!((11..=21).contains(&position.parse::<u64>().unwrap()) || damaged.is_empty(), "{refused}");
+        assert!(!by_the_script(&[&directory]).status.success());
+
+        let refused = shop.refused(NOT_WHOLE, &["admin", "archive", "--to", text(&directory)]);
+        assert_eq!(done(&refused.json(), "damaged"), ["events-000000000011-000000000020.pb.gz"]);
+        assert_eq!(fs::read(&second).unwrap(), damaged);
+    }
+    fs::remove_file(&second).unwrap();
+    let _ = shop
+        .refused(NOT_WHOLE, &["audit", "verify", text(&directory)])
+        .tells("position 11: positions 11 to 20 are missing: `");
+    let script = by_the_script(&[&directory]);
+    assert!(String::from_utf8_lossy(&script.stderr).starts_with("position 11: "), "{script:?}");
+    assert_eq!(done(&archived(&shop, &directory), "written"), ["events-000000000011-000000000020.pb.gz"]);
+    assert_eq!(fs::read(&second).unwrap(), whole, "a segment is written the same every time");
+    let files = segments(&directory);
+    let twice = ["audit", "verify", text(&files[0]), text(&files[1]), text(&files[1])];
+    let _ = shop.refused(NOT_WHOLE, &twice).tells("positions 11 to 20 are told twice");
+}
+
+#[test]
+fn a_server_archives_by_itself_as_segments_get_sealed() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path().join("made/by/it");
+    let mut shop = shop_of(setup().option("--archive-dir", text(&place)), 2);
+    wait_until("two segments to be archived", || segments(&place).len() == 2);
+    let data = shop.push(&[("it", "y")], &["more:of-it"]);
+    grow(&shop, &data, 4 * SEGMENT + 3);
+    wait_until("two more", || segments(&place).len() == 4);
+    shop.server.kill();
+    fs::remove_file(&segments(&place)[3]).unwrap();
+    shop.server.start();
+    wait_until("what was lost to be there again", || segments(&place).len() == 4);
+    // Where it archives by itself is where it archives when it is told to.
+    assert_eq!(shop.knit(&["admin", "archive"]).json()["checked"], 4);
+    assert_eq!(verified(&shop, &[&place])[1], 4 * SEGMENT);
+    assert!(shop.server.stop().success(), "{}", shop.server.log());
+}
+
+#[test]
+fn d15_what_is_redacted_does_not_live_on_in_the_archive() {
+    let (database, directory) = (TestDatabase::new(), tempfile::tempdir().unwrap());
+    let by_itself = directory.path().join("by-itself");
+    let shop = shop_of(setup().database(database.url()).option("--archive-dir", text(&by_itself)), 2);
+    let by_hand = directory.path().join("by-hand");
+    let _ = archived(&shop, &by_hand);
+    wait_until("it to be archived", || segments(&by_itself).len() == 2);
+    let position =
+        database.run("SELECT position FROM events WHERE payload::text LIKE '%secret%' ORDER BY position LIMIT 1");
+    let position: u64 = position.parse().expect("the tag is in an event");
+    let has_it = |directory: &Path| {
+        let content = std::process::Command::new("zcat").args(segments(directory)).output().expect("zcat is there");
+        assert!(content.status.success());
+        String::from_utf8_lossy(&content.stdout).contains("secret")
+    };
+    assert!(has_it(&by_itself) && has_it(&by_hand));
+
+    // The tag is in one event only.
+    let others = database.run("SELECT count(*) FROM events WHERE payload::text LIKE '%secret%'");
+    assert_eq!(others, "1");
+    let admission = database.empty(position);
+    wait_until("the content to be gone", || !has_it(&by_itself));
+    assert!(has_it(&by_hand), "nobody has archived there since");
+    let answer = archived(&shop, &by_hand);
+    assert_eq!((done(&answer, "rewritten").len(), &answer["checked"]), (1, &json!(1)), "{answer:#}");
+    assert!(!has_it(&by_hand));
+
+    // What admits it lies behind the archive, and is exported with what follows.
+    let _ = shop.refused(NOT_WHOLE, &["audit", "verify", text(&by_hand)]).tells(&format!("position {position}: "));
+    let rest = shop.new_path("rest");
+    let _ = shop.knit(&["audit", "export", "--after", &(2 * SEGMENT).to_string(), "-o", text(&rest)]);
+    let told = shop.knit(&["audit", "verify", text(&by_hand), text(&rest)]).json();
+    assert_eq!((&told["redacted"], &told["position"]), (&json!(1), &json!(admission)), "{told:#}");
+}
+
+#[test]
+fn what_cannot_be_archived_is_refused_and_nothing_is_written() {
+    let shop = shop_of(setup(), 2);
+    let (directory, other) = (shop.new_path("archive"), shop_of(setup(), 2));
+    let _ = shop.refused(5, &["admin", "archive"]).tells("--archive-dir");
+    let file = exported(&shop, "jsonl");
+    let _ = shop.refused(1, &["admin", "archive", "--to", text(&file)]).tells("cannot make the directory");
+    let _ = archived(&shop, &directory);
+    let before = segments(&directory);
+    let _ = other.refused(1, &["admin", "archive", "--to", text(&directory)]).tells("is of another log");
+    let short = Workshop::with(Setup::new());
+    let _ = short.refused(1, &["admin", "archive", "--to", text(&directory)]).tells("is no segment of 65536 events");
+    assert_eq!(segments(&directory), before);
+    let nothing = short.knit(&["admin", "archive", "--to", text(&short.new_path("empty")), "--output", "text"]);
+    let _ = nothing.prints("nothing is archived yet in ");
+    let empty = tempfile::tempdir().unwrap();
+    let _ = shop.refused(2, &["audit", "verify", text(empty.path())]).tells("there are no segments of an archive");
+}
+
+#[test]
+fn a_log_that_is_not_whole_is_not_archived() {
+    let database = TestDatabase::new();
+    let shop = shop_of(setup().database(database.url()), 2);
+    let _ = database.run("UPDATE events SET salt = set_byte(salt, 3, get_byte(salt, 3) # 1) WHERE position = 14");
+    let directory = shop.new_path("archive");
+    let refused = shop.refused(1, &["admin", "archive", "--to", text(&directory)]);
+    let _ = refused.tells("the log is not whole").tells("position 14: ");
+    assert_eq!(segments(&directory).len(), 1, "what is before it is archived");
+    assert_eq!(verified(&shop, &[&directory])[1], SEGMENT);
+}
