@@ -5,5 +5,6 @@ mod doctor;
 mod ended;
 mod rebuild;
 mod skip;
+mod snapshots;
 mod socket;
 mod state;

@@ -15,12 +15,24 @@ pub struct Migration {
 }
 
 /// The steps for PostgreSQL, in order.
-pub const POSTGRES: &[Migration] =
-    &[Migration { version: 1, name: "event_log", sql: include_str!("../migrations/postgres/0001_event_log.sql") }];
+pub const POSTGRES: &[Migration] = &[
+    Migration { version: 1, name: "event_log", sql: include_str!("../migrations/postgres/0001_event_log.sql") },
+    Migration {
+        version: 2,
+        name: "generations_of_snapshots",
+        sql: include_str!("../migrations/postgres/0002_generations_of_snapshots.sql"),
+    },
+];
 
 /// The steps for SQLite, in order.
-pub const SQLITE: &[Migration] =
-    &[Migration { version: 1, name: "event_log", sql: include_str!("../migrations/sqlite/0001_event_log.sql") }];
+pub const SQLITE: &[Migration] = &[
+    Migration { version: 1, name: "event_log", sql: include_str!("../migrations/sqlite/0001_event_log.sql") },
+    Migration {
+        version: 2,
+        name: "generations_of_snapshots",
+        sql: include_str!("../migrations/sqlite/0002_generations_of_snapshots.sql"),
+    },
+];
 
 #[cfg(test)]
 mod tests {

@@ -15,8 +15,8 @@ use knit_tests::workshop::{id_of, output_of};
 use serde_json::{Value, json};
 
 use super::administration::{rebuild, skip, snapshots};
-use super::past;
 use super::archiving;
+use super::past;
 use super::tale::{Died, Tale, Told, archive};
 
 /// What is going on.

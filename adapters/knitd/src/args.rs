@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use knit_schemas::api::ADMIN_SOCKET_FILE;
-
+use knit_schemas::duration::GoDuration;
 use knit_schemas::export::SEGMENT_EVENTS;
+
 /// Run the Knitfab server.
 ///
 /// Without options it keeps everything under ~/.local/share/knitfab (SQLite, and Workers as sandboxed
@@ -56,13 +58,16 @@ pub struct Args {
     #[arg(long, env = "KNITD_ADMIN_SOCKET", value_name = "PATH")]
     pub admin_socket: Option<PathBuf>,
 
-    /// Save snapshots of the projections after so many events; with fewer the next start has less to fold
+    /// Save snapshots of the projections after so many events, and of a long log after a twentieth of it; with fewer
+    /// the next start has less to fold
     #[arg(long, env = "KNITD_SNAPSHOT_EVERY", value_name = "EVENTS", default_value_t = SNAPSHOT_EVERY_EVENTS,
         value_parser = clap::value_parser!(u64).range(1..))]
     pub snapshot_every: u64,
 
-    /// What to log: error, warn, info, debug, trace, or a filter such as `info,knitd=debug`
-    #[arg(long = "log", env = "KNITD_LOG", value_name = "FILTER", default_value = "info")]
+    /// Save snapshots of the projections also after this time, if anything has happened, such as 30m or 24h
+    #[arg(long, env = "KNITD_SNAPSHOT_AFTER", value_name = "DURATION", default_value = "1h", value_parser = time)]
+    pub snapshot_after: Duration,
+
     /// Copy the log to compressed files in this directory as it grows, segment by segment [default: only when that is
     /// asked for: `knit admin archive`]
     #[arg(long, env = "KNITD_ARCHIVE_DIR", value_name = "DIR")]
@@ -73,6 +78,8 @@ pub struct Args {
         value_parser = clap::value_parser!(u64).range(1..=ARCHIVE_SEGMENT_MAX))]
     pub archive_segment: u64,
 
+    /// What to log: error, warn, info, debug, trace, or a filter such as `info,knitd=debug`
+    #[arg(long = "log", env = "KNITD_LOG", value_name = "FILTER", default_value = "info")]
     pub log_filter: String,
 
     /// Send spans to this collector of OpenTelemetry, over HTTP, such as http://127.0.0.1:4318 [default: to none]
@@ -92,11 +99,14 @@ pub const UPLOAD_ENTRIES_MAX: u64 = 10_000_000;
 /// Events between two snapshots: folding so many again at start takes well under a second.
 pub const SNAPSHOT_EVERY_EVENTS: u64 = 20_000;
 
-/// A part of the server; one process may take several, and a cluster runs them as separate Deployments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
 /// The most events of a segment: a file of some gigabytes, beyond which a copy is hard to move and slow to check.
 pub const ARCHIVE_SEGMENT_MAX: u64 = 10_000_000;
 
+/// Time between two snapshots, if anything is new: of a log that grows slowly a start folds what an hour has brought.
+pub const SNAPSHOT_AFTER: Duration = Duration::from_secs(3_600);
+
+/// A part of the server; one process may take several, and a cluster runs them as separate Deployments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
 pub enum Role {
     /// The HTTP API.
     Api,
@@ -145,6 +155,14 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
+fn time(text: &str) -> Result<Duration, String> {
+    let parsed = GoDuration::parse(text).map_err(|error| error.to_string())?;
+    match u64::try_from(parsed.as_ms()) {
+        Ok(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
+        Ok(_) | Err(_) => Err("it should be a millisecond at least".to_owned()),
+    }
+}
+
 impl Args {
     /// Where everything is kept when nothing is said.
     ///
@@ -172,6 +190,16 @@ impl Args {
         }
     }
 
+    /// Where the log is archived by itself, if it is.
+    ///
+    /// # Errors
+    /// When the path cannot be made absolute.
+    pub fn archive_dir(&self) -> anyhow::Result<Option<PathBuf>> {
+        let absolute =
+            |dir: &PathBuf| std::path::absolute(dir).with_context(|| format!("cannot make {} absolute", dir.display()));
+        self.archive_dir.as_ref().map(absolute).transpose()
+    }
+
     /// Whether this process takes on a role that needs the volumes of Data within reach.
     #[must_use]
     pub fn is_at_the_volumes(&self) -> bool {
@@ -188,16 +216,6 @@ impl Args {
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
         self.roles.is_empty() || self.roles.contains(&role)
-    /// Where the log is archived by itself, if it is.
-    ///
-    /// # Errors
-    /// When the path cannot be made absolute.
-    pub fn archive_dir(&self) -> anyhow::Result<Option<PathBuf>> {
-        let absolute =
-            |dir: &PathBuf| std::path::absolute(dir).with_context(|| format!("cannot make {} absolute", dir.display()));
-        self.archive_dir.as_ref().map(absolute).transpose()
-    }
-
     }
 }
 
@@ -218,6 +236,15 @@ mod tests {
         assert!(told("localhost:30899").contains("write 127.0.0.1:30899"));
         assert!(told("example.org:1").contains("write an IP address and a port"));
         assert_eq!(Args::parse_from(["knitd", "--listen", "[::1]:1"]).listen.port(), 1);
+    }
+
+    #[test]
+    fn a_time_is_written_with_its_unit_and_is_longer_than_none() {
+        let after =
+            |text: &str| Args::try_parse_from(["knitd", "--snapshot-after", text]).map(|args| args.snapshot_after);
+        assert_eq!(Args::parse_from(["knitd"]).snapshot_after, SNAPSHOT_AFTER);
+        assert_eq!(after("90s").unwrap(), Duration::from_secs(90));
+        assert!(after("90").is_err() && after("0s").is_err() && after("-1h").is_err());
     }
 
     #[test]

@@ -17,6 +17,7 @@ use rustix::process::geteuid;
 
 use crate::app::App;
 use crate::archive;
+use crate::snapshots::Schedule;
 use crate::views::Name;
 
 /// With less room than this nothing can be written for long: a busy log grows by as much in an hour.
@@ -250,30 +251,39 @@ async fn projections(app: &App) -> Finding {
 async fn snapshots(app: &App, every: u64) -> Finding {
     let what = "snapshots";
     let mut oldest = u64::MAX;
-    for (name, revision) in
-        [(Store::NAME, Store::REVISION), (Matcher::NAME, Matcher::REVISION), (Worklists::NAME, Worklists::REVISION)]
-    {
+    for (name, revision, own) in [
+        (Store::NAME, Store::REVISION, app.views().store.generation()),
+        (Matcher::NAME, Matcher::REVISION, app.views().matcher.generation()),
+        (Worklists::NAME, Worklists::REVISION, app.views().worklists.generation()),
+    ] {
         match app.log().newest_snapshot_position(name, revision).await {
             Ok(position) => oldest = oldest.min(position.unwrap_or(0)),
             Err(fault) => return unreachable(what, &fault),
         }
+        match app.log().newest_generation(name).await {
+            Ok(newest) if own < newest => return superseded(what, name),
+            Ok(_) => {}
+            Err(fault) => return unreachable(what, &fault),
+        }
     }
     let behind = app.log().position().saturating_sub(oldest);
+    let usual = Schedule { events: every, time: Duration::MAX }.events_between(oldest);
     let seen = format!("a start would fold {behind} events");
-    if behind > every.saturating_mul(SNAPSHOTS_MISSED_WARN) {
+    if behind > usual.saturating_mul(SNAPSHOTS_MISSED_WARN) {
         return warn(what, seen, "take one, `knit admin snapshot`, and see in the log of the server why none was");
     }
     ok(what, seen)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn superseded(what: &str, name: &str) -> Finding {
+    let seen = format!("`{name}` was replaced on another server, because it was wrong, and this one is not saved");
+    warn(
+        what,
+        seen,
+        format!("fold it again here too: `knit admin rebuild-projection {name}`, or start this server again"),
+    )
+}
 
-    #[test]
-    fn a_disk_is_full_before_nothing_is_left() {
-        let verdict = |free_mib: u64, whole_mib: u64| room("disk", free_mib << 20, whole_mib << 20).verdict;
-        assert_eq!(verdict(50_000, 100_000), Verdict::Ok);
 /// Whether the archive has what it should, where this server keeps one.
 async fn archive(app: &App, directory: &Path, segment_events: u64) -> Finding {
     let (what, at) = ("archive", directory.display());
@@ -291,6 +301,14 @@ async fn archive(app: &App, directory: &Path, segment_events: u64) -> Finding {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_full_before_nothing_is_left() {
+        let verdict = |free_mib: u64, whole_mib: u64| room("disk", free_mib << 20, whole_mib << 20).verdict;
+        assert_eq!(verdict(50_000, 100_000), Verdict::Ok);
         assert_eq!(verdict(4_000, 100_000), Verdict::Warn, "less than a twentieth");
         assert_eq!(verdict(1_000, 4_000), Verdict::Warn, "less than a large upload takes");
         assert_eq!(verdict(100, 100_000), Verdict::Bad);

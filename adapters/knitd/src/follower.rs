@@ -7,7 +7,7 @@
 
 use std::borrow::Borrow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use knit_domain::event::{Position, Recorded, UndecodableEvent};
 use knit_failpoint::failpoint;
@@ -17,10 +17,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
-use crate::args::SNAPSHOT_EVERY_EVENTS;
+use crate::args::{SNAPSHOT_AFTER, SNAPSHOT_EVERY_EVENTS};
 use crate::command::ErrorFamily;
 use crate::metrics::{self, Metrics};
-use crate::snapshots;
+use crate::snapshots::{self, KEPT, Last, Schedule};
 use crate::streams;
 use crate::views::{View, Views};
 
@@ -55,9 +55,9 @@ pub struct Follower {
     log: Log,
     views: Arc<Views>,
     metrics: Arc<Metrics>,
-    /// Events between two snapshots.
-    snapshot_every: u64,
-    snapshot_at: Position,
+    /// When snapshots are taken, and when the last was.
+    snapshots: Schedule,
+    saved: Last,
     /// Snapshots that are being saved.
     saving: Option<JoinHandle<()>>,
     /// The last event that was folded, and the chain there.
@@ -72,10 +72,10 @@ impl Follower {
     /// A follower of `log`, which tells `views` how far it has come.
     #[must_use]
     pub fn new(log: Log, views: Arc<Views>) -> Self {
-        let (snapshot_every, last) = (SNAPSHOT_EVERY_EVENTS, (0, chain::GENESIS));
+        let snapshots = Schedule { events: SNAPSHOT_EVERY_EVENTS, time: SNAPSHOT_AFTER };
+        let (saved, last) = (Last { position: 0, at: Instant::now() }, (0, chain::GENESIS));
         let (metrics, told) = (Arc::default(), String::new());
-        let (snapshot_at, saving, knows_skips) = (0, None, false);
-        Self { log, views, metrics, snapshot_every, snapshot_at, saving, last, knows_skips, told }
+        Self { log, views, metrics, snapshots, saved, saving: None, last, knows_skips: false, told }
     }
 
     /// The same, counting into `metrics`.
@@ -84,10 +84,10 @@ impl Follower {
         Self { metrics, ..self }
     }
 
-    /// The same, taking snapshots every so many events.
+    /// The same, taking snapshots after so many events, and after so long if anything is new.
     #[must_use]
-    pub fn with_snapshots_every(self, events: u64) -> Self {
-        Self { snapshot_every: events, ..self }
+    pub fn with_snapshots(self, events: u64, time: Duration) -> Self {
+        Self { snapshots: Schedule { events, time }, ..self }
     }
 
     /// Restores the projections, then follows the log until it meets an event that only a newer program can
@@ -220,10 +220,13 @@ impl Follower {
         let views = Arc::clone(&self.views);
         let _standstill = views.stand_still().await;
         self.last = (0, chain::GENESIS);
-        self.snapshot_at = 0;
+        self.saved = Last { position: 0, at: Instant::now() };
         self.knows_skips = false;
         self.log.forget();
         self.views.start_over();
+        learn_generation(&self.log, &self.views.store).await;
+        learn_generation(&self.log, &self.views.matcher).await;
+        learn_generation(&self.log, &self.views.worklists).await;
     }
 
     /// Waits for a reason to look at the log again.
@@ -255,7 +258,7 @@ impl Follower {
         ];
         // Reading goes on behind the one that is furthest behind.
         self.last = restored.into_iter().min_by_key(|(position, _)| *position).unwrap_or(self.last);
-        self.snapshot_at = self.last.0;
+        self.saved = Last { position: self.last.0, at: Instant::now() };
         self.views.advance(self.last.0, self.last.1);
     }
 
@@ -264,10 +267,10 @@ impl Follower {
     fn snapshot_when_due(&mut self) {
         let position = self.last.0;
         let is_saving = self.saving.as_ref().is_some_and(|saving| !saving.is_finished());
-        if is_saving || position < self.snapshot_at + self.snapshot_every || self.views.stopped().is_some() {
+        if is_saving || !self.snapshots.is_due(position, self.saved) || self.views.stopped().is_some() {
             return;
         }
-        self.snapshot_at = position;
+        self.saved = Last { position, at: Instant::now() };
         let (log, views) = (self.log.clone(), Arc::clone(&self.views));
         self.saving = Some(tokio::spawn(async move {
             match snapshots::save_all(&log, &views).await {
@@ -310,31 +313,51 @@ fn is_newer(why: &UndecodableEvent) -> bool {
     }
 }
 
-/// Restores one projection from its newest snapshot, if there is one that the log confirms; answers where it
-/// is then, and the chain there.
+/// Restores one projection from its newest snapshot that can be read and that the log confirms, if there is one;
+/// answers where it is then, and the chain there.
 async fn restore<P: Projection>(log: &Log, view: &View<P>) -> (Position, chain::Hash) {
-    match confirmed_snapshot::<P>(log).await {
-        Ok(Some((projection, chain))) => {
-            let position = projection.position();
-            tracing::info!(projection = P::NAME, log.position = position, "restored from a snapshot");
-            view.replace(projection);
-            failpoint("follower.restored");
-            return (position, chain);
+    for newer in 0..KEPT {
+        match confirmed_snapshot::<P>(log, newer).await {
+            Ok(Some((projection, chain, generation))) => {
+                let position = projection.position();
+                tracing::info!(projection = P::NAME, log.position = position, "restored from a snapshot");
+                view.set_generation(generation);
+                view.replace(projection);
+                failpoint("follower.restored");
+                return (position, chain);
+            }
+            Ok(None) => break,
+            Err(why) => tracing::warn!(projection = P::NAME, "snapshot passed over: {why:#}"),
         }
-        Ok(None) => {}
-        Err(why) => tracing::warn!(projection = P::NAME, "snapshot passed over, folding from the beginning: {why:#}"),
     }
+    learn_generation(log, view).await;
     (0, chain::GENESIS)
 }
 
-async fn confirmed_snapshot<P: Projection>(log: &Log) -> anyhow::Result<Option<(P, chain::Hash)>> {
-    let Some(Snapshot { meta, chunks }) = log.newest_snapshot(P::NAME, P::REVISION).await? else { return Ok(None) };
+/// What is folded from the beginning now is as good as what anybody has replaced before, and may take its place.
+async fn learn_generation<P: Projection>(log: &Log, view: &View<P>) {
+    match log.newest_generation(P::NAME).await {
+        Ok(newest) => view.set_generation(newest),
+        Err(why) => tracing::warn!(projection = P::NAME, "it may not be saved, being taken for an older one: {why:#}"),
+    }
+}
+
+/// A snapshot, than which so many are newer, as a projection, with the chain there, and its generation.
+async fn confirmed_snapshot<P: Projection>(log: &Log, newer: usize) -> anyhow::Result<Option<(P, chain::Hash, u64)>> {
+    let Some(Snapshot { meta, chunks }) = log.earlier_snapshot(P::NAME, P::REVISION, newer).await? else {
+        return Ok(None);
+    };
     anyhow::ensure!(
         log.chain_at(meta.position).await? == Some(meta.chain),
         "it was taken of another log (position {})",
         meta.position
     );
+    anyhow::ensure!(
+        log.newest_generation(P::NAME).await? == meta.generation,
+        "it is of what was replaced since (position {})",
+        meta.position
+    );
     let projection = P::restore(&chunks)?;
     anyhow::ensure!(projection.position() == meta.position, "it is of another position than it says");
-    Ok(Some((projection, meta.chain)))
+    Ok(Some((projection, meta.chain, meta.generation)))
 }

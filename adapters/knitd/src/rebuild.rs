@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::command::with_causes;
-use crate::snapshots;
+use crate::snapshots::{self, Save};
 use crate::streams;
 use crate::views::{Followed, Look, Reached, Standstill, ViewOf, fold, image};
 
@@ -202,6 +202,12 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         failpoint("rebuild.folded");
         let comparison = self.compare(view).await?;
         failpoint("rebuild.compared");
+        if !comparison.differs()
+            && let Ok(newest) = app.log().newest_generation(P::NAME).await
+        {
+            // Whatever was replaced elsewhere: what is live here is what the log says.
+            view(app.views()).set_generation(newest);
+        }
         // Whoever hears it may take long: nothing stands still. That somebody is gone is seen before the switch.
         let _ = self.listener.steps.send(comparison.step()).await;
         let (position, differs) = (comparison.position, comparison.differs());
@@ -361,8 +367,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
 
     /// Saves what is live now, and removes the snapshots of what it has replaced; answers what could not be done.
     async fn save(&self, view: ViewOf<P>) -> Option<String> {
-        let kept = snapshots::KEPT_AFTER_REPLACEMENT;
-        let saved = snapshots::save(self.app.log(), &self.app.shared_views(), view, kept).await;
+        let saved = snapshots::save(self.app.log(), &self.app.shared_views(), view, Save::Replacement).await;
         failpoint("rebuild.saved");
         saved
             .err()

@@ -87,7 +87,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         .with_metrics(Arc::clone(&metrics));
     app.define_builtin_plans().await.context("cannot define the built-in Plans")?;
 
-    let follower = Follower::new(log.clone(), views).with_snapshots_every(args.snapshot_every);
+    let follower = Follower::new(log.clone(), views).with_snapshots(args.snapshot_every, args.snapshot_after);
     let mut following = tokio::spawn(follower.with_metrics(metrics).run());
     let administrators_go = CancellationToken::new();
     let surroundings = Surroundings {

@@ -1,22 +1,40 @@
 //! Saving the projections, so that the next start has less to fold (D6).
 //!
+//! When they are is said in [`Schedule`]. Two of each are kept, so that one that is damaged costs no more than what was
+//! folded since the one before; older ones go, and the database uses their room again.
+//!
+//! A projection that was replaced because it was wrong must not come back. So each replacement begins another
+//! *generation*: snapshots say of which they are, and those of an earlier one are neither used nor kept. Another server
+//! may still have the wrong one. It is not let save it, and is told to fold its own again, or to start again.
+//!
 //! What is saved is a copy: it is taken while the projection stands still, and packed and written when that moves on
 //! already.
 
+mod schedule;
+
 use std::sync::Arc;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use knit_domain::event::Position;
 use knit_failpoint::failpoint;
 use knit_log::{Log, SnapshotMeta};
 use knit_projections::projection::Projection;
 
-use crate::views::{Look, ViewOf, Views, image};
+use crate::views::{Look, View, ViewOf, Views, image};
+
+pub(crate) use self::schedule::{Last, Schedule};
 
 /// Snapshots kept of each projection: the newest, and one to fall back on when it is damaged.
 pub(crate) const KEPT: usize = 2;
-/// The same after a projection was replaced: what was wrong must not come back.
-pub(crate) const KEPT_AFTER_REPLACEMENT: usize = 1;
+
+/// What is saved, in the eyes of those who have saved before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Save {
+    /// The same projection, some events later.
+    Later,
+    /// Another one in its place, which begins a generation: what was saved before must not come back.
+    Replacement,
+}
 
 /// What was saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,23 +53,25 @@ pub(crate) struct Saved {
 /// The first that could not be saved, and why; those before it are.
 pub(crate) async fn save_all(log: &Log, views: &Arc<Views>) -> anyhow::Result<[Saved; 3]> {
     Ok([
-        save(log, views, |views| &views.store, KEPT).await?,
-        save(log, views, |views| &views.matcher, KEPT).await?,
-        save(log, views, |views| &views.worklists, KEPT).await?,
+        save(log, views, |views| &views.store, Save::Later).await?,
+        save(log, views, |views| &views.matcher, Save::Later).await?,
+        save(log, views, |views| &views.worklists, Save::Later).await?,
     ])
 }
 
-/// Saves one projection, and keeps the `kept` newest snapshots of it.
+/// Saves one projection, and keeps the newest snapshots of its generation.
 ///
 /// # Errors
-/// When it has stopped, for a start would only stop there again, or the database does not take it.
+/// When it has stopped, for a start would only stop there again, when another server has replaced it meanwhile, or the
+/// database does not take it.
 pub(crate) async fn save<P: Projection + Send + Sync + 'static>(
     log: &Log,
     views: &Arc<Views>,
     view: ViewOf<P>,
-    kept: usize,
+    what: Save,
 ) -> anyhow::Result<Saved> {
     let _turn = views.turn_to_save().await;
+    let generation = generation_of(log, view(views), what).await?;
     let Look { at, reached, seen: projection } = image(views, view).await?;
     failpoint("snapshot.taken");
     if let Some(why) = reached.stopped {
@@ -61,11 +81,27 @@ pub(crate) async fn save<P: Projection + Send + Sync + 'static>(
     ensure!(reached.position == at.position, "the projection `{}` has yet to catch up with the others", P::NAME);
     let chunks = tokio::task::spawn_blocking(move || projection.snapshot()).await?;
     failpoint("snapshot.packed");
-    let meta = SnapshotMeta { name: P::NAME.to_owned(), revision: P::REVISION, position: at.position, chain: at.chain };
+    let (name, revision) = (P::NAME.to_owned(), P::REVISION);
+    let meta = SnapshotMeta { name, revision, position: at.position, chain: at.chain, generation };
     log.save_snapshot(&meta, &chunks).await?;
     failpoint("snapshot.saved");
-    log.prune_snapshots(P::NAME, P::REVISION, kept).await?;
+    view(views).set_generation(generation);
+    log.prune_snapshots(P::NAME, P::REVISION, KEPT).await?;
     failpoint("snapshot.pruned");
     let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
     Ok(Saved { name: P::NAME, position: at.position, bytes })
+}
+
+/// Of which generation the projection is saved.
+async fn generation_of<P: Projection>(log: &Log, view: &View<P>, what: Save) -> anyhow::Result<u64> {
+    let (own, newest) = (view.generation(), log.newest_generation(P::NAME).await?);
+    match what {
+        Save::Replacement => Ok(newest.max(own) + 1),
+        Save::Later if own < newest => bail!(
+            "the projection `{name}` was replaced on another server since, because it was wrong; this one may still be: \
+             `knit admin rebuild-projection {name}` here, or start this server again",
+            name = P::NAME
+        ),
+        Save::Later => Ok(own),
+    }
 }

@@ -20,6 +20,7 @@ mod switch;
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -85,6 +86,8 @@ pub struct View<P> {
     /// The events that are passed over, as administrators have decided (D8).
     skipped: ArcSwap<BTreeSet<Position>>,
     before: RwLock<Option<Before<P>>>,
+    /// Of which generation the live instance is (see [`knit_log::SnapshotMeta`]).
+    generation: AtomicU64,
 }
 
 /// Nothing is folded for as long as this is held.
@@ -114,6 +117,7 @@ impl<P: Projection> Default for View<P> {
             reached: watch::Sender::new(Reached::default()),
             skipped: ArcSwap::default(),
             before: RwLock::new(None),
+            generation: AtomicU64::new(0),
         }
     }
 }
@@ -162,6 +166,17 @@ impl<P: Projection> View<P> {
         self.reached.send_modify(|reached| {
             *reached = Reached { position, stopped: None, instance: reached.instance + 1 };
         });
+    }
+
+    /// How often it was replaced by one that says something else, here or on another server, before it was folded or
+    /// restored.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// It is of this generation from now on.
+    pub(crate) fn set_generation(&self, generation: u64) {
+        self.generation.store(generation, Ordering::Release);
     }
 
     /// How many events it passes over.

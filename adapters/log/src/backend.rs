@@ -94,8 +94,12 @@ impl Backend {
         on!(self, database => database.supersede(id, meta).await)
     }
 
-    pub(crate) async fn prune(&self, name: &str, up_to: i64, keep: &[Uuid]) -> Answer<()> {
-        on!(self, database => database.prune(name, up_to, keep).await)
+    pub(crate) async fn newest_generation(&self, name: &str) -> Answer<i64> {
+        on!(self, database => database.newest_generation(name).await)
+    }
+
+    pub(crate) async fn prune(&self, name: &str, newest: &Listed, keep: &[Uuid]) -> Answer<()> {
+        on!(self, database => database.prune(name, newest, keep).await)
     }
 
     pub(crate) async fn size(&self) -> Answer<(i64, i64)> {

@@ -339,19 +339,40 @@ impl Log {
         patiently("removing snapshots", || self.inner.backend.supersede(id, meta)).await
     }
 
-    /// The newest whole snapshot of this name and revision. Whoever uses it first compares its chain
+    /// The newest whole snapshot of this name and revision: of the newest generation, at the last position. Whoever uses it first compares its chain
     /// with [`Self::chain_at`] its position.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn newest_snapshot(&self, name: &str, revision: u32) -> Result<Option<Snapshot>, Fault> {
+        self.earlier_snapshot(name, revision, 0).await
+    }
+
+    /// The whole snapshot than which so many are newer; at 0 it is [`Self::newest_snapshot`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn earlier_snapshot(&self, name: &str, revision: u32, newer: usize) -> Result<Option<Snapshot>, Fault> {
         let doing = "reading a snapshot";
-        let listed = patiently(doing, || self.inner.backend.snapshots(name, revision, 1)).await?;
-        let Some(listed) = listed.into_iter().next() else { return Ok(None) };
+        let limit = i64::try_from(newer).unwrap_or(i64::MAX).saturating_add(1);
+        let listed = patiently(doing, || self.inner.backend.snapshots(name, revision, limit)).await?;
+        let Some(listed) = listed.into_iter().nth(newer) else { return Ok(None) };
         let chunks = patiently(doing, || self.inner.backend.chunks(listed.id)).await?;
         let damaged = |error| Fault::of(doing, error);
         let (position, chain) = (unsigned(listed.position).map_err(damaged)?, hash(&listed.chain).map_err(damaged)?);
-        Ok(Some(Snapshot { meta: SnapshotMeta { name: name.to_owned(), revision, position, chain }, chunks }))
+        let generation = unsigned(listed.generation).map_err(damaged)?;
+        let meta = SnapshotMeta { name: name.to_owned(), revision, position, chain, generation };
+        Ok(Some(Snapshot { meta, chunks }))
+    }
+
+    /// The newest generation of the projection of this name of which something was saved; 0 if nothing was.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn newest_generation(&self, name: &str) -> Result<u64, Fault> {
+        let doing = "listing snapshots";
+        let newest = patiently(doing, || self.inner.backend.newest_generation(name)).await?;
+        unsigned(newest).map_err(|error| Fault::of(doing, error))
     }
 
     /// Keeps the `keep` newest whole snapshots of this name and revision, and removes the others of
@@ -364,7 +385,7 @@ impl Log {
         let kept = patiently("listing snapshots", || self.inner.backend.snapshots(name, revision, limit)).await?;
         let Some(newest) = kept.first() else { return Ok(()) };
         let ids: Vec<Uuid> = kept.iter().map(|listed| listed.id).collect();
-        patiently("removing snapshots", || self.inner.backend.prune(name, newest.position, &ids)).await
+        patiently("removing snapshots", || self.inner.backend.prune(name, newest, &ids)).await
     }
 
     /// Becomes the holder of `role` for `ttl`, unless somebody else is. `holder` is unique among those that live

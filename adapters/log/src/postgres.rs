@@ -180,21 +180,25 @@ impl Postgres {
         let statement = sqlx::query(sql::SAVE_CHUNK).bind(chunk.id).bind(chunk.chunk).bind(&chunk.meta.name);
         let statement = statement.bind(i64::from(chunk.meta.revision)).bind(signed(chunk.meta.position));
         let statement = statement.bind(chunk.meta.chain.as_slice()).bind(chunk.chunks).bind(chunk.bytes);
+        let statement = statement.bind(signed(chunk.meta.generation));
         self.connections.execute(statement).await.map(drop)
     }
 
     /// Removes every other snapshot of the same projection, revision and position.
     pub(crate) async fn supersede(&self, id: Uuid, meta: &SnapshotMeta) -> Result<(), sqlx::Error> {
         let statement = sqlx::query(sql::SUPERSEDE_SNAPSHOTS).bind(&meta.name).bind(i64::from(meta.revision));
-        let statement = statement.bind(signed(meta.position)).bind(id);
+        let statement = statement.bind(signed(meta.position)).bind(signed(meta.generation)).bind(id);
         self.connections.execute(statement).await.map(drop)
     }
 
     /// Whole snapshots, the newest first.
     pub(crate) async fn snapshots(&self, name: &str, revision: u32, limit: i64) -> Result<Vec<Listed>, sqlx::Error> {
         let statement = sqlx::query(sql::WHOLE_SNAPSHOTS).bind(name).bind(i64::from(revision)).bind(limit);
-        let listed =
-            |row: &PgRow| Ok(Listed { id: row.try_get(0)?, position: row.try_get(1)?, chain: row.try_get(2)? });
+        let listed = |row: &PgRow| {
+            let (id, position, chain) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let (generation, saved_at, bytes) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+            Ok(Listed { id, position, chain, generation, saved_at, bytes })
+        };
         self.connections.rows(statement).await?.iter().map(listed).collect()
     }
 
@@ -203,8 +207,14 @@ impl Postgres {
         rows.iter().map(|row| row.try_get(0)).collect()
     }
 
-    pub(crate) async fn prune(&self, name: &str, up_to: i64, keep: &[Uuid]) -> Result<(), sqlx::Error> {
-        let statement = sqlx::query(sql::PRUNE_SNAPSHOTS).bind(name).bind(up_to).bind(keep);
+    /// The newest generation of a projection of which something was saved; 0 if nothing was.
+    pub(crate) async fn newest_generation(&self, name: &str) -> Result<i64, sqlx::Error> {
+        Ok(self.one(sqlx::query(sql::NEWEST_GENERATION).bind(name)).await?.unwrap_or(0))
+    }
+
+    pub(crate) async fn prune(&self, name: &str, newest: &Listed, keep: &[Uuid]) -> Result<(), sqlx::Error> {
+        let statement = sqlx::query(sql::PRUNE_SNAPSHOTS).bind(name).bind(newest.generation).bind(newest.position);
+        let statement = statement.bind(keep);
         self.connections.execute(statement).await.map(drop)
     }
 

@@ -3,8 +3,12 @@
 //!
 //! A snapshot is a shortcut, never a truth: whoever loads one checks that the log still has the same
 //! chain at its position, and otherwise folds from the beginning.
+//!
+//! A projection that was wrong is replaced by another *generation*. Another server may still have the wrong one, and
+//! goes on to save it, at later positions; so of two snapshots the one of the later generation is the newer.
 
 use knit_domain::event::Position;
+use knit_domain::time::Timestamp;
 use uuid::Uuid;
 
 use crate::chain::Hash;
@@ -20,6 +24,21 @@ pub struct SnapshotMeta {
     pub position: Position,
     /// The chain at that position.
     pub chain: Hash,
+    /// How often the projection was replaced, in this log, by one that says something else.
+    pub generation: u64,
+}
+
+/// A snapshot that is there, without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptSnapshot {
+    /// The last event in it.
+    pub position: Position,
+    /// Of which generation it is.
+    pub generation: u64,
+    /// When it was saved, by the clock of the database; none if nobody knows.
+    pub saved_at: Option<Timestamp>,
+    /// How many bytes it has, compressed.
+    pub bytes: u64,
 }
 
 /// A snapshot that is there as a whole.
@@ -48,4 +67,8 @@ pub(crate) struct Listed {
     pub(crate) id: Uuid,
     pub(crate) position: i64,
     pub(crate) chain: Vec<u8>,
+    pub(crate) generation: i64,
+    /// Milliseconds since 1970; 0 if nobody knows.
+    pub(crate) saved_at: i64,
+    pub(crate) bytes: i64,
 }

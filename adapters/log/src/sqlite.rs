@@ -190,13 +190,14 @@ impl Sqlite {
         let query = sqlx::query(sql::SAVE_CHUNK).bind(chunk.id).bind(chunk.chunk).bind(&chunk.meta.name);
         let query = query.bind(i64::from(chunk.meta.revision)).bind(signed(chunk.meta.position));
         let query = query.bind(chunk.meta.chain.as_slice()).bind(chunk.chunks).bind(chunk.bytes);
+        let query = query.bind(signed(chunk.meta.generation));
         self.writer.execute(query).await.map(drop)
     }
 
     /// Removes every other snapshot of the same projection, revision and position.
     pub(crate) async fn supersede(&self, id: Uuid, meta: &SnapshotMeta) -> Result<(), sqlx::Error> {
         let statement = sqlx::query(sql::SUPERSEDE_SNAPSHOTS).bind(&meta.name).bind(i64::from(meta.revision));
-        let statement = statement.bind(signed(meta.position)).bind(id);
+        let statement = statement.bind(signed(meta.position)).bind(signed(meta.generation)).bind(id);
         self.writer.execute(statement).await.map(drop)
     }
 
@@ -204,8 +205,11 @@ impl Sqlite {
     pub(crate) async fn snapshots(&self, name: &str, revision: u32, limit: i64) -> Result<Vec<Listed>, sqlx::Error> {
         let query = sqlx::query(sql::WHOLE_SNAPSHOTS).bind(name).bind(i64::from(revision)).bind(limit);
         let rows = query.fetch_all(&self.readers).await?;
-        let listed =
-            |row: &SqliteRow| Ok(Listed { id: row.try_get(0)?, position: row.try_get(1)?, chain: row.try_get(2)? });
+        let listed = |row: &SqliteRow| {
+            let (id, position, chain) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            let (generation, saved_at, bytes) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+            Ok(Listed { id, position, chain, generation, saved_at, bytes })
+        };
         rows.iter().map(listed).collect()
     }
 
@@ -213,9 +217,15 @@ impl Sqlite {
         sqlx::query_scalar(sql::CHUNKS).bind(id).fetch_all(&self.readers).await
     }
 
-    pub(crate) async fn prune(&self, name: &str, up_to: i64, keep: &[Uuid]) -> Result<(), sqlx::Error> {
+    /// The newest generation of a projection of which something was saved; 0 if nothing was.
+    pub(crate) async fn newest_generation(&self, name: &str) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar(sql::NEWEST_GENERATION).bind(name).fetch_one(&self.readers).await
+    }
+
+    pub(crate) async fn prune(&self, name: &str, newest: &Listed, keep: &[Uuid]) -> Result<(), sqlx::Error> {
         let keep = writer::list(keep.iter().map(|id| hex::encode(id.as_bytes())));
-        let query = sqlx::query(sql::PRUNE_SNAPSHOTS).bind(name).bind(up_to).bind(keep);
+        let query = sqlx::query(sql::PRUNE_SNAPSHOTS).bind(name).bind(newest.generation).bind(newest.position);
+        let query = query.bind(keep);
         self.writer.execute(query).await.map(drop)
     }
 

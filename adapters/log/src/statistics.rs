@@ -8,6 +8,7 @@ use crate::columns::unsigned;
 use crate::error::Fault;
 use crate::log::Log;
 use crate::reader::patiently;
+use crate::snapshot::{KeptSnapshot, Listed};
 
 /// What the log takes in its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,23 @@ impl Log {
     /// When the database does not answer.
     pub async fn database_time(&self) -> Result<Timestamp, Fault> {
         Ok(Timestamp(patiently("asking for the time", || self.backend().now_ms()).await?))
+    }
+
+    /// The whole snapshots of this name and revision, without their bytes, the newest first; at most `limit` of them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn kept_snapshots(&self, name: &str, revision: u32, limit: usize) -> Result<Vec<KeptSnapshot>, Fault> {
+        let doing = "listing snapshots";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let listed = patiently(doing, || self.backend().snapshots(name, revision, limit)).await?;
+        let number = |number| unsigned(number).map_err(|error| Fault::of(doing, error));
+        let kept = |listed: Listed| {
+            let saved_at = (listed.saved_at > 0).then_some(Timestamp(listed.saved_at));
+            let (position, generation) = (number(listed.position)?, number(listed.generation)?);
+            Ok(KeptSnapshot { position, generation, saved_at, bytes: number(listed.bytes)? })
+        };
+        listed.into_iter().map(kept).collect()
     }
 
     /// The position of the newest whole snapshot of this name and revision, without reading it.

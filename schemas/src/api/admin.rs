@@ -30,6 +30,15 @@ pub struct ProjectionState {
     /// The last event in the newest snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<u64>,
+    /// Bytes of the newest snapshot, compressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_bytes: Option<u64>,
+    /// When it was saved, by the clock of the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot_saved_at: Option<Instant>,
+    /// How many snapshots are kept.
+    #[serde(default)]
+    pub snapshots_kept: u64,
     /// The last event in the instance that was kept when another took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<u64>,
@@ -216,15 +225,6 @@ pub struct RebuildDifference {
     pub rebuilt: Option<String>,
 }
 
-/// One thing that was looked at, to see whether all is well.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Finding {
-    /// What was looked at.
-    pub what: String,
-    /// How it is.
-    pub verdict: Verdict,
-    /// What was seen.
 /// Where the log is to be archived.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -296,6 +296,15 @@ pub enum SegmentDone {
     Damaged,
 }
 
+/// One thing that was looked at, to see whether all is well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// What was looked at.
+    pub what: String,
+    /// How it is.
+    pub verdict: Verdict,
+    /// What was seen.
     pub seen: String,
     /// What to do about it; nothing if it is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
 use crate::listing::{Listed, Order, Shape};
 use crate::output;
+use crate::telling::time;
 
 /// Digits of a digest that a table shows: enough to see whether two are equal.
 const DIGEST_DIGITS: usize = 12;
@@ -34,13 +35,27 @@ impl Listed for ProjectionState {
         "revision",
         "memoryBytes",
         "snapshot",
+        "snapshotBytes",
+        "snapshotSavedAt",
+        "snapshotsKept",
         "previous",
         "skipped",
         "why",
         "digest",
     ];
-    const COLUMNS: &'static [&'static str] =
-        &["PROJECTION", "STATE", "POSITION", "LAG", "REVISION", "MEMORY", "SNAPSHOT", "PREVIOUS", "DIGEST"];
+    const COLUMNS: &'static [&'static str] = &[
+        "PROJECTION",
+        "STATE",
+        "POSITION",
+        "LAG",
+        "REVISION",
+        "MEMORY",
+        "SNAPSHOT",
+        "SAVED",
+        "SIZE",
+        "PREVIOUS",
+        "DIGEST",
+    ];
 
     fn id(&self) -> &str {
         &self.name
@@ -57,6 +72,8 @@ impl Listed for ProjectionState {
             self.revision.to_string(),
             bytes::told(self.memory_bytes),
             at(self.snapshot),
+            self.snapshot_saved_at.map_or_else(|| "-".to_owned(), time),
+            self.snapshot_bytes.map_or_else(|| "-".to_owned(), bytes::told),
             at(self.previous),
             digest.unwrap_or("-").to_owned(),
         ]

@@ -135,22 +135,42 @@ pub(super) const POSITIONS: &str = "
 SELECT position FROM entity_events WHERE kind = ?1 AND id = ?2 AND position > ?3 ORDER BY position LIMIT ?4";
 pub(super) const ATTACHMENT: &str = "SELECT bytes FROM attachments WHERE sha256 = ?1";
 
+/// The clock of the database, in milliseconds since 1970.
+macro_rules! now_ms {
+    () => {
+        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+    };
+}
+
 /// A chunk whose answer was lost is sent again, and is there already.
-pub(super) const SAVE_CHUNK: &str = "
-INSERT INTO log_snapshots (id, chunk, name, revision, position, chain, chunks, bytes)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id, chunk) DO NOTHING";
+pub(super) const SAVE_CHUNK: &str = concat!(
+    "INSERT INTO log_snapshots (id, chunk, name, revision, position, chain, chunks, bytes, generation, saved_at)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ",
+    now_ms!(),
+    ") ON CONFLICT (id, chunk) DO NOTHING"
+);
+/// Of two generations the later one is the newer, wherever in the log it was saved.
 pub(super) const WHOLE_SNAPSHOTS: &str = "
-SELECT id, position, chain FROM log_snapshots WHERE name = ?1 AND revision = ?2
- GROUP BY id, position, chain, chunks HAVING count(*) = chunks ORDER BY position DESC, id LIMIT ?3";
+SELECT id, position, chain, generation, max(saved_at), coalesce(sum(octet_length(bytes)), 0) FROM log_snapshots
+ WHERE name = ?1 AND revision = ?2
+ GROUP BY id, position, chain, chunks, generation HAVING count(*) = chunks
+ ORDER BY generation DESC, position DESC, id LIMIT ?3";
+/// Also of other revisions. What is not whole does not count: whoever began it may have died over it.
+pub(super) const NEWEST_GENERATION: &str = "
+SELECT coalesce(max(generation), 0) FROM (
+    SELECT generation FROM log_snapshots WHERE name = ?1
+     GROUP BY id, generation, chunks HAVING count(*) = chunks) AS whole";
 pub(super) const CHUNKS: &str = "SELECT bytes FROM log_snapshots WHERE id = ?1 ORDER BY chunk";
-/// What was saved earlier at the same position was saved of something else, or is the same.
-pub(super) const SUPERSEDE_SNAPSHOTS: &str =
-    "DELETE FROM log_snapshots WHERE name = ?1 AND revision = ?2 AND position = ?3 AND id <> ?4";
+/// What was saved earlier at the same position was saved of something else, or is the same. What was saved of a later
+/// generation stays.
+pub(super) const SUPERSEDE_SNAPSHOTS: &str = "
+DELETE FROM log_snapshots
+ WHERE name = ?1 AND revision = ?2 AND position = ?3 AND generation <= ?4 AND id <> ?5";
 /// Other revisions go too: they belong to programs that have been replaced, which fold again if they
 /// come back.
 pub(super) const PRUNE_SNAPSHOTS: &str = "
-DELETE FROM log_snapshots WHERE name = ?1 AND position <= ?2
-   AND id NOT IN (SELECT unhex(value) FROM json_each(?3))";
+DELETE FROM log_snapshots WHERE name = ?1 AND (generation < ?2 OR generation = ?2 AND position <= ?3)
+   AND id NOT IN (SELECT unhex(value) FROM json_each(?4))";
 
 /// Bytes of the file, and of the snapshots in it.
 pub(super) const SIZE: &str = "
@@ -161,12 +181,6 @@ pub(super) const LONGEST_STREAMS: &str = "
 SELECT aggregate_type, aggregate_id, max(sequence) FROM events
  GROUP BY aggregate_type, aggregate_id ORDER BY 3 DESC, 1, 2 LIMIT ?1";
 
-/// The clock of the database, in milliseconds since 1970.
-macro_rules! now_ms {
-    () => {
-        "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
-    };
-}
 pub(super) const NOW_MS: &str = concat!("SELECT ", now_ms!());
 /// An end that lies further ahead than any renewal puts it was written before the clock went back.
 pub(super) const ACQUIRE_LEASE: &str = concat!(

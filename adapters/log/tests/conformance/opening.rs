@@ -1,12 +1,13 @@
 //! Opening, migrating, and who may not.
 
-use knit_log::{Database, Log, OpenError, Options};
+use knit_log::{Database, Log, OpenError, Options, SnapshotMeta};
 
 use crate::fixture::{Place, fill, journal, remarks, whole};
 use crate::on_both_databases;
 
 on_both_databases!(
     a_log_goes_on_where_it_was_closed,
+    snapshots_of_before_generations_are_of_the_first,
     tables_of_a_newer_program_are_refused,
     a_log_is_told_from_every_other,
 );
@@ -25,11 +26,28 @@ async fn a_log_goes_on_where_it_was_closed(place: Place) {
     assert_eq!(whole(&log).await.len(), 4);
 }
 
+async fn snapshots_of_before_generations_are_of_the_first(place: Place) {
+    let log = place.open().await;
+    let meta = SnapshotMeta { name: "store".to_owned(), revision: 1, position: 0, chain: [0; 32], generation: 0 };
+    log.save_snapshot(&meta, &[vec![7]]).await.unwrap();
+    log.close().await;
+    // As the first program left them.
+    for column in ["generation", "saved_at"] {
+        place.tamper(&format!("ALTER TABLE log_snapshots DROP COLUMN {column}")).await;
+    }
+    place.tamper("DELETE FROM schema_version WHERE version = 2").await;
+
+    let log = place.open().await;
+
+    assert_eq!(log.newest_snapshot("store", 1).await.unwrap().unwrap().meta, meta);
+    assert_eq!(log.kept_snapshots("store", 1, 9).await.unwrap()[0].saved_at, None);
+}
+
 async fn tables_of_a_newer_program_are_refused(place: Place) {
     place.open().await.close().await;
     place.tamper("INSERT INTO schema_version (version, name) VALUES (999, 'future')").await;
     let error = Log::open(&place.database(), Options::default()).await.unwrap_err();
-    assert!(matches!(error, OpenError::NewerSchema { found: 999, known: 1 }), "{error}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 999, known: 2 }), "{error}");
     assert!(error.to_string().contains("run the newer program"));
 }
 

@@ -1,6 +1,6 @@
 //! Snapshots of projections: whole or not there (D6).
 
-use knit_log::{Log, SnapshotMeta};
+use knit_log::{KeptSnapshot, Log, SnapshotMeta};
 
 use crate::fixture::Place;
 use crate::on_both_databases;
@@ -9,12 +9,14 @@ on_both_databases!(
     d6_a_snapshot_comes_back_as_it_was_saved,
     d6_the_newest_whole_snapshot_of_the_revision_is_the_one,
     d8_what_is_saved_later_at_a_position_takes_the_place_of_what_was,
+    d8_what_a_later_generation_has_saved_is_newer_wherever_it_was_saved,
+    what_is_kept_is_told_without_reading_it,
     d6_pruning_keeps_the_newest_and_leaves_other_names_alone,
 );
 
 fn meta(name: &str, revision: u32, position: u64) -> SnapshotMeta {
     let chain = [u8::try_from(position).unwrap(); 32];
-    SnapshotMeta { name: name.to_owned(), revision, position, chain }
+    SnapshotMeta { name: name.to_owned(), revision, position, chain, generation: 0 }
 }
 
 async fn save(log: &Log, meta: &SnapshotMeta) {
@@ -62,6 +64,37 @@ async fn d8_what_is_saved_later_at_a_position_takes_the_place_of_what_was(place:
     assert_eq!(log.newest_snapshot("store", 2).await.unwrap().unwrap().chunks, [vec![0]]);
 }
 
+async fn d8_what_a_later_generation_has_saved_is_newer_wherever_it_was_saved(place: Place) {
+    let log = place.open().await;
+    let of = |generation, position| SnapshotMeta { generation, ..meta("store", 1, position) };
+    assert_eq!(log.newest_generation("store").await.unwrap(), 0);
+    for (generation, position) in [(0, 3), (1, 5), (0, 9)] {
+        save(&log, &of(generation, position)).await;
+    }
+    assert_eq!(log.newest_generation("store").await.unwrap(), 1);
+    assert_eq!(log.newest_snapshot("store", 1).await.unwrap().unwrap().meta, of(1, 5));
+    // A server that has the earlier one saves it again, at the same position and later, and removes older ones.
+    save(&log, &of(0, 5)).await;
+    log.prune_snapshots("store", 1, 1).await.unwrap();
+    assert_eq!(log.newest_snapshot("store", 1).await.unwrap().unwrap().meta, of(1, 5));
+    let kept = log.kept_snapshots("store", 1, 9).await.unwrap();
+    assert_eq!(kept.iter().map(|kept| (kept.generation, kept.position)).collect::<Vec<_>>(), [(1, 5)]);
+    assert_eq!(log.newest_generation("matcher").await.unwrap(), 0);
+}
+
+async fn what_is_kept_is_told_without_reading_it(place: Place) {
+    let log = place.open().await;
+    for position in [3, 7] {
+        save(&log, &meta("store", 1, position)).await;
+    }
+    let kept = log.kept_snapshots("store", 1, 9).await.unwrap();
+    let now = log.database_time().await.unwrap();
+    assert_eq!(kept.iter().map(|kept| (kept.position, kept.bytes)).collect::<Vec<_>>(), [(7, 3), (3, 3)]);
+    let is_now = |kept: &KeptSnapshot| kept.saved_at.is_some_and(|at| (now.0 - 60_000..=now.0).contains(&at.0));
+    assert!(kept.iter().all(is_now), "{kept:?}");
+    assert_eq!(log.kept_snapshots("store", 1, 1).await.unwrap().len(), 1);
+}
+
 async fn d6_pruning_keeps_the_newest_and_leaves_other_names_alone(place: Place) {
     let log = place.open().await;
     for position in [3, 5, 9, 4] {
@@ -75,6 +108,9 @@ async fn d6_pruning_keeps_the_newest_and_leaves_other_names_alone(place: Place) 
     assert_eq!(newest(&log, "matcher", 1).await, Some(1));
     assert_eq!(newest(&log, "store", 2).await, None);
     assert_eq!(newest(&log, "store", 1).await, Some(9));
+    let earlier = log.earlier_snapshot("store", 1, 1).await.unwrap();
+    assert_eq!(earlier.map(|snapshot| snapshot.meta.position), Some(5));
+    assert_eq!(log.earlier_snapshot("store", 1, 2).await.unwrap(), None);
     place.tamper("DELETE FROM log_snapshots WHERE position = 9").await;
     assert_eq!(newest(&log, "store", 1).await, Some(5));
     place.tamper("DELETE FROM log_snapshots WHERE position = 5").await;

@@ -28,7 +28,7 @@ async fn the_longest_streams_come_first(place: Place) {
 async fn the_size_grows_with_what_is_written(place: Place) {
     let log = place.open().await;
     let before = log.size().await.unwrap();
-    let meta = SnapshotMeta { name: "store".to_owned(), revision: 1, position: 0, chain: [0; 32] };
+    let meta = SnapshotMeta { name: "store".to_owned(), revision: 1, position: 0, chain: [0; 32], generation: 0 };
     // What does not compress: PostgreSQL would keep less than it was given.
     let bytes: Vec<u8> = (0..65_536).flat_map(|_| Uuid::new_v4().into_bytes()).collect();
     log.save_snapshot(&meta, &[bytes]).await.unwrap();
@@ -41,7 +41,7 @@ async fn the_newest_snapshot_is_known_without_reading_it(place: Place) {
     let log = place.open().await;
     assert_eq!(log.newest_snapshot_position("store", 1).await.unwrap(), None);
     for position in [3, 7] {
-        let meta = SnapshotMeta { name: "store".to_owned(), revision: 1, position, chain: [0; 32] };
+        let meta = SnapshotMeta { name: "store".to_owned(), revision: 1, position, chain: [0; 32], generation: 0 };
         log.save_snapshot(&meta, &[vec![1]]).await.unwrap();
     }
     assert_eq!(log.newest_snapshot_position("store", 1).await.unwrap(), Some(7));

@@ -136,8 +136,10 @@ impl<P: Projection> Follower<P> {
     async fn save(&mut self, log: &Log) -> Result<(), TestCaseError> {
         let position = self.live.position();
         let chain = log.chain_at(position).await.map_err(failed)?.expect("it has read so far");
-        let (meta, chunks) =
-            (SnapshotMeta { name: P::NAME.to_owned(), revision: P::REVISION, position, chain }, self.live.snapshot());
+        let (meta, chunks) = (
+            SnapshotMeta { name: P::NAME.to_owned(), revision: P::REVISION, position, chain, generation: 0 },
+            self.live.snapshot(),
+        );
         log.save_snapshot(&meta, &chunks).await.map_err(failed)?;
         log.prune_snapshots(P::NAME, P::REVISION, KEPT).await.map_err(failed)?;
         let newest = log.newest_snapshot(P::NAME, P::REVISION).await.map_err(failed)?.expect("one was saved");

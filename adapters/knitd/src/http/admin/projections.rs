@@ -5,6 +5,7 @@ use axum::response::Response;
 use knit_domain::event::Position;
 use knit_projections::projection::Projection;
 use knit_schemas::api::{ProjectionState, SavedSnapshot};
+use knit_schemas::instant::Instant;
 
 use super::Admin;
 use crate::app::App;
@@ -13,6 +14,9 @@ use crate::http::reply;
 use crate::http::request::Asked;
 use crate::snapshots;
 use crate::views::{Look, ViewOf, look};
+
+/// Snapshots that are counted: more than are kept.
+const SNAPSHOTS_TOLD_MAX: usize = 2 * snapshots::KEPT;
 
 /// `GET /admin/projections`: how every projection is; with `digest`, what its content comes to.
 pub(super) async fn show(State(admin): State<Admin>, Asked(query): Asked) -> Result<Response, Problem> {
@@ -38,6 +42,8 @@ where
     let Look { reached, seen: (memory_bytes, copy), .. } = looked.map_err(|_| Problem::bug())?;
     let digest = tokio::task::spawn_blocking(move || copy.map(|copy| hex::encode(copy.digest()))).await;
     let (previous, position) = (view(&views).kept_position(), reached.position);
+    let kept = app.log().kept_snapshots(P::NAME, P::REVISION, SNAPSHOTS_TOLD_MAX).await.map_err(Problem::of_log)?;
+    let newest = kept.first();
     let state = match &reached.stopped {
         Some(_) => "stopped",
         None if position < head => "behind",
@@ -50,7 +56,10 @@ where
         lag: head.saturating_sub(position),
         revision: P::REVISION,
         memory_bytes: memory_bytes as u64,
-        snapshot: app.log().newest_snapshot_position(P::NAME, P::REVISION).await.map_err(Problem::of_log)?,
+        snapshot: newest.map(|newest| newest.position),
+        snapshot_bytes: newest.map(|newest| newest.bytes),
+        snapshot_saved_at: newest.and_then(|newest| Instant::from_unix_ms(newest.saved_at?.0)),
+        snapshots_kept: kept.len() as u64,
         previous,
         skipped: view(&views).skipped() as u64,
         why: reached.stopped,
