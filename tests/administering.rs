@@ -4,6 +4,7 @@ mod archiving;
 mod doctor;
 mod ended;
 mod rebuild;
+mod redact;
 mod skip;
 mod snapshots;
 mod socket;

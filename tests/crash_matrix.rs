@@ -15,6 +15,7 @@ mod archiving;
 mod cases;
 mod past;
 mod places;
+mod redacting;
 mod stories;
 mod tale;
 

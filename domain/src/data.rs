@@ -117,7 +117,7 @@ impl Data {
                     record.tags = kept.chain(added).cloned().collect();
                 }
             }
-            DataEvent::DataDiscarded { .. } => self.come_to(Standing::Discarded),
+            DataEvent::DataDiscarded { .. } | DataEvent::LogRedacted { .. } => self.come_to(Standing::Discarded),
             DataEvent::VolumeReclaimed { .. } => self.come_to(Standing::Reclaimed),
         }
     }

@@ -29,3 +29,4 @@ pub mod run;
 pub mod agent;
 
 pub mod journal;
+pub mod redaction;

@@ -12,6 +12,7 @@
 mod aggregate;
 pub mod creation;
 pub mod ending;
+pub mod log_redaction;
 pub mod progress;
 pub mod removal;
 pub mod status;

@@ -25,8 +25,8 @@ use serde::{Deserialize, Deserializer};
 
 pub use admin::{
     ADMIN_SOCKET_FILE, ArchiveOrder, ArchiveStep, ArchivedSegment, DayOfEvents, Finding, JSON_LINES, LogStatistics,
-    LongStream, ProjectionState, RebuildDifference, RebuildOrder, RebuildStep, SOCKET_PATH_BYTES_MAX, SavedSnapshot,
-    SegmentDone, SkipOrder, Skipped, Verdict,
+    LongStream, ProjectionState, RebuildDifference, RebuildOrder, RebuildStep, RedactOrder, Redactable, RedactedEvent,
+    Redaction, SOCKET_PATH_BYTES_MAX, SavedSnapshot, SegmentDone, SkipOrder, Skipped, Verdict,
 };
 pub use data::{DataDetail, DataDownstream, DataUpstream, Nomination, TagChange};
 pub use difference::{Aspect, AspectName, Difference, DifferingPair, PairKind};

@@ -72,6 +72,8 @@ const KILLED: &str = "the Worker's end is that it was killed (137)";
 const NOT_REBUILT: &str = "the projections are what the log says, as they were, and can be rebuilt again";
 const ARCHIVED: &str = "what has the name of a segment is whole, nothing else is left, and the archive is completed";
 const REBUILT: &str = "the projections are what the log says, rebuilt or not, and nothing of a rebuild is left";
+const REDACTED_AGAIN: &str = "nothing has happened, and it is redacted when it is asked for again";
+const FORGOTTEN: &str = "nobody is told what was redacted, and no file of the database has it";
 
 /// Every case.
 pub(crate) const CASES: &[Case] = &[
@@ -186,6 +188,18 @@ pub(crate) const CASES: &[Case] = &[
     case(&["archive.named"], Story::Archive, ARCHIVED),
     case(&["archive.named:2"], Story::Archive, ARCHIVED),
     case(&["archive.placed:2"], Story::Archive, ARCHIVED),
+    // Something is redacted.
+    case(&["commit.EventRedacted"], Story::Redaction, REDACTED_AGAIN),
+    case(&["committed.EventRedacted"], Story::Redaction, FORGOTTEN),
+    case(&["forgetting.folded"], Story::Redaction, FORGOTTEN),
+    case(&["forgetting.switched"], Story::Redaction, FORGOTTEN),
+    case(&["redact.forgotten"], Story::Redaction, FORGOTTEN),
+    case(&["commit.LogRedacted"], Story::Redaction, REDACTED_AGAIN),
+    case(&["committed.LogRedacted"], Story::Redaction, FORGOTTEN),
+    case(&["garbage.begun"], Story::Redaction, FORGOTTEN),
+    case(&["destroy.moved-aside"], Story::Redaction, FORGOTTEN),
+    case(&["garbage.destroyed"], Story::Redaction, FORGOTTEN),
+    case(&["redact.destroyed"], Story::Redaction, FORGOTTEN),
     // The follower and its snapshots.
     case(&["follower.read:9"], Story::Runs, FOLDED_AGAIN),
     case(&["follower.applied:9"], Story::Runs, FOLDED_AGAIN),

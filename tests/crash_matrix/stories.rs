@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::administration::{rebuild, skip, snapshots};
 use super::archiving;
 use super::past;
+use super::redacting;
 use super::tale::{Died, Tale, Told, archive};
 
 /// What is going on.
@@ -62,6 +63,8 @@ pub(crate) enum Story {
     Skip,
     /// An administrator archives the log.
     Archive,
+    /// An administrator takes a tag, and the text of a log, out of the history.
+    Redaction,
     /// Changes through two servers on one database at once.
     Rivals,
     /// A download, whose server dies over it; the next server of the same database is at another place.
@@ -96,6 +99,7 @@ impl Story {
             Self::Rebuild => "rebuild",
             Self::Skip => "skip",
             Self::Archive => "archive",
+            Self::Redaction => "redaction",
             Self::Rivals => "rivals",
             Self::Moved => "moved server",
             Self::Stop => "stop",
@@ -127,6 +131,7 @@ pub(crate) fn tell(story: Story, tale: &mut Tale) -> Told<()> {
         Story::Rebuild => rebuild(tale),
         Story::Skip => skip(tale),
         Story::Archive => archiving::tell(tale),
+        Story::Redaction => redacting::tell(tale),
         Story::Rivals => rivals(tale),
         Story::Moved => download(tale),
         Story::Stop => stop(tale),
@@ -143,6 +148,8 @@ pub(crate) fn conclude(story: Story, tale: &mut Tale) {
             }
         }
         Story::Skip => drop(skip(tale)),
+        // What was not acknowledged is asked for again.
+        Story::Redaction => redacting::redact_all(tale).expect("the server dies no more"),
         Story::Start
         | Story::Runs
         | Story::Ends(_)
@@ -194,7 +201,7 @@ pub(crate) fn meanwhile(story: Story, tale: &mut Tale) {
 }
 
 /// A Plan whose Workers greet the doorkeeper and go on with `script`. It keeps a log, so that there are two volumes.
-fn worker(tale: &Tale, script: &str) -> PlanFile {
+pub(super) fn worker(tale: &Tale, script: &str) -> PlanFile {
     let script = format!("{}{script}", tale.door.greeting("/out"));
     PlanFile::shell(&script).with("entrypoint", json!(["bash", "-c"])).log(&["is:log"])
 }

@@ -6,6 +6,7 @@ mod doctor;
 mod log;
 mod projections;
 mod rebuild_projection;
+mod redact;
 mod rollback;
 mod skip;
 mod snapshot;
@@ -40,6 +41,7 @@ enum Command {
     RebuildProjection(rebuild_projection::Arguments),
     Rollback(rollback::Arguments),
     Skip(skip::Arguments),
+    Redact(redact::Arguments),
     #[command(subcommand)]
     Log(log::Command),
     Archive(archive::Arguments),
@@ -54,6 +56,7 @@ impl Arguments {
             Command::RebuildProjection(_) => "admin rebuild-projection",
             Command::Rollback(_) => "admin rollback",
             Command::Skip(_) => "admin skip",
+            Command::Redact(_) => "admin redact",
             Command::Log(command) => command.words(),
             Command::Archive(_) => "admin archive",
             Command::Doctor(_) => "admin doctor",
@@ -68,6 +71,7 @@ impl Arguments {
             Command::RebuildProjection(arguments) => block_on_to_the_end(rebuild_projection::run(arguments, &client)),
             Command::Rollback(arguments) => block_on_to_the_end(rollback::run(arguments, &client)),
             Command::Skip(arguments) => block_on(skip::run(arguments, &client)),
+            Command::Redact(arguments) => block_on(redact::run(arguments, &client)),
             Command::Log(command) => command.run(&client),
             Command::Archive(arguments) => block_on(archive::run(arguments, &client, &session.environment)),
             Command::Doctor(arguments) => block_on(doctor::run(arguments, &client)),

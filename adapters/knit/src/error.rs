@@ -369,6 +369,8 @@ pub(crate) enum Subject {
     Projection(String),
     /// The event log.
     Log,
+    /// Something that the history says, in words.
+    Said(String),
 }
 
 impl Subject {
@@ -389,7 +391,8 @@ impl Subject {
             | Self::Server
             | Self::Projections
             | Self::Projection(_)
-            | Self::Log => None,
+            | Self::Log
+            | Self::Said(_) => None,
         }
     }
 }
@@ -430,6 +433,7 @@ impl fmt::Display for Ask {
             Subject::Projections => f.write_str("the projections"),
             Subject::Projection(name) => write!(f, "the projection `{name}`"),
             Subject::Log => f.write_str("the log"),
+            Subject::Said(what) => f.write_str(what),
         }
     }
 }

@@ -7,9 +7,11 @@
 mod data;
 mod journal;
 pub(crate) mod plans;
+mod redaction;
 mod runs;
 mod transfers;
 
+pub use redaction::Forgotten;
 pub use transfers::{OpenTransfer, Upload};
 
 use std::future::Future;

@@ -15,8 +15,10 @@ use knit_domain::event::{Metadata, Position, Recorded};
 use knit_domain::id::EventId;
 use knit_domain::journal::SkipRefused;
 use knit_domain::plan::PlanRefused;
+use knit_domain::redaction::RedactionRefused;
 use knit_domain::run::RunRefused;
 use knit_domain::run::creation::{ProjectionRefused, TransferRefused};
+use knit_domain::run::log_redaction::LogRedactionRefused;
 use knit_log::{AppendError, Log, ReadError, Request};
 use rand::Rng as _;
 
@@ -208,6 +210,12 @@ pub enum Refusal {
     /// A projection may not pass over an event.
     #[error(transparent)]
     Skip(#[from] SkipRefused),
+    /// Something may not be forgotten.
+    #[error(transparent)]
+    Redaction(#[from] RedactionRefused),
+    /// The text of a log may not be forgotten.
+    #[error(transparent)]
+    LogRedaction(#[from] LogRedactionRefused),
 }
 
 macro_rules! refusals {
@@ -227,7 +235,9 @@ refusals!(
     ProjectionRefused,
     TransferRefused,
     AgentRefused,
-    SkipRefused
+    SkipRefused,
+    RedactionRefused,
+    LogRedactionRefused
 );
 
 macro_rules! faults {

@@ -4,15 +4,21 @@
 //! the chain of what was folded, and when there is nothing to read, the log must still hold it: a database
 //! that was restored to an older state or swapped for another one is folded again from the beginning, and
 //! nothing is shown meanwhile (D6).
+//!
+//! Where it meets a redaction the projections hold what was redacted. It goes on, while they are folded again beside
+//! what is live (`follower/forgetting.rs`).
+
+mod forgetting;
+mod restoring;
 
 use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use knit_domain::event::{Position, Recorded, UndecodableEvent};
+use knit_domain::event::journal::JournalEvent;
+use knit_domain::event::{Event, Position, Recorded, UndecodableEvent};
 use knit_failpoint::failpoint;
-use knit_log::{Fault, Log, ReadError, Snapshot, chain};
-use knit_projections::projection::Projection;
+use knit_log::{Fault, Log, ReadError, chain};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
@@ -20,9 +26,11 @@ use tracing::Instrument as _;
 use crate::args::{SNAPSHOT_AFTER, SNAPSHOT_EVERY_EVENTS};
 use crate::command::ErrorFamily;
 use crate::metrics::{self, Metrics};
-use crate::snapshots::{self, KEPT, Last, Schedule};
+use crate::snapshots::{self, Last, Schedule};
 use crate::streams;
-use crate::views::{View, Views};
+use crate::views::Views;
+
+use restoring::learn_generations;
 
 /// Events read at once. PostgreSQL plans every such reading anew, so that many events should share it, and a few
 /// pages of this size are a few megabytes.
@@ -93,8 +101,16 @@ impl Follower {
     /// Restores the projections, then follows the log until it meets an event that only a newer program can
     /// read.
     pub async fn run(mut self) -> Outdated {
-        let mut wake = self.log.subscribe();
         self.restore().await;
+        let (log, views) = (self.log.clone(), Arc::clone(&self.views));
+        tokio::select! {
+            outdated = self.follow() => outdated,
+            never = forgetting::whatever_is_redacted(log, views) => match never {},
+        }
+    }
+
+    async fn follow(&mut self) -> Outdated {
+        let mut wake = self.log.subscribe();
         loop {
             match self.catch_up().await {
                 Ok(()) => {
@@ -197,6 +213,9 @@ impl Follower {
         }
         let views = Arc::clone(&self.views);
         let _folding = views.stand_still().await;
+        if let Some(redaction) = events.iter().map(Borrow::<Recorded>::borrow).rfind(|event| is_redaction(event)) {
+            self.meet_redaction(redaction.position);
+        }
         let span = tracing::debug_span!("fold", events = events.len(), log.position = newest.0);
         if events.len() <= FOLDED_AT_ONCE_MAX {
             span.in_scope(|| self.views.apply(&events));
@@ -208,6 +227,16 @@ impl Follower {
         if newest.0 > self.last.0 {
             self.last = newest;
             self.views.advance(newest.0, newest.1);
+        }
+    }
+
+    /// What was redacted by the event at `position` is in the projections, unless that was known when their folding began.
+    fn meet_redaction(&mut self, position: Position) {
+        if self.views.redactions().meets(position) {
+            self.log.forget();
+            self.views.met_redaction(position);
+            // All snapshots went with it.
+            self.saved = Last { position: 0, at: Instant::now() };
         }
     }
 
@@ -223,10 +252,11 @@ impl Follower {
         self.saved = Last { position: 0, at: Instant::now() };
         self.knows_skips = false;
         self.log.forget();
+        // If that cannot be told, those that are met make it fold once more.
+        let known = self.log.redacted_up_to().await.unwrap_or(0);
         self.views.start_over();
-        learn_generation(&self.log, &self.views.store).await;
-        learn_generation(&self.log, &self.views.matcher).await;
-        learn_generation(&self.log, &self.views.worklists).await;
+        learn_generations(&self.log, &self.views).await;
+        self.views.knew_redactions(known);
     }
 
     /// Waits for a reason to look at the log again.
@@ -250,24 +280,13 @@ impl Follower {
         tokio::time::sleep(FAULT_PAUSE).await;
     }
 
-    async fn restore(&mut self) {
-        let restored = [
-            restore(&self.log, &self.views.store).await,
-            restore(&self.log, &self.views.matcher).await,
-            restore(&self.log, &self.views.worklists).await,
-        ];
-        // Reading goes on behind the one that is furthest behind.
-        self.last = restored.into_iter().min_by_key(|(position, _)| *position).unwrap_or(self.last);
-        self.saved = Last { position: self.last.0, at: Instant::now() };
-        self.views.advance(self.last.0, self.last.1);
-    }
-
     /// Lets the projections be saved while the log is followed on: whoever waits for an event to be shown must not
     /// wait for that. If it takes longer than until it is due again, it is not done twice at once.
     fn snapshot_when_due(&mut self) {
         let position = self.last.0;
         let is_saving = self.saving.as_ref().is_some_and(|saving| !saving.is_finished());
-        if is_saving || !self.snapshots.is_due(position, self.saved) || self.views.stopped().is_some() {
+        let may_not = self.views.stopped().is_some() || self.views.redactions().are_in();
+        if is_saving || may_not || !self.snapshots.is_due(position, self.saved) {
             return;
         }
         self.saved = Last { position, at: Instant::now() };
@@ -306,58 +325,13 @@ where
     }
 }
 
+fn is_redaction(event: &Recorded) -> bool {
+    matches!(event.event, Event::Journal(JournalEvent::EventRedacted { .. }))
+}
+
 fn is_newer(why: &UndecodableEvent) -> bool {
     match why {
         UndecodableEvent::UnknownStreamType { .. } | UndecodableEvent::UnknownVersion { .. } => true,
         UndecodableEvent::BadPayload { .. } => false,
     }
-}
-
-/// Restores one projection from its newest snapshot that can be read and that the log confirms, if there is one;
-/// answers where it is then, and the chain there.
-async fn restore<P: Projection>(log: &Log, view: &View<P>) -> (Position, chain::Hash) {
-    for newer in 0..KEPT {
-        match confirmed_snapshot::<P>(log, newer).await {
-            Ok(Some((projection, chain, generation))) => {
-                let position = projection.position();
-                tracing::info!(projection = P::NAME, log.position = position, "restored from a snapshot");
-                view.set_generation(generation);
-                view.replace(projection);
-                failpoint("follower.restored");
-                return (position, chain);
-            }
-            Ok(None) => break,
-            Err(why) => tracing::warn!(projection = P::NAME, "snapshot passed over: {why:#}"),
-        }
-    }
-    learn_generation(log, view).await;
-    (0, chain::GENESIS)
-}
-
-/// What is folded from the beginning now is as good as what anybody has replaced before, and may take its place.
-async fn learn_generation<P: Projection>(log: &Log, view: &View<P>) {
-    match log.newest_generation(P::NAME).await {
-        Ok(newest) => view.set_generation(newest),
-        Err(why) => tracing::warn!(projection = P::NAME, "it may not be saved, being taken for an older one: {why:#}"),
-    }
-}
-
-/// A snapshot, than which so many are newer, as a projection, with the chain there, and its generation.
-async fn confirmed_snapshot<P: Projection>(log: &Log, newer: usize) -> anyhow::Result<Option<(P, chain::Hash, u64)>> {
-    let Some(Snapshot { meta, chunks }) = log.earlier_snapshot(P::NAME, P::REVISION, newer).await? else {
-        return Ok(None);
-    };
-    anyhow::ensure!(
-        log.chain_at(meta.position).await? == Some(meta.chain),
-        "it was taken of another log (position {})",
-        meta.position
-    );
-    anyhow::ensure!(
-        log.newest_generation(P::NAME).await? == meta.generation,
-        "it is of what was replaced since (position {})",
-        meta.position
-    );
-    let projection = P::restore(&chunks)?;
-    anyhow::ensure!(projection.position() == meta.position, "it is of another position than it says");
-    Ok(Some((projection, meta.chain, meta.generation)))
 }

@@ -29,7 +29,7 @@ use crate::app::App;
 use crate::command::with_causes;
 use crate::snapshots::{self, Save};
 use crate::streams;
-use crate::views::{Followed, Look, Reached, Standstill, ViewOf, fold, image};
+use crate::views::{Followed, Look, Reached, Redactions, Standstill, ViewOf, fold, image};
 
 /// Events read at once, as the follower reads them.
 const PAGE_EVENTS_MAX: usize = 4_000;
@@ -95,11 +95,11 @@ where
     let Some(previous) = view(app.views()).take_kept() else {
         return RebuildStep::Failed { why: format!("nothing is kept to which `{}` could be switched back", P::NAME) };
     };
-    let position = previous.position();
+    let (position, redactions) = (previous.position(), app.views().redactions());
     let mut fresh = match Fresh::going_on(app, listener, previous).await {
         Ok(fresh) => fresh,
         Err((previous, broken)) => {
-            view(app.views()).keep(previous);
+            keep(app, view, previous, redactions).await;
             return end_of(broken, position);
         }
     };
@@ -107,9 +107,17 @@ where
         Ok(end) => end,
         Err(broken) => {
             let (position, previous) = (fresh.projection.position(), fresh.projection);
-            view(app.views()).keep(previous);
+            keep(app, view, previous, redactions).await;
             end_of(broken, position)
         }
+    }
+}
+
+/// Keeps again what was taken, unless something was redacted since: it would hold that for ever.
+async fn keep<P: Projection>(app: &App, view: ViewOf<P>, previous: P, redactions: Redactions) {
+    let _standstill = app.views().stand_still().await;
+    if app.views().redactions() == redactions {
+        view(app.views()).keep(previous);
     }
 }
 
@@ -129,6 +137,8 @@ struct Fresh<'a, P> {
     chain: chain::Hash,
     /// Which log is folded: see [`Followed::log`].
     log: u64,
+    /// What was redacted when it began; what is redacted later may be in it.
+    redactions: Redactions,
     /// The events that are passed over. All are known before it begins: they were decided on later than what they
     /// are about.
     skipped: Arc<BTreeSet<Position>>,
@@ -185,6 +195,10 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
             let why = "the projections are being folded: the log was just opened, restored or swapped".to_owned();
             return Err((projection, Broken::Failed(why)));
         }
+        let redactions = app.views().redactions();
+        if redactions.are_in() {
+            return Err((projection, redacted_meanwhile()));
+        }
         let skipped = match streams::journal(app.log()).await {
             Ok(journal) => Arc::new(journal.state.skipped_by(P::NAME)),
             Err(error) => return Err((projection, Broken::of(&error))),
@@ -192,7 +206,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         let (pages, began_at) = (app.log().read_ahead(PAGE_EVENTS_MAX), projection.position());
         let now = Instant::now();
         let log = followed.log;
-        Ok(Self { app, listener, projection, chain, log, skipped, pages, begun: now, began_at, told: now })
+        Ok(Self { app, listener, projection, chain, log, redactions, skipped, pages, begun: now, began_at, told: now })
     }
 
     async fn compare_and_switch(&mut self, view: ViewOf<P>, order: RebuildOrder) -> Result<RebuildStep, Broken> {
@@ -265,6 +279,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         if at.log != self.log || at.position < self.projection.position() {
             return Err(another_log());
         }
+        self.is_without_redacted()?;
         self.fold_up_to(at.position).await?;
         if at.chain == self.chain { Ok(()) } else { Err(another_log()) }
     }
@@ -278,6 +293,10 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
             self.tell_progress();
         }
         Ok(())
+    }
+
+    fn is_without_redacted(&self) -> Result<(), Broken> {
+        if self.app.views().redactions() == self.redactions { Ok(()) } else { Err(redacted_meanwhile()) }
     }
 
     fn is_still_wanted(&self) -> Result<(), Broken> {
@@ -328,6 +347,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         let copied = image(&self.app.shared_views(), view).await.map_err(|panicked| Broken::of(&panicked))?;
         failpoint("rebuild.copied");
         let Look { at, reached: Reached { position, .. }, seen: live } = copied;
+        self.is_without_redacted()?;
         if position == at.position {
             self.take_the_rest(at).await?;
         } else if at.log == self.log && position >= self.projection.position() {
@@ -379,6 +399,10 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         tracing::info!(projection = P::NAME, log.position = position, held_us, "another instance is live");
         RebuildStep::Switched { position, held_us, kept, warning }
     }
+}
+
+fn redacted_meanwhile() -> Broken {
+    Broken::Failed("something was redacted meanwhile, and is taken out of the projections: begin again".to_owned())
 }
 
 fn another_log() -> Broken {

@@ -72,8 +72,12 @@ pub(crate) async fn save<P: Projection + Send + Sync + 'static>(
 ) -> anyhow::Result<Saved> {
     let _turn = views.turn_to_save().await;
     let generation = generation_of(log, view(views), what).await?;
+    let redactions = views.redactions();
     let Look { at, reached, seen: projection } = image(views, view).await?;
     failpoint("snapshot.taken");
+    // One that was met before the copy was taken is in it.
+    let is_without = !redactions.are_in() && redactions == views.redactions();
+    ensure!(is_without, "something was redacted and is being taken out: try again in a moment");
     if let Some(why) = reached.stopped {
         anyhow::bail!("the projection `{}` has stopped: {why}", P::NAME);
     }
@@ -85,6 +89,12 @@ pub(crate) async fn save<P: Projection + Send + Sync + 'static>(
     let meta = SnapshotMeta { name, revision, position: at.position, chain: at.chain, generation };
     log.save_snapshot(&meta, &chunks).await?;
     failpoint("snapshot.saved");
+    // Whoever redacts removes what is there; what comes later, its saver has to.
+    let redacted = log.redacted_up_to().await?;
+    if redacted > at.position {
+        log.forget_snapshots_before(redacted).await?;
+        anyhow::bail!("something was redacted meanwhile, so it was not kept");
+    }
     view(views).set_generation(generation);
     log.prune_snapshots(P::NAME, P::REVISION, KEPT).await?;
     failpoint("snapshot.pruned");

@@ -16,6 +16,7 @@
 
 mod image;
 mod name;
+mod redacted;
 mod switch;
 
 use std::borrow::Borrow;
@@ -37,6 +38,7 @@ use tokio::sync::{Notify, watch};
 
 pub(crate) use image::{Look, ViewOf, image, look};
 pub use name::Name;
+pub use redacted::Redactions;
 use switch::Before;
 
 /// Every projection this process keeps.
@@ -49,6 +51,7 @@ pub struct Views {
     /// What is due for each reactor.
     pub worklists: View<Worklists>,
     followed: watch::Sender<Followed>,
+    redactions: watch::Sender<Redactions>,
     doubts: Notify,
     /// Held by the follower while it folds a batch, and by whoever wants nothing to be folded.
     folding: tokio::sync::Mutex<()>,

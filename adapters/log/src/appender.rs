@@ -23,6 +23,7 @@ use crate::database::Clock;
 use crate::error::{AppendError, Fault, Trouble};
 use crate::observer::{BatchWritten, Observer};
 use crate::recent::Recent;
+use crate::redacted::Redacted;
 use crate::request::{Appended, Prepared};
 use crate::tail;
 
@@ -112,6 +113,7 @@ pub(crate) struct Appender {
     pub(crate) clock: Clock,
     pub(crate) newest: Arc<watch::Sender<Position>>,
     pub(crate) recent: Arc<Recent>,
+    pub(crate) redacted: Arc<Redacted>,
     /// How long a batch is tried while the database is away.
     pub(crate) patience: Duration,
     pub(crate) observer: Arc<dyn Observer>,
@@ -196,6 +198,11 @@ impl Appender {
                     span.record("events", written.len()).record("log.position", end);
                     let (requests, events) = (requests.len(), written.len());
                     self.observer.batch_written(&BatchWritten { requests, events, took: began.elapsed() });
+                    if questions.empties {
+                        // What is remembered still says what was taken out.
+                        self.recent.forget();
+                        self.redacted.forget();
+                    }
                     self.recent.appended(written.iter().map(|placed| (placed.recorded(), placed.event.bytes())));
                     tail::announce(&self.newest, end);
                     failpoint("append.announced");

@@ -114,6 +114,14 @@ impl Backend {
         on!(self, database => database.now_ms().await)
     }
 
+    pub(crate) async fn forget_snapshots_before(&self, position: Position) -> Answer<()> {
+        on!(self, database => database.forget_snapshots_before(position).await)
+    }
+
+    pub(crate) async fn wipe(&self) -> Answer<bool> {
+        on!(self, database => database.wipe().await)
+    }
+
     pub(crate) async fn acquire_lease(&self, role: &str, holder: &str, ttl_ms: i64) -> Answer<Option<i64>> {
         on!(self, database => database.acquire_lease(role, holder, ttl_ms).await)
     }

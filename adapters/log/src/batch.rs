@@ -45,6 +45,8 @@ pub(crate) struct Questions {
     pub(crate) scopes: Vec<Scope>,
     /// Which are in the log already, and where?
     pub(crate) event_ids: Vec<EventId>,
+    /// Whether events are to be emptied, or attachments removed.
+    pub(crate) empties: bool,
 }
 
 /// What the database answered, all at one instant.
@@ -79,6 +81,10 @@ pub(crate) struct Changes<'a> {
     pub(crate) taken: Vec<Place>,
     pub(crate) released: Vec<Place>,
     pub(crate) attachments: Vec<&'a Attachment>,
+    /// Position and leaf of events that are emptied.
+    pub(crate) emptied: Vec<(Position, Hash)>,
+    /// Hashes of attachments that are removed.
+    pub(crate) detached: Vec<&'a str>,
 }
 
 impl Changes<'_> {
@@ -152,7 +158,9 @@ impl Questions {
         let places = places.into_iter().map(|((scope, holder), held)| ((scope, holder.clone()), held));
         let (places, held) = places.unzip();
         let (scopes, event_ids) = (scopes.into_iter().collect(), event_ids.into_iter().collect());
-        Self { streams, expected, places, held, scopes, event_ids }
+        let empties = |request: &&Prepared| request.emptied().next().is_some() || request.detached().next().is_some();
+        let empties = batch.iter().any(empties);
+        Self { streams, expected, places, held, scopes, event_ids, empties }
     }
 
     /// The answers that the batch takes for granted at `end`: everything is as whoever mentions it first expects,
@@ -175,8 +183,16 @@ pub(crate) fn judge<'a>(
     let recorded_at = now.max(before.recorded_at);
     let taken_before = questions.places.iter().cloned().zip(answers.taken.iter().copied()).collect();
     let mut state = State::new(questions, answers);
-    let mut changes =
-        Changes { before, after: before, events: vec![], taken: vec![], released: vec![], attachments: vec![] };
+    let mut changes = Changes {
+        before,
+        after: before,
+        events: vec![],
+        taken: vec![],
+        released: vec![],
+        attachments: vec![],
+        emptied: vec![],
+        detached: vec![],
+    };
     let verdicts = batch.iter().map(|request| state.admit(request, recorded_at, &mut changes)).collect();
     state.net_changes(&taken_before, &mut changes);
     (verdicts, changes)
@@ -314,6 +330,8 @@ impl State {
             positions.push(position);
         }
         changes.attachments.extend(&request.attachments);
+        changes.emptied.extend(request.emptied());
+        changes.detached.extend(request.detached());
         let end = changes.after;
         Appended { position: end.position, positions, recorded_at: end.recorded_at, repeated: false }
     }

@@ -3,7 +3,7 @@
 //! Databases have signed 64-bit integers and byte strings of any length. What does not convert was
 //! not written by this program, and is reported as damage instead of being bent into shape.
 
-use knit_domain::event::Entity;
+use knit_domain::event::{Entity, Position};
 use knit_domain::reservation::Holder;
 use uuid::Uuid;
 
@@ -22,6 +22,11 @@ pub(crate) fn unsigned(number: i64) -> Result<u64, sqlx::Error> {
 /// A SHA-256, from a column.
 pub(crate) fn hash(bytes: &[u8]) -> Result<Hash, sqlx::Error> {
     Hash::try_from(bytes).map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+/// An event was to be emptied that is not the one that was meant.
+pub(crate) fn other_leaf(position: Position) -> sqlx::Error {
+    sqlx::Error::Decode(format!("event {position} has not the leaf that its redaction names").into())
 }
 
 /// A holder, from a column.

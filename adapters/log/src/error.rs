@@ -127,6 +127,12 @@ pub enum Refusal {
         /// How long it may be.
         bytes_max: usize,
     },
+    /// A redaction names no leaf.
+    #[error("a redaction of event {position} names a leaf that is no hash")]
+    MalformedLeaf {
+        /// The event to be emptied.
+        position: Position,
+    },
     /// The bytes of an attachment are not those that its hash names.
     #[error("an attachment does not have the SHA-256 {sha256} that it is stored under")]
     AttachmentHash {
@@ -268,6 +274,14 @@ pub enum ReadError {
     /// The chain does not link: an event was changed after it was recorded.
     #[error("event {position} does not continue the chain: the log was changed after it was written")]
     BrokenChain {
+        /// Where.
+        position: Position,
+    },
+    /// The content of an event was taken out, and nobody says so.
+    #[error(
+        "event {position} was emptied, and no redaction says what remains of it: was the database changed by hand?"
+    )]
+    Emptied {
         /// Where.
         position: Position,
     },

@@ -26,6 +26,7 @@ mod import;
 mod observer;
 mod reader;
 mod recent;
+mod redacted;
 mod tail;
 
 mod lease;

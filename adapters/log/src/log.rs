@@ -23,6 +23,7 @@ use crate::lease::Lease;
 use crate::postgres::Postgres;
 use crate::reader::{self, Between, EventRow, ReadAhead, StoredEvent, patiently};
 use crate::recent::{Made, Recalled, Recent};
+use crate::redacted::Redacted;
 use crate::request::{Appended, Prepared, Request};
 use crate::snapshot::{Chunk, Snapshot, SnapshotMeta};
 use crate::sqlite::Sqlite;
@@ -40,6 +41,7 @@ struct Inner {
     queue: mpsc::Sender<Queued>,
     newest: Arc<watch::Sender<Position>>,
     recent: Arc<Recent>,
+    redacted: Arc<Redacted>,
     askers: mpsc::Sender<Asker>,
     closing: watch::Sender<bool>,
     appender: Mutex<Option<JoinHandle<()>>>,
@@ -62,7 +64,7 @@ impl Log {
         });
         let head = patiently("looking at the head of the log", || backend.head()).await?;
         let newest = Arc::new(watch::Sender::new(head.position));
-        let recent = Arc::new(Recent::default());
+        let (recent, redacted) = (Arc::new(Recent::default()), Arc::new(Redacted::default()));
         let closing = watch::Sender::new(false);
         let (queue, pending) = mpsc::channel(appender::QUEUE_REQUESTS_MAX);
         let (askers, asked) = mpsc::channel(tail::ASKERS_MAX);
@@ -71,6 +73,7 @@ impl Log {
             clock: options.clock,
             newest: newest.clone(),
             recent: recent.clone(),
+            redacted: redacted.clone(),
             patience: options.append_patience,
             observer: options.observer,
         };
@@ -79,7 +82,8 @@ impl Log {
         followers.spawn(tail::answer_askers(backend.clone(), asked, newest.clone()));
         followers.spawn(tail::listen(backend.clone(), newest.clone()));
         let (appender, followers) = (Mutex::new(Some(appender)), Mutex::new(followers));
-        Ok(Self { inner: Arc::new(Inner { backend, queue, newest, recent, askers, closing, appender, followers }) })
+        let inner = Inner { backend, queue, newest, recent, redacted, askers, closing, appender, followers };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Writes what was let in, then lets go of the database. Every handle is closed by it.
@@ -139,7 +143,7 @@ impl Log {
     /// # Errors
     /// When an event is missing or cannot be read.
     pub async fn load(&self, stream: &StreamId) -> Result<Vec<Recorded>, ReadError> {
-        reader::load(&self.inner.backend, &self.inner.recent, stream).await
+        reader::load(&self.inner.backend, &self.inner.recent, &self.inner.redacted, stream).await
     }
 
     /// All events of one stream as this process remembers them, or else as [`Self::load`] reads them.
@@ -225,9 +229,26 @@ impl Log {
         self.event_at(position).await
     }
 
-    /// Forgets what this process remembers: the log turned out to be another one.
+    /// Forgets what this process remembers: the log turned out to be another one, or something was redacted in it.
     pub fn forget(&self) {
         self.inner.recent.forget();
+        self.inner.redacted.forget();
+    }
+
+    /// The position of the newest redaction as the database has it now; 0 if there is none.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn redacted_up_to(&self) -> Result<Position, ReadError> {
+        Ok(self.inner.redacted.look(&self.inner.backend).await?.up_to())
+    }
+
+    /// The position of the redaction that emptied the event at `position`, if one did.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn redaction_of(&self, position: Position) -> Result<Option<Position>, ReadError> {
+        Ok(self.inner.redacted.look(&self.inner.backend).await?.redacted_at(position))
     }
 
     /// Up to `limit` events after position `after`, in order, without gaps, each linked to the chain.
@@ -237,8 +258,8 @@ impl Log {
     /// When the very next event is missing, does not continue the chain, or cannot be read; what is
     /// before such an event is answered first.
     pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, ReadError> {
-        let events =
-            reader::read(&self.inner.backend, after, limit, self.position(), |row: EventRow<'_>| row.decode()).await?;
+        let Inner { backend, redacted, .. } = &*self.inner;
+        let events = reader::read_seen(backend, redacted, after, limit, self.position()).await?;
         self.inner.recent.heed(&events);
         Ok(events)
     }
@@ -254,7 +275,8 @@ impl Log {
     /// # Errors
     /// As [`Self::read`], but an event that this program does not know is no error here.
     pub async fn read_stored(&self, after: Position, limit: usize) -> Result<Vec<StoredEvent>, ReadError> {
-        reader::read(&self.inner.backend, after, limit, self.position(), |row: EventRow<'_>| Ok(row.stored())).await
+        let take = |row: EventRow<'_>| Ok(row.stored());
+        reader::read(&self.inner.backend, after, limit, self.position(), &take).await
     }
 
     /// Up to `limit` events after `after` as they are stored, with nothing checked: whoever verifies the log wants to
@@ -386,6 +408,23 @@ impl Log {
         let Some(newest) = kept.first() else { return Ok(()) };
         let ids: Vec<Uuid> = kept.iter().map(|listed| listed.id).collect();
         patiently("removing snapshots", || self.inner.backend.prune(name, newest, &ids)).await
+    }
+
+    /// Removes every snapshot that was taken before `position`, where something was redacted that it may hold.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn forget_snapshots_before(&self, position: Position) -> Result<(), Fault> {
+        patiently("removing snapshots", || self.inner.backend.forget_snapshots_before(position)).await
+    }
+
+    /// Lets nothing remain in the database's files of what was redacted; answers whether that is so. On PostgreSQL it is
+    /// not: dead rows and the write-ahead log are its administrator's.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn wipe(&self) -> Result<bool, Fault> {
+        patiently("overwriting what was redacted", || self.inner.backend.wipe()).await
     }
 
     /// Becomes the holder of `role` for `ttl`, unless somebody else is. `holder` is unique among those that live

@@ -235,6 +235,16 @@ impl Postgres {
         self.one(sqlx::query(sql::NOW_MS)).await?.ok_or(sqlx::Error::RowNotFound)
     }
 
+    pub(crate) async fn forget_snapshots_before(&self, position: Position) -> Result<(), sqlx::Error> {
+        let statement = sqlx::query(sql::FORGET_SNAPSHOTS_BEFORE).bind(signed(position));
+        self.connections.execute(statement).await.map(drop)
+    }
+
+    /// What was removed is in dead rows and in the write-ahead log, which are not for this program to clear away.
+    pub(crate) async fn wipe(&self) -> Result<bool, sqlx::Error> {
+        Ok(false)
+    }
+
     pub(crate) async fn acquire_lease(
         &self,
         role: &str,

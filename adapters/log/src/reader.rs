@@ -16,6 +16,7 @@ use crate::backend::Backend;
 use crate::chain::{self, Hash, Leaf};
 use crate::error::{Fault, ReadError, Trouble};
 use crate::recent::Recent;
+use crate::redacted::{Redacted, Remaining};
 
 pub use ahead::ReadAhead;
 pub(crate) use between::Between;
@@ -34,6 +35,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of payloads and metadata after which a page is long enough, however few events they are. A thousand of
 /// the usual events are a quarter of a megabyte; this bounds the memory for a thousand of the largest.
 const PAGE_BYTES_MAX: usize = 16 << 20;
+
+/// What is made of an event that is read.
+pub(crate) type Take<'t, T> = dyn Fn(EventRow<'_>) -> Result<T, ReadError> + Sync + 't;
 
 /// Takes stored events one by one, and says when to stop.
 pub(crate) type Visit<'v> = dyn FnMut(EventRow<'_>) -> ControlFlow<()> + Send + 'v;
@@ -58,6 +62,11 @@ pub(crate) struct EventRow<'r> {
 }
 
 impl EventRow<'_> {
+    /// Whether its content was taken out. No other event is without a salt.
+    pub(crate) fn is_emptied(&self) -> bool {
+        self.salt.is_empty()
+    }
+
     /// The row by itself, text for text.
     pub(crate) fn stored(self) -> StoredEvent {
         StoredEvent {
@@ -193,6 +202,12 @@ impl StoredEvent {
         .hash()
     }
 
+    /// Whether its content was taken out.
+    #[must_use]
+    pub fn is_emptied(&self) -> bool {
+        self.row().is_emptied()
+    }
+
     /// Reads the event.
     ///
     /// # Errors
@@ -221,6 +236,31 @@ impl StoredEvent {
     }
 }
 
+/// Up to `limit` events after `after`; of those that were emptied, what remains of them.
+pub(crate) async fn read_seen(
+    backend: &Backend,
+    redacted: &Redacted,
+    after: Position,
+    limit: usize,
+    known: Position,
+) -> Result<Vec<Recorded>, ReadError> {
+    match read_as(&redacted.known(), backend, after, limit, known).await {
+        Err(ReadError::Emptied { .. }) => read_as(&*redacted.look(backend).await?, backend, after, limit, known).await,
+        read => read,
+    }
+}
+
+async fn read_as(
+    remaining: &Remaining,
+    backend: &Backend,
+    after: Position,
+    limit: usize,
+    known: Position,
+) -> Result<Vec<Recorded>, ReadError> {
+    let take = |row: EventRow<'_>| remaining.seen(row)?.decode();
+    read(backend, after, limit, known, &take).await
+}
+
 /// Up to `limit` events after `after`, each made into what `take` makes of it.
 ///
 /// `known` is a position that the log is known to have reached before this look. What is wrong with
@@ -231,7 +271,7 @@ pub(crate) async fn read<T: Send>(
     after: Position,
     limit: usize,
     known: Position,
-    take: fn(EventRow<'_>) -> Result<T, ReadError>,
+    take: &Take<'_, T>,
 ) -> Result<Vec<T>, ReadError> {
     let known_to_come = usize::try_from(known.saturating_sub(after)).unwrap_or(limit).min(limit);
     let (page, end) = patiently("reading events", || async {
@@ -273,8 +313,8 @@ pub(crate) async fn read_unchecked(
 }
 
 /// A part of the log, checked as it grows.
-struct Page<T> {
-    take: fn(EventRow<'_>) -> Result<T, ReadError>,
+struct Page<'t, T> {
+    take: &'t Take<'t, T>,
     position: Position,
     /// The chain at `position`, once known.
     chain: Option<Hash>,
@@ -282,8 +322,8 @@ struct Page<T> {
     bytes: usize,
 }
 
-impl<T: Send> Page<T> {
-    fn after(position: Position, take: fn(EventRow<'_>) -> Result<T, ReadError>, known_to_come: usize) -> Self {
+impl<'t, T: Send> Page<'t, T> {
+    fn after(position: Position, take: &'t Take<'t, T>, known_to_come: usize) -> Self {
         let chain = (position == 0).then_some(chain::GENESIS);
         Self { take, position, chain, events: Vec::with_capacity(known_to_come), bytes: 0 }
     }
@@ -330,7 +370,13 @@ impl<T: Send> Page<T> {
 }
 
 /// The events of one stream, which are remembered.
-pub(crate) async fn load(backend: &Backend, recent: &Recent, stream: &StreamId) -> Result<Vec<Recorded>, ReadError> {
+pub(crate) async fn load(
+    backend: &Backend,
+    recent: &Recent,
+    redacted: &Redacted,
+    stream: &StreamId,
+) -> Result<Vec<Recorded>, ReadError> {
+    let forgotten = recent.forgotten();
     let stored = patiently("reading a stream", || backend.stream(stream)).await?;
     let largest_bytes = stored.iter().map(|event| event.payload.len() + event.metadata.len()).max();
     let mut events = Vec::with_capacity(stored.len());
@@ -338,9 +384,13 @@ pub(crate) async fn load(backend: &Backend, recent: &Recent, stream: &StreamId) 
         if event.sequence != sequence {
             return Err(ReadError::MissingInStream { stream: stream.clone(), sequence });
         }
-        events.push(event.decode()?);
+        let seen = redacted.known().seen(event.row()).and_then(EventRow::decode);
+        events.push(match seen {
+            Err(ReadError::Emptied { .. }) => redacted.look(backend).await?.seen(event.row())?.decode()?,
+            seen => seen?,
+        });
     }
-    recent.loaded(stream, &events, largest_bytes.unwrap_or(0));
+    recent.loaded(forgotten, stream, &events, largest_bytes.unwrap_or(0));
     Ok(events)
 }
 

@@ -42,6 +42,8 @@ struct Inner {
     young: Generation,
     /// Moves to the young when it is asked for; what is still here when the young are full is forgotten.
     old: Generation,
+    /// Counts how often everything was forgotten.
+    forgotten: u64,
 }
 
 /// Streams, and how many events they count for.
@@ -100,12 +102,21 @@ impl Recent {
         }
     }
 
-    /// Remembers a whole stream as it was read; its largest event has so many bytes.
-    pub(crate) fn loaded(&self, stream: &StreamId, events: &[Recorded], largest_bytes: usize) {
+    /// How often everything was forgotten, for [`Self::loaded`].
+    pub(crate) fn forgotten(&self) -> u64 {
+        self.lock().forgotten
+    }
+
+    /// Remembers a whole stream as it was read; its largest event has so many bytes. Not if everything was forgotten
+    /// since the reading began, when that had happened `forgotten` times: what was read may be what is to be forgotten.
+    pub(crate) fn loaded(&self, forgotten: u64, stream: &StreamId, events: &[Recorded], largest_bytes: usize) {
         if events.is_empty() || events.len() > STREAM_LENGTH_MAX || largest_bytes > EVENT_BYTES_MAX {
             return;
         }
         let mut inner = self.lock();
+        if inner.forgotten != forgotten {
+            return;
+        }
         let known = inner.forget_stream(stream).unwrap_or_default();
         // Something was appended while the stream was being read.
         let is_newer = known.version() > events.len() as u64;
@@ -160,9 +171,10 @@ impl Recent {
         (!events.is_empty()).then_some(events)
     }
 
-    /// Forgets everything: the database may not be what it was.
+    /// Forgets everything: the database may not be what it was, or something in it was redacted.
     pub(crate) fn forget(&self) {
-        *self.lock() = Inner::default();
+        let mut inner = self.lock();
+        *inner = Inner { forgotten: inner.forgotten + 1, ..Inner::default() };
     }
 
     /// Nobody panics while holding the lock half-way through a change that matters: what is wrong here is

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use knit_domain::decision::{Attachment, Condition, Decision};
+use knit_domain::event::journal::JournalEvent;
 use knit_domain::event::{Entity, Event, Metadata, Position, Sequence, StreamId};
 use knit_domain::id::EventId;
 use knit_domain::reservation::{self, Change};
@@ -17,6 +18,7 @@ use uuid::Uuid;
 
 use crate::chain::{Hash, Leaf, Salt};
 use crate::error::Refusal;
+use crate::redacted::{detached_by, emptied_by};
 
 /// Most events of one request. The largest honest one erases the tombstones of a discarded Data,
 /// a few events for each; more would hold up everybody who waits in the same batch.
@@ -102,6 +104,16 @@ impl PreparedEvent {
 }
 
 impl Prepared {
+    /// Position and leaf of every event that is emptied: a pure function of its events, as reservations are.
+    pub(crate) fn emptied(&self) -> impl Iterator<Item = (Position, Hash)> {
+        self.events.iter().filter_map(|event| emptied_by(&event.event))
+    }
+
+    /// Hashes of the attachments that go, in the same way.
+    pub(crate) fn detached(&self) -> impl Iterator<Item = &str> {
+        self.events.iter().flat_map(|event| detached_by(&event.event)).map(String::as_str)
+    }
+
     /// Encodes and hashes a request, and refuses what could never be stored.
     pub(crate) fn of(request: Request) -> Result<Self, Refusal> {
         let Request { decision, metadata, event_ids } = request;
@@ -119,10 +131,12 @@ impl Prepared {
             }
         }
         check_changes(&changes)?;
+        check_leaves(&events)?;
         let attachments = decision.attachments;
         let bytes = check_bytes(&events, &attachments)?;
         let writes = decision.writes.into_iter().map(|write| (write.stream, write.expected)).collect();
-        Ok(Self { conditions: decision.conditions, writes, events, changes, attachments, metadata, bytes })
+        let conditions = decision.conditions;
+        Ok(Self { conditions, writes, events, changes, attachments, metadata, bytes })
     }
 }
 
@@ -172,6 +186,17 @@ fn prepare_event(
         leaf,
         entities,
     })
+}
+
+fn check_leaves(events: &[PreparedEvent]) -> Result<(), Refusal> {
+    for PreparedEvent { event, .. } in events {
+        if let Event::Journal(JournalEvent::EventRedacted { position, .. }) = event
+            && emptied_by(event).is_none()
+        {
+            return Err(Refusal::MalformedLeaf { position: *position });
+        }
+    }
+    Ok(())
 }
 
 fn check_ids(events: usize, event_ids: &[EventId]) -> Result<(), Refusal> {

@@ -76,6 +76,8 @@ impl Sqlite {
         let writing = writing(options.clone());
         let mut connection = SqliteConnection::connect_with(&writing).await.map_err(opening)?;
         migrate(&mut connection).await?;
+        // A process that died behind a redaction has left there what it took out.
+        sqlx::query(sql::CUT_WAL).execute(&mut connection).await.map_err(opening)?;
         let (options, writing) = (options.create_if_missing(false), writing.create_if_missing(false));
         let readers = SqlitePoolOptions::new()
             .max_connections(readers)
@@ -243,6 +245,16 @@ impl Sqlite {
         sqlx::query_scalar(sql::NOW_MS).fetch_one(&self.readers).await
     }
 
+    pub(crate) async fn forget_snapshots_before(&self, position: Position) -> Result<(), sqlx::Error> {
+        let query = sqlx::query(sql::FORGET_SNAPSHOTS_BEFORE).bind(signed(position));
+        self.writer.execute(query).await.map(drop)
+    }
+
+    /// Leaves no copy of what was removed; answers whether that was possible: nobody may read meanwhile.
+    pub(crate) async fn wipe(&self) -> Result<bool, sqlx::Error> {
+        Ok(self.writer.fetch_optional(sqlx::query(sql::CUT_WAL)).await? == Some(0))
+    }
+
     pub(crate) async fn acquire_lease(
         &self,
         role: &str,
@@ -313,7 +325,10 @@ fn writing(options: SqliteConnectOptions) -> SqliteConnectOptions {
     let options = options.pragma("cache_size", WRITER_CACHE).pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
     // A statement that inserts several rows keeps what it changes, to take it back should one of them fail. In
     // memory, where the transaction itself is; in a file, as SQLite has it otherwise, it would be written twice.
-    options.pragma("temp_store", "MEMORY")
+    let options = options.pragma("temp_store", "MEMORY");
+    // What is removed is overwritten: old snapshots hold what may be redacted later, and then nobody finds their pages
+    // any more. Only snapshots free whole pages, a few times a day.
+    options.pragma("secure_delete", "ON")
 }
 
 /// Takes the tables to the newest version, in one transaction.

@@ -44,6 +44,16 @@ pub enum DataEvent {
         /// The volume to destroy.
         volume_ref: VolumeRef,
     },
+    /// It was the log of a Run, and its text is to be forgotten (D15): it is gone for ever as if it were discarded, while
+    /// the Run and the hash of the text stay.
+    LogRedacted {
+        /// The volume to destroy.
+        volume_ref: VolumeRef,
+        /// What was kept of the logs of earlier attempts and goes in the same append: the SHA-256 of each, lower-case hex.
+        tails: Vec<String>,
+        /// Why.
+        reason: String,
+    },
     /// Its volume was destroyed.
     VolumeReclaimed {
         /// The volume.
@@ -51,7 +61,13 @@ pub enum DataEvent {
     },
 }
 
-stored_events!(DataEvent { DataReserved = 1, DataTagsChanged = 1, DataDiscarded = 1, VolumeReclaimed = 1 });
+stored_events!(DataEvent {
+    DataReserved = 1,
+    DataTagsChanged = 1,
+    DataDiscarded = 1,
+    LogRedacted = 1,
+    VolumeReclaimed = 1,
+});
 
 /// Why a Data was discarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,7 +86,10 @@ impl DataEvent {
                 all.push(Entity::Run(*run_id));
                 all.push(Entity::Plan(*plan_id));
             }
-            Self::DataTagsChanged { .. } | Self::DataDiscarded { .. } | Self::VolumeReclaimed { .. } => {}
+            Self::DataTagsChanged { .. }
+            | Self::DataDiscarded { .. }
+            | Self::LogRedacted { .. }
+            | Self::VolumeReclaimed { .. } => {}
         }
     }
 }

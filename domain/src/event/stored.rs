@@ -72,6 +72,20 @@ impl Event {
         Ok(event)
     }
 
+    /// Reads what is stored of an event without its name and stream: the events of each kind of stream have names of
+    /// their own.
+    ///
+    /// # Errors
+    /// [`UndecodableEvent`] when no event is stored so.
+    pub fn decode_payload(version: u32, payload: &serde_json::Value) -> Result<Self, UndecodableEvent> {
+        let name = payload.as_object().and_then(|object| object.keys().next()).map_or("", String::as_str);
+        let is_its = |kind: &StreamType| Self::stored(*kind).iter().any(|(stored, _)| *stored == name);
+        let unknown =
+            || UndecodableEvent::UnknownVersion { event_type: name.to_owned(), event_version: version.to_string() };
+        let kind = StreamType::ALL.into_iter().find(is_its).ok_or_else(unknown)?;
+        Self::decode(kind, name, &version.to_string(), &payload.to_string())
+    }
+
     /// The payload of a stored event as it would be stored today, for readers that decode it themselves. None if it is
     /// of today's version already, or of none that is known.
     #[must_use]

@@ -6,7 +6,7 @@
 
 use super::creation::{fresh_outputs, reserving};
 use super::{Run, RunKind, RunRecord, RunRefused, Status};
-use crate::data::Data;
+use crate::data::{Data, Standing};
 use crate::decision::{Attachment, Condition, Decision, Versioned};
 use crate::event::StreamId;
 use crate::event::data::{DataEvent, DiscardReason};
@@ -136,7 +136,7 @@ fn check_deletable(status: Status) -> Result<(), RunRefused> {
 }
 
 /// Nobody must be harmed: no Worker, no transfer, no live Run downstream.
-fn check_unused(record: &RunRecord, outputs: &[OutputUse]) -> Result<(), RunRefused> {
+pub(super) fn check_unused(record: &RunRecord, outputs: &[OutputUse]) -> Result<(), RunRefused> {
     let users = || outputs.iter().flat_map(|output| &output.users);
     let transferred = users().any(|user| matches!(user, Holder::Writer | Holder::Reader(_)));
     if record.worker.is_some() || transferred {
@@ -167,7 +167,8 @@ fn discarding(
     outputs: &[OutputUse],
     reason: DiscardReason,
 ) -> Result<Decision, RunRefused> {
-    let decision = record.outputs.iter().try_fold(decision, |decision, output| {
+    let gone = |output: &&OutputData| outputs.iter().any(|read| is_redacted(&read.data, output));
+    let decision = record.outputs.iter().filter(|output| !gone(output)).try_fold(decision, |decision, output| {
         let read = outputs.iter().find(|read| is_living(&read.data, output));
         let read = read.ok_or(RunRefused::OutputsOutdated { knit_id: output.knit_id })?;
         Ok(discard(decision, output, read, reason))
@@ -175,20 +176,35 @@ fn discarding(
     Ok(erase_tombstones(decision, outputs))
 }
 
-fn is_living(data: &Versioned<Data>, output: &OutputData) -> bool {
+pub(super) fn is_living(data: &Versioned<Data>, output: &OutputData) -> bool {
     data.state.living().is_ok_and(|data| data.knit_id == output.knit_id)
+}
+
+/// Of the outputs that a Run has, only a log can be gone: it was redacted.
+fn is_redacted(data: &Versioned<Data>, output: &OutputData) -> bool {
+    let gone = data.state.record.as_ref().filter(|data| data.standing != Standing::Living);
+    output.log && gone.is_some_and(|data| data.knit_id == output.knit_id)
 }
 
 fn discard(decision: Decision, output: &OutputData, read: &OutputUse, reason: DiscardReason) -> Decision {
     let discarded = DataEvent::DataDiscarded { reason, volume_ref: output.volume_ref.clone() };
-    let decision = decision
-        .and_write(StreamId::data(output.knit_id), read.data.version, [discarded])
-        .given(Condition::ScopeEmpty { scope: Scope::DataUse(output.knit_id) });
+    let decision = decision.and_write(StreamId::data(output.knit_id), read.data.version, [discarded]);
+    unused(decision, output, read)
+}
+
+/// `decision`, provided that nobody uses the output.
+fn unused(decision: Decision, output: &OutputData, read: &OutputUse) -> Decision {
+    let decision = decision.given(Condition::ScopeEmpty { scope: Scope::DataUse(output.knit_id) });
     if read.tombstones.is_empty() {
         // A Run that came and went since it was read would otherwise be remembered for ever.
         return decision.given(Condition::ScopeEmpty { scope: Scope::DataTombstones(output.knit_id) });
     }
     decision
+}
+
+/// `decision`, by which the output goes, provided that nobody uses it; and the tombstones downstream are erased.
+pub(super) fn nobody_uses(decision: Decision, output: &OutputData, read: &OutputUse) -> Decision {
+    erase_tombstones(unused(decision, output, read), std::slice::from_ref(read))
 }
 
 /// Erases every tombstone once, though it may have had several of the discarded Data as inputs.

@@ -9,6 +9,7 @@
 
 mod deletion;
 mod histories;
+mod log_redaction;
 mod projection;
 mod races;
 mod retry;

@@ -96,7 +96,7 @@ impl Matcher {
                 self.runs.expect(*run_id, knit_id, tags);
             }
             DataEvent::DataTagsChanged { added, removed } => self.change_tags(knit_id, added, removed),
-            DataEvent::DataDiscarded { .. } => self.discard(knit_id),
+            DataEvent::DataDiscarded { .. } | DataEvent::LogRedacted { .. } => self.discard(knit_id),
             DataEvent::VolumeReclaimed { .. } => {}
         }
         Ok(())

@@ -122,7 +122,7 @@ impl Store {
                 self.retag(row, removed, added, moment.position);
                 Ok(())
             }
-            DataEvent::DataDiscarded { .. } => {
+            DataEvent::DataDiscarded { .. } | DataEvent::LogRedacted { .. } => {
                 self.check_exists(row, id)?;
                 self.data.records[row].gone = moment.position;
                 Ok(())

@@ -152,15 +152,19 @@ impl Store {
         api::RunMountpoint { path, tags, knit_id: self.data.id(edge.data).to_string() }
     }
 
-    /// What a Run makes: outputs and log. Those of a tombstone are gone and shown without id.
+    /// What a Run makes: outputs and log. Those of a tombstone are gone and shown without id, as is a log that was redacted.
     fn products(&self, row: RunRow, limit: Limit) -> (Vec<api::RunMountpoint>, Option<api::RunLog>) {
         let plan = self.plans.record(self.runs.records[row].plan);
         let gone = self.runs.status(row, limit) == Some(Status::Invalidated);
+        let steps = &self.runs.steps;
         let made: Vec<(u32, String)> = if gone {
             (0..).map_while(|number| plan.point(number).map(|_| (number, String::new()))).collect()
         } else {
             let outputs = self.outputs(row, limit).into_iter();
-            outputs.map(|data| (self.data.records[data].point, self.data.id(data).to_string())).collect()
+            let id = |data| {
+                if self.data.exists(data, limit, steps) { self.data.id(data).to_string() } else { String::new() }
+            };
+            outputs.map(|data| (self.data.records[data].point, id(data))).collect()
         };
         let (mut outputs, mut log) = (Vec::new(), None);
         for (number, knit_id) in made {

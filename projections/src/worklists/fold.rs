@@ -98,12 +98,14 @@ impl Worklists {
         match event {
             DataEvent::DataReserved { volume_ref, .. } => self.volumes.reserve(knit_id, volume_ref),
             DataEvent::DataTagsChanged { .. } => {}
-            DataEvent::DataDiscarded { volume_ref, .. } => self.volumes.throw_away(Garbage {
-                knit_id,
-                volume_ref: volume_ref.clone(),
-                entered: recorded.position,
-                since: recorded.recorded_at,
-            }),
+            DataEvent::DataDiscarded { volume_ref, .. } | DataEvent::LogRedacted { volume_ref, .. } => {
+                self.volumes.throw_away(Garbage {
+                    knit_id,
+                    volume_ref: volume_ref.clone(),
+                    entered: recorded.position,
+                    since: recorded.recorded_at,
+                });
+            }
             DataEvent::VolumeReclaimed { .. } => self.volumes.reclaim(knit_id),
         }
         Ok(())

@@ -94,6 +94,9 @@ pub struct Seal {
     pub chain: String,
     /// Whether the chain continues the one before with this leaf.
     pub chain_holds: bool,
+    /// The position of the `EventRedacted` for which the content was taken out; the leaf is that of the former content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redacted_at: Option<u64>,
 }
 
 /// What led to an event, and what it led to.

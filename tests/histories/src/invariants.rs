@@ -224,7 +224,9 @@ impl<'log> Picture<'log> {
         for entry in &self.log.entries {
             match &entry.event {
                 Event::Run(RunEvent::RunSucceeded { attempt, .. }) => drop(done.insert((&entry.stream.id, *attempt))),
-                Event::Data(DataEvent::DataDiscarded { .. }) => drop(gone.insert(&entry.stream.id)),
+                Event::Data(DataEvent::DataDiscarded { .. } | DataEvent::LogRedacted { .. }) => {
+                    gone.insert(&entry.stream.id);
+                }
                 Event::Run(RunEvent::RunProjected { inputs, .. }) => {
                     for input in inputs {
                         let data = &self.data[&input.knit_id];

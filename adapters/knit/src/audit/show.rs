@@ -1,7 +1,7 @@
 //! `knit audit show`.
 
 use clap::Args;
-use knit_schemas::api::{EventMark, SealedEvent};
+use knit_schemas::api::{EventMark, Seal, SealedEvent};
 
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
@@ -53,7 +53,7 @@ fn lines(told: &SealedEvent) -> Vec<String> {
     let payload = output::pretty(&event.payload).unwrap_or_default();
     lines.extend(payload.lines().map(|line| format!("  {line}")));
     lines.push("it is sealed".to_owned());
-    lines.push(format!("  leaf     {}  {}", seal.leaf, leaf_in_words(seal.leaf_holds)));
+    lines.push(format!("  leaf     {}  {}", seal.leaf, leaf_in_words(seal)));
     lines.push(format!("  before   {}", seal.chain_before));
     lines.push(format!("  chain    {}  {}", seal.chain, chain_in_words(seal.chain_holds)));
     lines
@@ -64,8 +64,12 @@ pub(super) fn named(event: &EventMark) -> String {
     format!("{} {} of {} {}", event.position, event.event_type, event.stream.kind, event.stream.id)
 }
 
-fn leaf_in_words(holds: bool) -> &'static str {
-    if holds { "is the hash of what is stored" } else { "IS NOT the hash of what is stored: the event was changed" }
+fn leaf_in_words(seal: &Seal) -> String {
+    match seal.redacted_at {
+        _ if seal.leaf_holds => "is the hash of what is stored".to_owned(),
+        Some(position) => format!("is the hash of what was taken out: event {position} redacted it"),
+        None => "IS NOT the hash of what is stored: the event was changed".to_owned(),
+    }
 }
 
 fn chain_in_words(holds: bool) -> &'static str {

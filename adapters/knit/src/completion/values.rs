@@ -93,8 +93,8 @@ fn offer(command: &str, value: &str) -> Option<Offer> {
         (_, "TYPE") => Offer::Words(&["cpu", "memory"]),
         (
             _,
-            "KEY" | "KEY=VALUE" | "NAME" | "N" | "NUMBER" | "POSITION" | "TIME" | "CORRELATION" | "DURATION" | "URL"
-            | "IMAGE:TAG" | "IMAGE[:TAG]",
+            "KEY" | "KEY=VALUE" | "WORD" | "NAME" | "N" | "NUMBER" | "POSITION" | "TIME" | "CORRELATION" | "DURATION"
+            | "URL" | "IMAGE:TAG" | "IMAGE[:TAG]",
         ) => Offer::Nothing,
         _ => return None,
     })

@@ -95,7 +95,8 @@ impl Refusal {
             | Subject::Server
             | Subject::Projections
             | Subject::Projection(_)
-            | Subject::Log => false,
+            | Subject::Log
+            | Subject::Said(_) => false,
         };
         self.reason == WEB_PAGE || is_list && matches!(self.status, 404 | 405 | 501)
     }

@@ -46,6 +46,7 @@ fn the_complete_help() {
         "admin rebuild-projection",
         "admin rollback",
         "admin skip",
+        "admin redact",
         "admin snapshot",
         "admin doctor",
         "admin log",

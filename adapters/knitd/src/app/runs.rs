@@ -1,5 +1,6 @@
 //! Commands about Runs.
 
+use knit_domain::data::Data;
 use knit_domain::decision::{Decision, Versioned};
 use knit_domain::event::run::OutputData;
 use knit_domain::id::{KnitId, RunId};
@@ -41,7 +42,9 @@ impl App {
             let record = run.state.existing()?;
             let plan = streams::plan(self.log(), record.plan).await?;
             let outputs = self.uses(&record.outputs).await?;
-            let log = self.kept_log(record.log()).await?;
+            // Of one that was redacted nothing is kept, though its volume may be there for another moment.
+            let is_there = |log: &&OutputData| outputs.iter().any(|used| is_living(&used.data.state, log));
+            let log = self.kept_log(record.log().filter(is_there)).await?;
             Ok(run::retry(&run, &plan, &outputs, log, || KnitId(Uuid::new_v4()))?)
         })
         .await
@@ -79,7 +82,7 @@ impl App {
         .await
     }
 
-    async fn uses(&self, outputs: &[OutputData]) -> Result<Vec<OutputUse>, CommandError> {
+    pub(super) async fn uses(&self, outputs: &[OutputData]) -> Result<Vec<OutputUse>, CommandError> {
         let mut all = Vec::with_capacity(outputs.len());
         for output in outputs {
             let data = streams::data(self.log(), output.knit_id).await?;
@@ -105,4 +108,8 @@ impl App {
             Err(ReadError::Fault(fault)) => Err(fault.into()),
         }
     }
+}
+
+fn is_living(data: &Data, output: &OutputData) -> bool {
+    data.living().is_ok_and(|data| data.knit_id == output.knit_id)
 }

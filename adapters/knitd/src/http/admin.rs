@@ -8,6 +8,7 @@ mod doctor;
 mod log;
 mod projections;
 mod rebuild;
+mod redact;
 mod skip;
 mod socket;
 
@@ -48,6 +49,7 @@ fn routes(admin: Admin) -> Router {
         .route("/admin/projections/{name}/skips", post(skip::skip))
         .route("/admin/snapshots", post(projections::save))
         .route("/admin/archive", post(archive::begin))
+        .route("/admin/redactions", post(redact::redact))
         .route("/admin/log", get(log::statistics))
         .route("/admin/doctor", get(doctor::look))
         .fallback(async || Problem::no_route())

@@ -5,7 +5,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use futures::{StreamExt as _, stream};
+use knit_domain::event::data::DataEvent;
 use knit_domain::event::run::OutputData;
+use knit_domain::event::{Event, Recorded, StreamId};
 use knit_domain::id::{RunId, WorkerName};
 use knit_domain::run::{RunRecord, Status};
 use knit_runtime::port::{LogStream, ReadError};
@@ -105,9 +107,29 @@ async fn live(api: &Api, run: &RunRecord, log: &OutputData) -> Result<Response, 
     }
 }
 
+/// Who has redacted the log, if somebody has: its text is gone then, and only its hash is left.
+async fn redacted(api: &Api, log: &OutputData) -> Result<Option<Problem>, Problem> {
+    let events = api.app.log().load(&StreamId::data(log.knit_id)).await.map_err(Problem::of_log)?;
+    let redaction = events.iter().rev().find_map(|event| match &event.event {
+        Event::Data(DataEvent::LogRedacted { reason, .. }) => Some((event, reason)),
+        Event::Data(_) | Event::Catalog(_) | Event::Plan(_) | Event::Run(_) | Event::Agent(_) | Event::Journal(_) => {
+            None
+        }
+    });
+    Ok(redaction.map(|(event, reason)| {
+        let Recorded { position, recorded_at, metadata, .. } = event;
+        let actor = &metadata.actor;
+        Problem::absent(format!("the log of this Run was redacted by {actor} at {recorded_at}: {reason}"))
+            .because(format!("event {position} records it, and the end of the Run records the hash of the text"))
+    }))
+}
+
 /// What is in the log's Data. A Run that ended before it started has no volume; its log is empty.
 async fn stored(api: &Api, cause: &Cause, log: &OutputData) -> Result<Response, Problem> {
-    let reader = api.transfers.open_reader(&api.app, cause, log.knit_id).await?;
+    let reader = match api.transfers.open_reader(&api.app, cause, log.knit_id).await {
+        Ok(reader) => reader,
+        Err(refused) => return Err(redacted(api, log).await?.unwrap_or(refused)),
+    };
     match api.app.runtime().read_log(reader.volume()).await {
         Ok(text) => Ok(pieces(text, reader.close())),
         Err(ReadError::Missing { .. }) => Ok(reply::with_type(StatusCode::OK, OCTET_STREAM, Body::empty())),

@@ -57,6 +57,7 @@ async fn went(api: &Api, of: Entity, gone: Position) -> Result<Problem, Problem>
     let Recorded { recorded_at, event, metadata, .. } = &*last;
     let how = match event {
         Event::Data(DataEvent::DataDiscarded { reason: DiscardReason::Retry, .. }) => "when its Run was retried",
+        Event::Data(DataEvent::LogRedacted { .. }) => "when it was redacted: it was the log of a Run",
         Event::Data(_) => "when its Run was deleted",
         Event::Run(_) => "when it was deleted",
         Event::Plan(_) | Event::Catalog(_) | Event::Agent(_) | Event::Journal(_) => "for another reason",

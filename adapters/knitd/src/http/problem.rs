@@ -12,6 +12,8 @@ use knit_domain::catalog::RegistrationRefused;
 use knit_domain::data::DataRefused;
 use knit_domain::journal::SkipRefused;
 use knit_domain::plan::PlanRefused;
+use knit_domain::redaction::RedactionRefused;
+use knit_domain::run::log_redaction::LogRedactionRefused;
 use knit_domain::run::{RunRefused, Status};
 use knit_runtime::port::{Fault, ReadError, ReceiveError};
 use knit_schemas::api::{self, ErrorMessage};
@@ -359,6 +361,39 @@ impl From<SkipRefused> for Problem {
     }
 }
 
+impl From<RedactionRefused> for Problem {
+    fn from(refused: RedactionRefused) -> Self {
+        match refused {
+            RedactionRefused::Absent | RedactionRefused::NoEvent { .. } => Self::absent(refused.to_string()),
+            RedactionRefused::NoReason
+            | RedactionRefused::LongReason { .. }
+            | RedactionRefused::ReasonTells
+            | RedactionRefused::SystemTag { .. } => Self::bad_request(refused.to_string()),
+            RedactionRefused::SaysNothing { .. }
+            | RedactionRefused::SaysSeveral { .. }
+            | RedactionRefused::TooMany { .. }
+            | RedactionRefused::PlanIsActive { .. }
+            | RedactionRefused::RunIsUnderWay { .. } => {
+                Self::conflict("nothing is redacted").advising(refused.to_string())
+            }
+        }
+    }
+}
+
+impl From<LogRedactionRefused> for Problem {
+    fn from(refused: LogRedactionRefused) -> Self {
+        match refused {
+            LogRedactionRefused::Reason(refused) => refused.into(),
+            LogRedactionRefused::Run(RunRefused::Missing) | LogRedactionRefused::NoLog | LogRedactionRefused::Gone => {
+                Self::absent(refused.to_string())
+            }
+            LogRedactionRefused::Run(_) | LogRedactionRefused::NotEnded => {
+                Self::conflict("nothing is redacted").advising(refused.to_string())
+            }
+        }
+    }
+}
+
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let problem = Self::unexpected(with_causes(&fault));
@@ -401,6 +436,8 @@ impl From<CommandError> for Problem {
             CommandError::Refused(Refusal::Run(refused)) => run_refused(RunOperation::Abort, &refused),
             CommandError::Refused(Refusal::Data(refused)) => refused.into(),
             CommandError::Refused(Refusal::Skip(refused)) => refused.into(),
+            CommandError::Refused(Refusal::Redaction(refused)) => refused.into(),
+            CommandError::Refused(Refusal::LogRedaction(refused)) => refused.into(),
             CommandError::Refused(refused @ (Refusal::Projection(_) | Refusal::Transfer(_))) => {
                 Self::unexpected(refused.to_string())
             }

@@ -17,6 +17,12 @@ pub(super) struct Before<P> {
     kept: bool,
 }
 
+impl<P> Before<P> {
+    pub(super) fn into_projection(self) -> P {
+        self.projection
+    }
+}
+
 /// A switch that has happened.
 #[derive(Debug)]
 pub(crate) struct Switched<P> {

@@ -56,7 +56,7 @@ async fn change(log: &Log, data: &StreamId) -> Position {
     log.append(Request::new(decision, metadata)).await.unwrap().position
 }
 
-async fn assert_is_fold_of<P: Projection>(log: &Log, view: &View<P>) {
+pub(crate) async fn assert_is_fold_of<P: Projection>(log: &Log, view: &View<P>) {
     let mut fold = P::default();
     loop {
         let events = log.read(fold.position(), 100).await.unwrap();

@@ -18,6 +18,7 @@ mod following;
 mod freshness;
 mod metrics;
 mod plans;
+mod redacting;
 mod routes;
 mod runs;
 mod transfers;

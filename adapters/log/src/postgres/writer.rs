@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use knit_domain::event::Position;
 use knit_domain::id::EventId;
 use knit_domain::reservation::Scope;
 use knit_domain::time::Timestamp;
@@ -24,7 +25,9 @@ use uuid::Uuid;
 use super::{connect, sql};
 use crate::appender::{Judge, Unwritten};
 use crate::batch::{Answers, Changes, End, Known, Place, Questions};
-use crate::columns::{entity, hash, holder, signed, unsigned};
+use crate::chain::Hash;
+use crate::columns::{entity, hash, holder, other_leaf, signed, unsigned};
+use crate::redacted::EMPTIED;
 
 /// How long one batch may take. A server that takes longer is treated as gone, and the batch is
 /// looked for again through a new connection.
@@ -114,6 +117,10 @@ impl Session {
     }
 
     async fn transact(&mut self, questions: &Questions, judge: &mut Judge<'_, '_>) -> Result<(), Unwritten> {
+        if questions.empties {
+            // That is several statements, which must be one transaction; it is rare, and may wait for its turn.
+            return self.write_under_lock(questions, judge).await;
+        }
         if self.write_presumed(questions, judge).await? {
             return Ok(());
         }
@@ -159,6 +166,8 @@ impl Session {
         failpoint("append.head-locked");
         let changes = judge(answers);
         write(&mut transaction, questions, &changes, false).await.map_err(Unwritten::certain)?;
+        detach(&mut transaction, &changes.detached).await.map_err(Unwritten::certain)?;
+        empty(&mut transaction, &changes.emptied).await.map_err(Unwritten::certain)?;
         failpoint("append.written-under-lock");
         transaction.commit().await.map_err(Unwritten::unless_answered)?;
         self.end = Some(changes.after);
@@ -263,6 +272,27 @@ async fn write(
         .bind(questions.held.as_slice())
         .bind(scopes.iter().map(ToString::to_string).collect::<Vec<_>>());
     Ok(query.fetch_optional(connection).await?.is_some())
+}
+
+async fn detach(connection: &mut PgConnection, detached: &[&str]) -> Result<(), sqlx::Error> {
+    if detached.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(sql::DETACH).bind(detached).execute(connection).await.map(drop)
+}
+
+/// Takes out the content of events, and everything that was saved while they had it.
+async fn empty(connection: &mut PgConnection, emptied: &[(Position, Hash)]) -> Result<(), sqlx::Error> {
+    if emptied.is_empty() {
+        return Ok(());
+    }
+    for (position, leaf) in emptied {
+        let empty = sqlx::query(sql::EMPTY).bind(EMPTIED).bind(signed(*position)).bind(leaf.as_slice());
+        if empty.execute(&mut *connection).await?.rows_affected() != 1 {
+            return Err(other_leaf(*position));
+        }
+    }
+    sqlx::query(sql::FORGET_SNAPSHOTS).execute(connection).await.map(drop)
 }
 
 pub(super) fn columns_of(places: &[Place]) -> (Vec<String>, Vec<String>) {

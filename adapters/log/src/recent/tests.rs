@@ -55,7 +55,7 @@ fn a_stream_of_which_the_beginning_is_unknown_is_not_remembered() {
     let recent = Recent::default();
     recent.took([event(7, "a", 3)]);
     assert_eq!(sequences(&recent, "a"), None);
-    recent.loaded(&stream("a"), &[event(5, "a", 1), event(6, "a", 2), event(7, "a", 3)], 100);
+    recent.loaded(0, &stream("a"), &[event(5, "a", 1), event(6, "a", 2), event(7, "a", 3)], 100);
     recent.took([event(8, "a", 4)]);
     assert_eq!(sequences(&recent, "a"), Some(vec![1, 2, 3, 4]));
 }
@@ -74,7 +74,7 @@ fn what_another_process_appended_makes_a_stream_forgotten() {
 fn what_was_read_before_an_append_does_not_replace_what_came_after() {
     let recent = Recent::default();
     recent.took([event(1, "a", 1), event(2, "a", 2)]);
-    recent.loaded(&stream("a"), &[event(1, "a", 1)], 100);
+    recent.loaded(0, &stream("a"), &[event(1, "a", 1)], 100);
     assert_eq!(sequences(&recent, "a"), Some(vec![1, 2]));
 }
 
@@ -124,7 +124,7 @@ fn large_events_are_not_kept_nor_anything_that_would_have_a_gap_without_them() {
     assert_eq!(sequences(&recent, "a"), None);
     assert_eq!(sequences(&recent, "b"), Some(vec![1]));
     assert_eq!(positions(&recent, 0), None);
-    recent.loaded(&stream("a"), &[event(1, "a", 1), event(3, "a", 2)], EVENT_BYTES_MAX + 1);
+    recent.loaded(0, &stream("a"), &[event(1, "a", 1), event(3, "a", 2)], EVENT_BYTES_MAX + 1);
     assert_eq!(sequences(&recent, "a"), None);
 }
 

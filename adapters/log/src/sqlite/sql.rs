@@ -114,6 +114,12 @@ SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, e
        payload, metadata, recorded_at, salt, leaf, chain
   FROM events WHERE aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence";
 
+pub(super) const EMPTY: &str = "UPDATE events SET payload = ?1, salt = x'' WHERE position = ?2 AND leaf = ?3";
+pub(super) const DETACH: &str = "DELETE FROM attachments WHERE sha256 = ?1";
+pub(super) const FORGET_SNAPSHOTS: &str = "DELETE FROM log_snapshots";
+pub(super) const FORGET_SNAPSHOTS_BEFORE: &str = "DELETE FROM log_snapshots WHERE position < ?1";
+/// Copies the write-ahead log into the file, and cuts it to nothing; answers 1 first if somebody still reads in it.
+pub(super) const CUT_WAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 pub(super) const CHAIN_AT: &str = "SELECT chain FROM events WHERE position = ?1";
 pub(super) const POSITION_OF: &str = "SELECT position FROM events WHERE event_id = ?1";
 /// Between which positions the log passes each of some times. Stamps never go back along positions, so halves can be

@@ -22,7 +22,9 @@ use uuid::Uuid;
 use super::sql;
 use crate::appender::{Judge, Unwritten};
 use crate::batch::{Answers, Changes, End, Known, Place, Placed, Questions};
-use crate::columns::{entity, hash, holder, signed, unsigned};
+use crate::chain::Hash;
+use crate::columns::{entity, hash, holder, other_leaf, signed, unsigned};
+use crate::redacted::EMPTIED;
 
 type Transaction<'c> = sqlx::Transaction<'c, sqlx::Sqlite>;
 pub(super) type Statement<'q> = Query<'q, sqlx::Sqlite, SqliteArguments<'q>>;
@@ -282,7 +284,22 @@ async fn write(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Resu
         let attach = sqlx::query(sql::ATTACH).bind(&attachment.sha256).bind(&attachment.bytes);
         attach.execute(&mut *connection).await?;
     }
-    Ok(())
+    for sha256 in &changes.detached {
+        sqlx::query(sql::DETACH).bind(*sha256).execute(&mut *connection).await?;
+    }
+    if changes.emptied.is_empty() { Ok(()) } else { empty(connection, &changes.emptied).await }
+}
+
+/// Takes out the content of events, and everything that was saved while they had it. What was in their place in the file
+/// is overwritten: see `writing`, beside.
+async fn empty(connection: &mut SqliteConnection, emptied: &[(Position, Hash)]) -> Result<(), sqlx::Error> {
+    for (position, leaf) in emptied {
+        let empty = sqlx::query(sql::EMPTY).bind(EMPTIED).bind(signed(*position)).bind(leaf.as_slice());
+        if empty.execute(&mut *connection).await?.rows_affected() != 1 {
+            return Err(other_leaf(*position));
+        }
+    }
+    sqlx::query(sql::FORGET_SNAPSHOTS).execute(connection).await.map(drop)
 }
 
 pub(super) fn bind_entity<'q>(query: Statement<'q>, (kind, id, position): &(&'static str, Uuid, i64)) -> Statement<'q> {

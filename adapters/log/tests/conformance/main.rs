@@ -14,6 +14,7 @@ mod leases;
 mod observing;
 mod opening;
 mod reading;
+mod redacting;
 mod remembering;
 mod snapshots;
 mod statistics;

@@ -28,8 +28,13 @@ pub(in crate::http) async fn show(
     let stored = stored(&api, position).await?;
     let before = api.app.log().chain_at(position - 1).await.map_err(|fault| Problem::unexpected(fault.to_string()))?;
     let before = before.ok_or_else(|| Problem::not_found("event", &(position - 1).to_string()))?;
-    let seal = seal(&stored, &before);
-    let event = stored.decode().map_err(Problem::of_log)?;
+    let mut seal = seal(&stored, &before);
+    if stored.is_emptied() {
+        seal.redacted_at = api.app.log().redaction_of(position).await.map_err(Problem::of_log)?;
+    }
+    // Of one that was emptied, this is what remains.
+    let event = api.app.log().event_at(position).await.map_err(Problem::of_log)?;
+    let event = event.ok_or_else(|| Problem::not_found("event", &position.to_string()))?;
     let cause = match event.metadata.causation {
         Some(id) => api.app.log().event_by_id(id).await.map_err(Problem::of_log)?,
         None => None,
@@ -64,6 +69,7 @@ fn seal(stored: &StoredEvent, before: &Hash) -> Seal {
         chain_before: hex::encode(before),
         chain: hex::encode(stored.chain),
         chain_holds: chain == stored.chain,
+        redacted_at: None,
     }
 }
 

@@ -1,0 +1,135 @@
+//! What remains of emptied events, which every reader takes for them (D15).
+//!
+//! The journal says it, often far behind the events themselves. So it is read when the first emptied event is met, and
+//! again when one is met that it did not know. Until this process forgets it, what was read last is taken: whoever
+//! follows the log meets every redaction, and forgets then ([`crate::Log::forget`]). What was read before that, and
+//! comes later, is not remembered: it may say what was redacted meanwhile.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use knit_domain::event::data::DataEvent;
+use knit_domain::event::journal::JournalEvent;
+use knit_domain::event::{Event, Position, Recorded, StreamId};
+
+use crate::backend::Backend;
+use crate::chain::Hash;
+use crate::error::ReadError;
+use crate::reader::{EventRow, patiently};
+
+/// What an emptied event has as its payload. `json` of PostgreSQL cannot hold an empty text.
+pub(crate) const EMPTIED: &str = "{}";
+
+/// The event that `event` empties, and its leaf; none if it empties none, or names no leaf.
+pub(crate) fn emptied_by(event: &Event) -> Option<(Position, Hash)> {
+    let Event::Journal(JournalEvent::EventRedacted { position, leaf, .. }) = event else { return None };
+    let leaf = hex::decode(leaf).ok().and_then(|bytes| bytes.try_into().ok())?;
+    Some((*position, leaf))
+}
+
+/// The attachments that `event` takes out of the log, by their hashes.
+pub(crate) fn detached_by(event: &Event) -> &[String] {
+    if let Event::Data(DataEvent::LogRedacted { tails, .. }) = event { tails } else { &[] }
+}
+
+/// What this process knows of it.
+#[derive(Debug, Default)]
+pub(crate) struct Redacted {
+    known: RwLock<Known>,
+}
+
+/// What was read last.
+#[derive(Debug, Default)]
+struct Known {
+    remaining: Arc<Remaining>,
+    /// Counts how often it was forgotten.
+    forgotten: u64,
+}
+
+/// What remains of emptied events.
+#[derive(Debug, Default)]
+pub(crate) struct Remaining {
+    by_position: HashMap<Position, Remains>,
+    /// The position of the newest redaction.
+    up_to: Position,
+}
+
+#[derive(Debug)]
+struct Remains {
+    leaf: Hash,
+    /// The position of the redaction.
+    redacted_at: Position,
+    event_version: String,
+    payload: String,
+}
+
+impl Redacted {
+    pub(crate) fn known(&self) -> Arc<Remaining> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).remaining.clone()
+    }
+
+    pub(crate) fn forget(&self) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        *known = Known { remaining: Arc::default(), forgotten: known.forgotten + 1 };
+    }
+
+    /// Reads the journal.
+    pub(crate) async fn look(&self, backend: &Backend) -> Result<Arc<Remaining>, ReadError> {
+        let stream = StreamId::journal();
+        let forgotten = self.known.read().unwrap_or_else(PoisonError::into_inner).forgotten;
+        let journal = patiently("reading the journal", || backend.stream(&stream)).await?;
+        let mut remaining = Remaining::default();
+        for stored in journal {
+            // One that was emptied itself says nothing; another one behind it does.
+            if !stored.is_emptied() {
+                remaining.take(stored.decode()?);
+            }
+        }
+        let remaining = Arc::new(remaining);
+        self.know(remaining.clone(), forgotten);
+        Ok(remaining)
+    }
+
+    /// Remembers what was read when it had been forgotten so often; of several that read, who read the most is right.
+    fn know(&self, remaining: Arc<Remaining>, forgotten: u64) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.forgotten == forgotten && known.remaining.up_to <= remaining.up_to {
+            known.remaining = remaining;
+        }
+    }
+}
+
+impl Remaining {
+    /// The position of the newest redaction; 0 if there is none.
+    pub(crate) fn up_to(&self) -> Position {
+        self.up_to
+    }
+
+    /// The position of the redaction that emptied the event at `position`.
+    pub(crate) fn redacted_at(&self, position: Position) -> Option<Position> {
+        self.by_position.get(&position).map(|remains| remains.redacted_at)
+    }
+
+    fn take(&mut self, recorded: Recorded) {
+        let Some((position, leaf)) = emptied_by(&recorded.event) else { return };
+        let redacted_at = recorded.position;
+        self.up_to = redacted_at;
+        if let Event::Journal(JournalEvent::EventRedacted { remains: Some(remains), .. }) = recorded.event {
+            let (event_version, payload) = (remains.version.to_string(), remains.payload.to_string());
+            self.by_position.insert(position, Remains { leaf, redacted_at, event_version, payload });
+        }
+    }
+
+    /// The row as readers see it: an emptied one says what remains of it.
+    ///
+    /// # Errors
+    /// [`ReadError::Emptied`] where that is not known.
+    pub(crate) fn seen<'r>(&'r self, row: EventRow<'r>) -> Result<EventRow<'r>, ReadError> {
+        if !row.is_emptied() {
+            return Ok(row);
+        }
+        let remains = self.by_position.get(&row.position).filter(|remains| remains.leaf == row.leaf);
+        let remains = remains.ok_or(ReadError::Emptied { position: row.position })?;
+        Ok(EventRow { event_version: &remains.event_version, payload: &remains.payload, ..row })
+    }
+}

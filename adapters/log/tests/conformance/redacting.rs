@@ -1,0 +1,190 @@
+//! Redactions (D15): content is taken out of events in one transaction with the events that say so. What remains is
+//! read in its place, and whoever verifies finds everything in order.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use knit_domain::decision::Decision;
+use knit_domain::event::data::DataEvent;
+use knit_domain::event::journal::JournalEvent;
+use knit_domain::event::{Event, Position, StreamId};
+use knit_domain::redaction::{Content, redact};
+use knit_domain::tag::Tag;
+use knit_log::{AppendError, Appended, Fault, Log, ReadError, Refusal, SnapshotMeta};
+use knit_schemas::export::{Begin, End, Flaw, Format, Record, Splitter, Verification, Verified, check};
+
+use crate::fixture::{Place, data, fill, journal, remarks, request, whole};
+use crate::on_both_databases;
+
+on_both_databases!(
+    d15_what_is_redacted_is_nowhere_in_the_log_and_what_remains_is_read_in_its_place,
+    d15_a_redacted_history_is_whole_for_whoever_verifies_it,
+    d15_what_remains_can_be_redacted_again,
+    d15_snapshots_that_may_hold_it_go_with_it,
+    d15_an_event_with_another_leaf_is_not_emptied_and_nothing_is_appended,
+    an_event_that_was_emptied_by_hand_is_not_read,
+);
+
+const REASON: &str = "a person asked for it";
+
+fn tag(value: &str) -> Tag {
+    Tag::new("owner", value)
+}
+
+fn tagged(added: &[&str], removed: &[&str]) -> DataEvent {
+    let tags = |values: &[&str]| values.iter().map(|value| tag(value)).collect::<BTreeSet<Tag>>();
+    DataEvent::DataTagsChanged { added: tags(added), removed: tags(removed) }
+}
+
+/// A Data gets and loses owners, among other things that happen.
+async fn with_owners(log: &Log) -> StreamId {
+    let stream = StreamId::data(data());
+    fill(log, 1).await;
+    for (version, event) in (0..).zip([tagged(&["alice", "bob"], &[]), tagged(&[], &["alice"])]) {
+        log.append(request(Decision::write(stream.clone(), version, [event]))).await.unwrap();
+        fill_behind(log, version).await;
+    }
+    stream
+}
+
+async fn fill_behind(log: &Log, number: u64) {
+    log.append(remarks(&journal(&format!("behind-{number}")), 0, 1)).await.unwrap();
+}
+
+async fn forget(log: &Log, value: &str) -> Appended {
+    let history = whole(log).await;
+    log.append(request(redact(&Content::Tag(tag(value)), REASON, &history).unwrap())).await.unwrap()
+}
+
+async fn d15_what_is_redacted_is_nowhere_in_the_log_and_what_remains_is_read_in_its_place(place: Place) {
+    let log = place.open().await;
+    let stream = with_owners(&log).await;
+    let before = whole(&log).await;
+    let appended = forget(&log, "alice").await;
+    let word = format!("redacted-{}", before.len());
+    let expected = [tagged(&["bob", &word], &[]), tagged(&[], &[&word])].map(Event::Data);
+    // By the process that redacted, and by one that comes later.
+    for log in [&log, &place.open_beside(&log).await] {
+        let events: Vec<Event> = log.load(&stream).await.unwrap().into_iter().map(|event| event.event).collect();
+        assert_eq!(events, expected);
+        let after = whole(log).await;
+        assert_eq!(after.len(), before.len() + 2);
+        for (old, new) in before.iter().zip(&after) {
+            let same =
+                (old.event_id, old.sequence, old.leaf, old.chain) == (new.event_id, new.sequence, new.leaf, new.chain);
+            assert!(same, "{old:?} {new:?}");
+        }
+        assert_eq!(log.redacted_up_to().await.unwrap(), appended.position);
+        assert_eq!(log.redaction_of(2).await.unwrap(), Some(appended.positions[0]));
+    }
+    let stored = log.read_unchecked(0, 100).await.unwrap();
+    assert!(stored.iter().all(|event| !event.payload.contains("alice")), "{stored:#?}");
+    let emptied: Vec<_> = stored.iter().filter(|event| event.is_emptied()).map(|event| event.position).collect();
+    assert_eq!(emptied, [2, 4]);
+}
+
+/// The log as an export, verified, also by the script that anybody could have written.
+async fn verified(log: &Log) -> Result<Verified, Flaw> {
+    let (mut bytes, head) = (Vec::new(), log.head().await.unwrap());
+    let mut write = |record| Format::JsonLines.encode(&record, &mut bytes);
+    write(Record::Begin(Begin::of_the_log()));
+    for event in log.read_unchecked(0, 100).await.unwrap() {
+        write(Record::Event(knit_schemas::export::Event {
+            position: event.position,
+            event_id: event.event_id.0,
+            stream_type: event.stream_type,
+            stream_id: event.stream_id,
+            sequence: event.sequence,
+            event_type: event.event_type,
+            event_version: event.event_version,
+            payload: event.payload,
+            metadata: event.metadata,
+            recorded_at_ms: event.recorded_at.0,
+            salt: event.salt,
+            leaf: event.leaf,
+            chain: event.chain,
+        }));
+    }
+    write(Record::End(End { position: head.position, chain: head.chain }));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &bytes).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/verify_export.py");
+    let told = Command::new("python3").arg(script).arg(file.path()).output().unwrap();
+    assert!(told.status.success(), "{told:?}");
+    let (mut splitter, mut verification, nothing) = (Splitter::default(), Verification::default(), BTreeSet::new());
+    splitter.push(&bytes).map_or(Ok(()), |batch| verification.take(check(&batch, &nothing)))?;
+    verification.take(check(&splitter.finish(), &nothing))?;
+    verification.finish()
+}
+
+async fn d15_a_redacted_history_is_whole_for_whoever_verifies_it(place: Place) {
+    let log = place.open().await;
+    let _ = with_owners(&log).await;
+    assert_eq!(verified(&log).await.unwrap().redacted, 0);
+    forget(&log, "alice").await;
+    assert_eq!(verified(&log).await.unwrap().redacted, 2);
+}
+
+async fn d15_what_remains_can_be_redacted_again(place: Place) {
+    let log = place.open().await;
+    let stream = with_owners(&log).await;
+    forget(&log, "alice").await;
+    let between = whole(&log).await.len();
+    let appended = forget(&log, "bob").await;
+    assert_eq!(appended.positions.len(), 2, "the event, and the redaction that says what remained of it");
+    let first = &log.load(&stream).await.unwrap()[0];
+    let words = [format!("redacted-{}", between - 2), format!("redacted-{between}")];
+    assert_eq!(first.event, tagged(&words.each_ref().map(String::as_str), &[]).into());
+    let stored = log.read_unchecked(0, 100).await.unwrap();
+    assert!(stored.iter().all(|event| !event.payload.contains("bob")), "{stored:#?}");
+    assert_eq!(whole(&place.open_beside(&log).await).await, whole(&log).await);
+    assert_eq!(verified(&log).await.unwrap().redacted, 3);
+}
+
+async fn d15_snapshots_that_may_hold_it_go_with_it(place: Place) {
+    let log = place.open().await;
+    let _ = with_owners(&log).await;
+    let save = async |position: Position| {
+        let chain = log.chain_at(position).await.unwrap().unwrap();
+        let meta = SnapshotMeta { name: "p".to_owned(), revision: 1, position, chain, generation: 0 };
+        log.save_snapshot(&meta, &[b"alice".to_vec()]).await.unwrap();
+    };
+    let newest = async || log.newest_snapshot("p", 1).await.unwrap().map(|snapshot| snapshot.meta.position);
+    save(3).await;
+    let redacted = forget(&log, "alice").await.position;
+    assert_eq!(newest().await, None);
+    // Somebody was just saving one.
+    save(3).await;
+    save(redacted).await;
+    log.forget_snapshots_before(redacted).await.unwrap();
+    assert_eq!(newest().await, Some(redacted));
+    log.prune_snapshots("p", 1, 0).await.unwrap();
+}
+
+async fn d15_an_event_with_another_leaf_is_not_emptied_and_nothing_is_appended(place: Place) {
+    let log = place.open().await;
+    fill(&log, 3).await;
+    let before = log.read_unchecked(0, 100).await.unwrap();
+    let redaction = |leaf: String| {
+        let event = JournalEvent::EventRedacted { position: 2, leaf, reason: REASON.to_owned(), remains: None };
+        request(Decision::write(StreamId::journal(), 0, [event]))
+    };
+    let error = log.append(redaction("00".repeat(32))).await.unwrap_err();
+    assert!(matches!(error, AppendError::Fault(Fault::Damaged { .. })), "{error}");
+    let error = log.append(redaction("x".to_owned())).await.unwrap_err();
+    assert!(matches!(error, AppendError::Refused(Refusal::MalformedLeaf { position: 2 })), "{error}");
+    assert_eq!(log.read_unchecked(0, 100).await.unwrap(), before);
+    fill_behind(&log, 9).await;
+    assert_eq!(whole(&log).await.len(), 4, "the next one is appended as ever");
+}
+
+async fn an_event_that_was_emptied_by_hand_is_not_read(place: Place) {
+    let log = place.open().await;
+    fill(&log, 3).await;
+    place.tamper("UPDATE events SET payload = '{}', salt = substr(salt, 1, 0) WHERE position = 2").await;
+    log.forget();
+    assert_eq!(log.read(0, 10).await.unwrap().len(), 1);
+    let error = log.read(1, 10).await.unwrap_err();
+    assert!(matches!(error, ReadError::Emptied { position: 2 }), "{error}");
+}
