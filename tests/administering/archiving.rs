@@ -178,6 +178,8 @@ fn a_server_archives_by_itself_as_segments_get_sealed() {
     fs::remove_file(&segments(&place)[3]).unwrap();
     shop.server.start();
     wait_until("what was lost to be there again", || segments(&place).len() == 4);
+    let doctor = shop.knit(&["admin", "doctor", "--output", "text"]);
+    let _ = doctor.prints(&format!("archive: {} reaches to position {}", text(&place), 4 * SEGMENT));
     // Where it archives by itself is where it archives when it is told to.
     assert_eq!(shop.knit(&["admin", "archive"]).json()["checked"], 4);
     assert_eq!(verified(&shop, &[&place])[1], 4 * SEGMENT);
@@ -213,7 +215,9 @@ fn d15_what_is_redacted_does_not_live_on_in_the_archive() {
     assert!(!has_it(&by_hand));
 
     // What admits it lies behind the archive, and is exported with what follows.
-    let _ = shop.refused(NOT_WHOLE, &["audit", "verify", text(&by_hand)]).tells(&format!("position {position}: "));
+    let refused = shop.refused(NOT_WHOLE, &["audit", "verify", text(&by_hand)]);
+    let _ =
+        refused.tells(&format!("position {position}: ")).tells("hint: if what is verified ends before the log does");
     let rest = shop.new_path("rest");
     let _ = shop.knit(&["audit", "export", "--after", &(2 * SEGMENT).to_string(), "-o", text(&rest)]);
     let told = shop.knit(&["audit", "verify", text(&by_hand), text(&rest)]).json();

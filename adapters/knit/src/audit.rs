@@ -69,6 +69,9 @@ pub(crate) fn hint(flaw: &Flaw) -> String {
             "the file is damaged, and not necessarily the log: export it again, or verify the server's: `knit audit verify`"
                 .to_owned()
         }
+        (Wrong::NotAdmitted, _) => "if what is verified ends before the log does, the admission may lie behind it: \
+             verify it together with what follows"
+            .to_owned(),
         (_, Some(0)) => "keep the database as it is, and compare it with a backup".to_owned(),
         (_, Some(last)) => {
             format!("everything up to position {last} is in order; keep the database as it is, and compare it with a backup")
