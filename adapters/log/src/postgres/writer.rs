@@ -169,7 +169,9 @@ impl Session {
         detach(&mut transaction, &changes.detached).await.map_err(Unwritten::certain)?;
         empty(&mut transaction, &changes.emptied).await.map_err(Unwritten::certain)?;
         failpoint("append.written-under-lock");
+        failpoints("commit", changes.event_types());
         transaction.commit().await.map_err(Unwritten::unless_answered)?;
+        failpoints("committed", changes.event_types());
         self.end = Some(changes.after);
         Ok(())
     }
