@@ -13,6 +13,7 @@ mod administration;
 mod aftermath;
 mod archiving;
 mod cases;
+mod importing;
 mod past;
 mod places;
 mod redacting;
@@ -80,6 +81,7 @@ fn play(case: &Case, postgresql: Option<fn() -> TestDatabase>) {
     let own = postgresql.map(|make| make());
     let setup = own.iter().fold(Setup::new().logging(LOG_FILTER), |setup, own| setup.database(own.url()));
     let setup = case.options().iter().fold(setup, |setup, (name, value)| setup.option(name, value));
+    let setup = if case.looks_only() { setup.flag("--look-only") } else { setup };
     let mut tale = Tale::new(setup.placed(), own.as_ref());
     for (life, orders) in case.lives.iter().enumerate() {
         let ready = match (case.story, life) {

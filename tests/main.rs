@@ -18,6 +18,8 @@ mod stopping;
 mod watching;
 
 mod checkpoints;
+mod importing;
+mod replaying;
 mod verifying;
 
 mod completing;

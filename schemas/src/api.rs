@@ -24,9 +24,10 @@ mod tag;
 use serde::{Deserialize, Deserializer};
 
 pub use admin::{
-    ADMIN_SOCKET_FILE, ArchiveOrder, ArchiveStep, ArchivedSegment, DayOfEvents, Finding, JSON_LINES, LogStatistics,
-    LongStream, ProjectionState, RebuildDifference, RebuildOrder, RebuildStep, RedactOrder, Redactable, RedactedEvent,
-    Redaction, SOCKET_PATH_BYTES_MAX, SavedSnapshot, SegmentDone, SkipOrder, Skipped, Verdict,
+    ADMIN_SOCKET_FILE, ArchiveOrder, ArchiveStep, ArchivedSegment, DayOfEvents, Finding, ImportEnd, JSON_LINES,
+    LogStatistics, LongStream, ProjectionState, RebuildDifference, RebuildOrder, RebuildStep, RedactOrder, Redactable,
+    RedactedEvent, Redaction, ReplayStep, ReplayedProjection, SOCKET_PATH_BYTES_MAX, SavedSnapshot, SegmentDone,
+    SkipAhead, SkipOrder, Skipped, Verdict,
 };
 pub use data::{DataDetail, DataDownstream, DataUpstream, Nomination, TagChange};
 pub use difference::{Aspect, AspectName, Difference, DifferingPair, PairKind};

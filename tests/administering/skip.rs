@@ -6,6 +6,9 @@ use knit_tests::wait::wait_until;
 use knit_tests::workshop::Workshop;
 use serde_json::{Value, json};
 
+use crate::importing::{digests, looking};
+use crate::verifying::{exported, text};
+
 /// A server that has met an event which its store cannot apply, and the position of that.
 fn stopped() -> (TestDatabase, Workshop, u64) {
     let database = TestDatabase::new();
@@ -94,4 +97,28 @@ fn d8_only_the_event_at_which_it_has_stopped_can_be_skipped() {
     skip(&shop, position);
     let again = skip(&shop, position);
     assert_eq!(again["recordedAt"], 0, "it is recorded once: {again}");
+}
+
+#[test]
+fn d8_a_history_that_is_replayed_or_imported_is_folded_with_all_its_skips() {
+    let (_database, shop, position) = stopped();
+    skip(&shop, position);
+    let data = shop.push(&[("it", "y")], &["behind:it"]);
+    let live = digests(&shop);
+    let replayed = |words: &[&str]| {
+        let told = shop.knit(words).json();
+        let projections = told["projections"].as_array().unwrap().iter();
+        let all: Vec<_> =
+            projections.map(|one| (one["name"].clone(), one["position"].clone(), one["digest"].clone())).collect();
+        all
+    };
+    let file = exported(&shop, "proto");
+    assert_eq!(replayed(&["audit", "replay"]), live);
+    assert_eq!(replayed(&["audit", "replay", text(&file)]), live, "what is skipped is said only behind it");
+    let elsewhere = looking(Setup::new());
+    let _ = elsewhere.knit(&["audit", "import", text(&file)]);
+    assert_eq!(digests(&elsewhere), live);
+    assert_eq!(state(&elsewhere, "store")["skipped"], 1);
+    assert_eq!(elsewhere.server.log().matches("projection stopped").count(), 0, "it knew the skip before");
+    assert!(elsewhere.data(&data).is_some());
 }

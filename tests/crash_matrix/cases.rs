@@ -32,6 +32,11 @@ impl Case {
         super::place_of(self.lives.last().expect("there is at least one life"))
     }
 
+    /// Whether the server only looks, as one that takes an import does.
+    pub(crate) fn looks_only(&self) -> bool {
+        self.story == Story::Import
+    }
+
     /// Options of the server.
     pub(crate) fn options(&self) -> &'static [(&'static str, &'static str)] {
         if self.story == Story::Snapshots {
@@ -74,6 +79,9 @@ const ARCHIVED: &str = "what has the name of a segment is whole, nothing else is
 const REBUILT: &str = "the projections are what the log says, rebuilt or not, and nothing of a rebuild is left";
 const REDACTED_AGAIN: &str = "nothing has happened, and it is redacted when it is asked for again";
 const FORGOTTEN: &str = "nobody is told what was redacted, and no file of the database has it";
+
+const NOT_IMPORTED: &str = "the log is empty, and the history can be imported again";
+const IMPORTED: &str = "the log is the imported history, as a whole";
 
 /// Every case.
 pub(crate) const CASES: &[Case] = &[
@@ -200,6 +208,10 @@ pub(crate) const CASES: &[Case] = &[
     case(&["destroy.moved-aside"], Story::Redaction, FORGOTTEN),
     case(&["garbage.destroyed"], Story::Redaction, FORGOTTEN),
     case(&["redact.destroyed"], Story::Redaction, FORGOTTEN),
+    // A history is imported.
+    case(&["import.page-written"], Story::Import, NOT_IMPORTED),
+    case(&["import.head-moved"], Story::Import, NOT_IMPORTED),
+    case(&["import.committed"], Story::Import, IMPORTED),
     // The follower and its snapshots.
     case(&["follower.read:9"], Story::Runs, FOLDED_AGAIN),
     case(&["follower.applied:9"], Story::Runs, FOLDED_AGAIN),

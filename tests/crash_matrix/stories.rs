@@ -65,6 +65,8 @@ pub(crate) enum Story {
     Archive,
     /// An administrator takes a tag, and the text of a log, out of the history.
     Redaction,
+    /// An auditor imports a history into a log that has none.
+    Import,
     /// Changes through two servers on one database at once.
     Rivals,
     /// A download, whose server dies over it; the next server of the same database is at another place.
@@ -100,6 +102,7 @@ impl Story {
             Self::Skip => "skip",
             Self::Archive => "archive",
             Self::Redaction => "redaction",
+            Self::Import => "import",
             Self::Rivals => "rivals",
             Self::Moved => "moved server",
             Self::Stop => "stop",
@@ -132,6 +135,7 @@ pub(crate) fn tell(story: Story, tale: &mut Tale) -> Told<()> {
         Story::Skip => skip(tale),
         Story::Archive => archiving::tell(tale),
         Story::Redaction => redacting::tell(tale),
+        Story::Import => super::importing::import(tale),
         Story::Rivals => rivals(tale),
         Story::Moved => download(tale),
         Story::Stop => stop(tale),
@@ -167,6 +171,7 @@ pub(crate) fn conclude(story: Story, tale: &mut Tale) {
         | Story::Snapshots
         | Story::Rebuild
         | Story::Archive
+        | Story::Import
         | Story::Rivals
         | Story::Moved
         | Story::Restored => {}

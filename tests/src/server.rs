@@ -62,6 +62,13 @@ impl Setup {
         self
     }
 
+    /// The same, with an option that has no value.
+    #[must_use]
+    pub fn flag(mut self, name: &str) -> Self {
+        self.arguments.push(name.into());
+        self
+    }
+
     /// The same, on a directory that is there already; it is not removed at the end.
     #[must_use]
     pub fn on(self, state_dir: &Path) -> Self {

@@ -3,6 +3,7 @@
 mod archive;
 mod bytes;
 mod doctor;
+pub(crate) mod lines;
 mod log;
 mod projections;
 mod rebuild_projection;
@@ -80,7 +81,7 @@ impl Arguments {
 }
 
 /// A client of the server that has this socket, or the one that is expected.
-fn client(socket: Option<PathBuf>, session: &Session) -> Result<Client, Error> {
+pub(crate) fn client(socket: Option<PathBuf>, session: &Session) -> Result<Client, Error> {
     let Some(path) = socket.or_else(|| session.environment.admin_socket.clone()) else {
         return Err(Error::Usage(
             "there is no home directory in which a socket is expected: name it with `--socket`".to_owned(),

@@ -75,7 +75,9 @@ fn status(error: &Error) -> ExitStatus {
         Error::TooManyRuns { .. } => ExitStatus::Conflict,
         Error::RunsFailed { .. } => ExitStatus::RunFailed,
         Error::NotInTime { .. } => ExitStatus::NotInTime,
-        Error::NotWhole(_) | Error::NotWholeIn { .. } | Error::DamagedArchive { .. } => ExitStatus::NotWhole,
+        Error::NotWhole(_) | Error::NotWholeIn { .. } | Error::FoundBroken { .. } | Error::DamagedArchive { .. } => {
+            ExitStatus::NotWhole
+        }
         Error::Signing(error) => error.status(),
         Error::Interrupted | Error::Cancelled { by_ctrl_c: true, .. } => ExitStatus::Interrupted,
         Error::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => ExitStatus::BrokenPipe,
@@ -102,6 +104,7 @@ fn status(error: &Error) -> ExitStatus {
         | Error::Cancelled { by_ctrl_c: false, .. }
         | Error::NotRebuilt { .. }
         | Error::NotArchived { .. }
+        | Error::NotTaken { .. }
         | Error::NoEnd { .. }
         | Error::NotWell { .. }
         | Error::Extension { .. }
@@ -159,6 +162,8 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         | Error::NotRebuilt { .. }
         | Error::NotArchived { .. }
         | Error::DamagedArchive { .. }
+        | Error::FoundBroken { .. }
+        | Error::NotTaken { .. }
         | Error::NoEnd { .. } => administration::hints(error),
         Error::ConnectionLost { ask, .. } if ask.is_change => {
             hint("nothing is known about the outcome; look before trying again")

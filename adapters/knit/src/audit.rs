@@ -4,8 +4,11 @@ mod chain;
 mod checkpoint;
 mod export;
 mod history;
+mod import;
 mod keygen;
 mod parallel;
+mod replay;
+mod sending;
 mod show;
 mod signing;
 mod verify;
@@ -28,6 +31,8 @@ pub(crate) enum Command {
     Why(why::Arguments),
     Verify(verify::Arguments),
     Export(export::Arguments),
+    Import(import::Arguments),
+    Replay(replay::Arguments),
     Checkpoint(checkpoint::Arguments),
     Keygen(keygen::Arguments),
 }
@@ -40,6 +45,8 @@ impl Command {
             Self::Why(_) => "audit why",
             Self::Verify(_) => "audit verify",
             Self::Export(_) => "audit export",
+            Self::Import(_) => "audit import",
+            Self::Replay(_) => "audit replay",
             Self::Checkpoint(_) => "audit checkpoint",
             Self::Keygen(_) => "audit keygen",
         }
@@ -52,6 +59,8 @@ impl Command {
             Self::Why(arguments) => block_on(why::run(arguments, session)),
             Self::Verify(arguments) => block_on(verify::run(arguments, session)),
             Self::Export(arguments) => block_on(export::run(arguments, session)),
+            Self::Import(arguments) => block_on(import::run(arguments, session)),
+            Self::Replay(arguments) => block_on(replay::run(arguments, session)),
             Self::Checkpoint(arguments) => block_on(checkpoint::run(arguments, session)),
             Self::Keygen(arguments) => keygen::run(&arguments, session),
         }

@@ -231,6 +231,17 @@ impl Client {
         self.send_unseen(ask, request).await
     }
 
+    /// Sends no body to `url`, and answers what is to be read bit by bit.
+    pub(crate) async fn order_at(&self, ask: &Ask, url: Url) -> Result<Response, Error> {
+        self.send_unseen(ask, self.http.post(url)).await
+    }
+
+    /// Sends a history to `url`. How far it is is shown otherwise.
+    pub(crate) async fn send_history(&self, ask: &Ask, url: Url, history: reqwest::Body) -> Result<Response, Error> {
+        let request = self.http.post(url).header(reqwest::header::CONTENT_TYPE, api::OCTET_STREAM).body(history);
+        self.send_unseen(ask, request).await
+    }
+
     /// Sends no body and does not care about the answer's.
     pub(crate) async fn command(&self, ask: &Ask, method: Method, segments: &[&str]) -> Result<(), Error> {
         let response = self.send(ask, self.bodiless(method, segments)?).await?;

@@ -231,6 +231,22 @@ pub(crate) enum Error {
         /// The file that tells of this position.
         file: PathBuf,
     },
+    /// The same, as the server has found it.
+    #[error("the history is not whole: position {position}: {why}")]
+    FoundBroken {
+        /// The first position that is not in order.
+        position: u64,
+        /// What is wrong there.
+        why: String,
+    },
+    /// A history may be whole, and the server can do nothing with it.
+    #[error("cannot {ask}: {why}")]
+    NotTaken {
+        /// What was tried.
+        ask: Ask,
+        /// What the server says.
+        why: String,
+    },
     /// A checkpoint is not made or trusted, or the history is not the one that was signed.
     #[error(transparent)]
     Signing(#[from] SigningError),

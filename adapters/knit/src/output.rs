@@ -189,13 +189,23 @@ impl Progress {
     fn draw(title: String, template: &str) -> Self {
         waiting::end();
         if is_quiet() || !io::stderr().is_terminal() {
-            return Self(ProgressBar::hidden());
+            return Self::hidden();
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
             .with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
             .with_message(title);
         bar.enable_steady_tick(PROGRESS_INTERVAL);
         Self(bar)
+    }
+
+    /// One that nobody sees.
+    pub(crate) fn hidden() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
+    /// Says something else beside it.
+    pub(crate) fn tell(&self, title: String) {
+        self.0.set_message(title);
     }
 
     /// Whether anybody sees it.

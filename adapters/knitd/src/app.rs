@@ -26,7 +26,7 @@ use knit_runtime::Runtime;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use crate::command::{Cause, CommandError, Done};
+use crate::command::{Cause, CommandError, Done, Refusal};
 use crate::metrics::Metrics;
 use crate::reactors::gate::{Gate, OpenGate};
 use crate::reactors::turns::{Turn, Turns};
@@ -53,6 +53,7 @@ struct Parts {
     metrics: Arc<Metrics>,
     server: String,
     alone: bool,
+    looks_only: bool,
 }
 
 impl App {
@@ -61,13 +62,21 @@ impl App {
     #[must_use]
     pub fn new(log: Log, views: Arc<Views>, runtime: Arc<dyn Runtime>, server: String, alone: bool) -> Self {
         let (gate, turns, registering, metrics) = (Arc::new(OpenGate), Arc::default(), Arc::default(), Arc::default());
-        Self { parts: Arc::new(Parts { log, views, runtime, gate, turns, registering, metrics, server, alone }) }
+        let looks_only = false;
+        let parts = Parts { log, views, runtime, gate, turns, registering, metrics, server, alone, looks_only };
+        Self { parts: Arc::new(parts) }
     }
 
     /// The same, counting into `metrics`, which the log and the follower may be given as well.
     #[must_use]
     pub fn with_metrics(self, metrics: Arc<Metrics>) -> Self {
         Self { parts: Arc::new(Parts { metrics, ..Arc::unwrap_or_clone(self.parts) }) }
+    }
+
+    /// The same, refusing every command: nothing is appended.
+    #[must_use]
+    pub fn looking_only(self) -> Self {
+        Self { parts: Arc::new(Parts { looks_only: true, ..Arc::unwrap_or_clone(self.parts) }) }
     }
 
     /// The same, with another gate before the transitions of Runs.
@@ -196,12 +205,15 @@ impl App {
     /// Decides and appends as [`crate::command::execute`] does, then waits until the projections show it.
     ///
     /// # Errors
-    /// The refusal of `decide`, a conflict that does not end, or a fault.
+    /// The refusal of `decide`, a conflict that does not end, or a fault; [`Refusal::LooksOnly`].
     pub(crate) async fn execute<'a, F: Future<Output = Result<Decision, CommandError>> + Send>(
         &'a self,
         cause: &Cause,
         decide: impl Fn(Source<'a>) -> F + Send + Sync,
     ) -> Result<Done, CommandError> {
+        if self.parts.looks_only {
+            return Err(Refusal::LooksOnly.into());
+        }
         let before = self.views().followed().position;
         let done = crate::command::execute(self.log(), cause, decide).await?;
         if (1..=before).contains(&done.position) {

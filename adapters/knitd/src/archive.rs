@@ -25,7 +25,6 @@ use tokio_util::sync::CancellationToken;
 
 use self::directory::Directory;
 use self::file::{Unfit, look_at, write};
-use crate::http::exported;
 
 pub(crate) use self::directory::reaches;
 pub(crate) use self::keeper::keep;
@@ -221,7 +220,7 @@ impl Pass<'_> {
             let page = self.log.read_unchecked(after, left.min(PAGE_EVENTS_MAX)).await?;
             let last = page.last().map(|event| event.position).filter(|last| *last > after && *last <= segment.last);
             let Some(last) = last else { bail!("the event at position {} is missing: `knit audit verify`", after + 1) };
-            page.into_iter().for_each(|event| FORMAT.encode(&Record::Event(exported(event)), &mut text));
+            page.into_iter().for_each(|event| FORMAT.encode(&Record::Event(event.into()), &mut text));
             after = last;
             if after == segment.last {
                 FORMAT.encode(&Record::End(End { position: segment.last, chain: ends }), &mut text);

@@ -42,6 +42,10 @@ pub struct Args {
     #[arg(long = "role", env = "KNITD_ROLES", value_name = "ROLE", value_delimiter = ',')]
     pub roles: Vec<Role>,
 
+    /// Answer questions and change nothing: take on no role, refuse commands, and take an import into an empty log
+    #[arg(long, env = "KNITD_LOOK_ONLY", conflicts_with = "roles")]
+    pub look_only: bool,
+
     /// Run Workers and keep Data with this runtime
     #[arg(long, env = "KNITD_RUNTIME", value_name = "RUNTIME", default_value = "local")]
     pub runtime: RuntimeKind,
@@ -215,6 +219,9 @@ impl Args {
     /// Whether this process takes on `role`.
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
+        if self.look_only {
+            return role == Role::Api;
+        }
         self.roles.is_empty() || self.roles.contains(&role)
     }
 }
@@ -253,5 +260,7 @@ mod tests {
         assert!(Role::value_variants().iter().all(|role| all.has(*role)));
         let some = Args::parse_from(["knitd", "--role", "api,finishing"]);
         assert!(some.has(Role::Api) && some.has(Role::Finishing) && !some.has(Role::Projection));
+        let looking = Args::parse_from(["knitd", "--look-only"]);
+        assert!(looking.has(Role::Api) && !looking.has(Role::Projection) && !looking.is_at_the_volumes());
     }
 }

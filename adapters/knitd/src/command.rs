@@ -216,6 +216,9 @@ pub enum Refusal {
     /// The text of a log may not be forgotten.
     #[error(transparent)]
     LogRedaction(#[from] LogRedactionRefused),
+    /// Nothing may be changed through this server.
+    #[error("this server was started with --look-only: it answers questions, and changes nothing")]
+    LooksOnly,
 }
 
 macro_rules! refusals {

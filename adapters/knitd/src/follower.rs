@@ -158,6 +158,9 @@ impl Follower {
                 Ok(events) => {
                     let Some(newest) = events.last() else { return Ok(()) };
                     let newest = (newest.position, newest.chain);
+                    if after == 0 {
+                        self.begin(events.len()).await?;
+                    }
                     self.apply(events, newest).await;
                     if newest.0 >= self.log.position() {
                         return Ok(());
@@ -165,6 +168,16 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// Prepares to fold the log from its first event, when so many were read. An empty log that was followed may have
+    /// become one with a long past at once, by an import: then its skips are to be known, and until all of it is folded,
+    /// the projections show a past in which nobody may act.
+    async fn begin(&mut self, events: usize) -> Result<(), ReadError> {
+        if events == PAGE_EVENTS_MAX {
+            self.views.fall_behind();
+        }
+        self.learn_skips().await
     }
 
     /// Lets the projections know which events they pass over. Whoever folds from the beginning must know all of them

@@ -45,7 +45,6 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, put};
 
 pub use admin::AdminSocket;
-pub(crate) use export::exported;
 pub use front::{Api, Front};
 pub use guard::Hosts;
 pub use serve::{converse, serve};

@@ -85,7 +85,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let views = Arc::new(Views::default());
     let app = App::new(log.clone(), Arc::clone(&views), runtime, name, matches!(database, Database::Sqlite(_)))
         .with_metrics(Arc::clone(&metrics));
-    app.define_builtin_plans().await.context("cannot define the built-in Plans")?;
+    let app = begin(app, &args).await?;
 
     let follower = Follower::new(log.clone(), views).with_snapshots(args.snapshot_every, args.snapshot_after);
     let mut following = tokio::spawn(follower.with_metrics(metrics).run());
@@ -142,6 +142,16 @@ fn keep_archive(log: &Log, surroundings: &Surroundings, stop: &CancellationToken
             archive::keep(log, place, stop).await;
         }
     })
+}
+
+/// Defines what every log begins with, unless this server changes nothing: an import wants an empty log.
+async fn begin(app: App, args: &Args) -> anyhow::Result<App> {
+    if args.look_only {
+        tracing::info!("looking only: no role is taken on, and every command is refused");
+        return Ok(app.looking_only());
+    }
+    app.define_builtin_plans().await.context("cannot define the built-in Plans")?;
+    Ok(app)
 }
 
 /// What is allowed, and hardly meant by whoever started it so.

@@ -317,6 +317,11 @@ impl Views {
         self.followed.send_if_modified(|followed| !std::mem::replace(&mut followed.caught_up, true));
     }
 
+    /// Says that there is more to follow than is followed in a moment.
+    pub(crate) fn fall_behind(&self) {
+        self.followed.send_modify(|followed| followed.caught_up = false);
+    }
+
     /// Forgets everything that was folded, to be folded again from the beginning.
     pub(crate) fn start_over(&self) {
         self.followed.send_modify(|followed| *followed = Followed { log: followed.log + 1, ..Followed::default() });

@@ -363,6 +363,114 @@ pub enum SegmentDone {
     Damaged,
 }
 
+/// What came of a history that was sent to be imported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "end")]
+pub enum ImportEnd {
+    /// The log is that history now.
+    Imported {
+        /// How many events it has.
+        events: u64,
+        /// The last position.
+        position: u64,
+        /// The chain there, in hexadecimal.
+        chain: String,
+        /// Events whose content was taken out, each admitted by another event.
+        redacted: u64,
+        /// Events imported in each second.
+        events_per_second: u64,
+        /// Runs that are not over: a server with roles goes on with them. Not told where counting takes too long.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unfinished_runs: Option<u64>,
+    },
+    /// The history is not whole, and the log is empty as before.
+    Flawed {
+        /// The first position that is not in order.
+        position: u64,
+        /// What is wrong there.
+        why: String,
+    },
+    /// It cannot be imported, and the log is empty as before.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What a replay tells, line by line; the last line is one of its ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "step")]
+pub enum ReplayStep {
+    /// The history is folded.
+    Folding {
+        /// Up to where.
+        position: u64,
+        /// Up to where it will be.
+        head: u64,
+        /// Events folded in each second so far.
+        events_per_second: u64,
+    },
+    /// An end: this is what it comes to.
+    Replayed {
+        /// The last position.
+        position: u64,
+        /// The chain there, in hexadecimal.
+        chain: String,
+        /// When the last event was recorded; none if there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Instant>,
+        /// Events folded in each second.
+        events_per_second: u64,
+        /// Each projection.
+        projections: Vec<ReplayedProjection>,
+    },
+    /// An end: projections stop at events that the history lets them pass over, which is known only at its end. Sent
+    /// again with these, it is folded further.
+    SkipsAhead {
+        /// What is passed over.
+        skips: Vec<SkipAhead>,
+    },
+    /// An end: the history is not whole.
+    Flawed {
+        /// The first position that is not in order.
+        position: u64,
+        /// What is wrong there.
+        why: String,
+    },
+    /// An end: it could not be done.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// What a history comes to in one projection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplayedProjection {
+    /// Its name.
+    pub name: String,
+    /// The last event that was folded.
+    pub position: u64,
+    /// Of its records: other revisions have other digests.
+    pub revision: u32,
+    /// SHA-256 of its content and position, in hexadecimal.
+    pub digest: String,
+    /// Why it has stopped there, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// An event that a projection passes over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SkipAhead {
+    /// Which projection.
+    pub projection: String,
+    /// Which event.
+    pub position: u64,
+}
+
 /// One thing that was looked at, to see whether all is well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -7,7 +7,8 @@ use knit_schemas::api::{RebuildDifference, RebuildStep};
 use reqwest::{Method, Response};
 use serde::Serialize;
 
-use crate::client::{Client, connection_lost, understand};
+use super::lines;
+use crate::client::Client;
 use crate::error::{Ask, Error, Subject};
 use crate::output::Progress;
 use crate::session::interrupted;
@@ -75,26 +76,25 @@ pub(super) async fn cancel(client: &Client, projection: &str) -> Result<(), Erro
     client.command(&ask, Method::DELETE, &["admin", "projections", projection, "rebuild"]).await
 }
 
-async fn until_the_end(ask: &Ask, mut response: Response, progress: &Progress) -> Result<End, Error> {
-    let (mut line, mut compared) = (Vec::new(), None);
-    while let Some(piece) = response.chunk().await.map_err(connection_lost(ask))? {
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            line.extend_from_slice(part);
-            if !part.ends_with(b"\n") {
-                continue;
-            }
-            match understand(ask, &std::mem::take(&mut line))? {
-                RebuildStep::Folding { position, head, .. } => progress.reach(position, head),
-                step @ RebuildStep::Compared { .. } => compared = Some(step),
-                end @ (RebuildStep::Switched { .. }
-                | RebuildStep::Verified { .. }
-                | RebuildStep::Differs { .. }
-                | RebuildStep::Cancelled { .. }
-                | RebuildStep::Failed { .. }) => return Ok((compared, end)),
-            }
+async fn until_the_end(ask: &Ask, response: Response, progress: &Progress) -> Result<End, Error> {
+    let mut compared = None;
+    let end = lines::until_the_end(ask, response, |step| match step {
+        RebuildStep::Folding { position, head, .. } => {
+            progress.reach(position, head);
+            None
         }
-    }
-    Err(Error::NoEnd { ask: ask.clone() })
+        step @ RebuildStep::Compared { .. } => {
+            compared = Some(step);
+            None
+        }
+        end @ (RebuildStep::Switched { .. }
+        | RebuildStep::Verified { .. }
+        | RebuildStep::Differs { .. }
+        | RebuildStep::Cancelled { .. }
+        | RebuildStep::Failed { .. }) => Some(end),
+    });
+    let end = end.await?;
+    Ok((compared, end))
 }
 
 impl Outcome {

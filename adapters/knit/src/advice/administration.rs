@@ -31,6 +31,13 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
         let directory = shell_word(directory);
         return vec![format!("move it out of {directory}, or put a good copy in its place, and archive again")];
     }
+    if let Error::FoundBroken { .. } = error {
+        let copy = "export it again, or take another copy; `knit audit verify FILE` says whether that one is whole";
+        return vec![format!("nothing of it was kept: {copy}")];
+    }
+    if let Error::NotTaken { .. } = error {
+        return vec!["nothing of it was kept, and the log of the server is as it was".to_owned()];
+    }
     if let Error::NoEnd { .. } = error {
         return vec!["look how they are, `knit admin projections`, before trying again".to_owned()];
     }

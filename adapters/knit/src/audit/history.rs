@@ -56,13 +56,23 @@ impl History {
         Ok(Self { files })
     }
 
-    /// Shows how much of it was read; `doing` is a word such as `Verifying`.
-    pub(super) fn progress(&self, doing: &str) -> Progress {
-        let title = match &self.files[..] {
+    /// Whether all of it lies in files, and so can be read more than once.
+    pub(super) fn is_in_files(&self) -> bool {
+        self.files.iter().all(|place| place.bytes.is_some())
+    }
+
+    /// What is shown beside its progress; `doing` is a word such as `Verifying`.
+    pub(super) fn title(&self, doing: &str) -> String {
+        match &self.files[..] {
             [place] if place.path.as_os_str() == STANDARD_INPUT => format!("{doing} standard input"),
             [place] => format!("{doing} {}", place.path.display()),
             files => format!("{doing} {} files", files.len()),
-        };
+        }
+    }
+
+    /// Shows how much of it was read.
+    pub(super) fn progress(&self, doing: &str) -> Progress {
+        let title = self.title(doing);
         let Some(bytes) = self.files.iter().map(|place| place.bytes).sum::<Option<u64>>() else {
             return Progress::without_end(title);
         };

@@ -5,12 +5,15 @@
 
 mod archive;
 mod doctor;
+mod import;
 mod log;
 mod projections;
 mod rebuild;
 mod redact;
+mod replay;
 mod skip;
 mod socket;
+mod steps;
 
 use std::sync::Arc;
 
@@ -21,6 +24,7 @@ use axum::routing::{get, post};
 
 pub use socket::AdminSocket;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use self::rebuild::Rebuilds;
@@ -37,6 +41,8 @@ struct Admin {
     surroundings: Arc<Surroundings>,
     /// Rebuilds under way.
     rebuilds: Rebuilds,
+    /// Taken by a replay: each holds another copy of all projections, so there is one at a time.
+    replaying: Arc<Semaphore>,
     /// The server stops.
     stop: CancellationToken,
 }
@@ -52,6 +58,9 @@ fn routes(admin: Admin) -> Router {
         .route("/admin/redactions", post(redact::redact))
         .route("/admin/log", get(log::statistics))
         .route("/admin/doctor", get(doctor::look))
+        .route("/admin/import", post(import::take))
+        .route("/admin/replay", post(replay::of_the_log))
+        .route("/admin/replay/sent", post(replay::of_what_is_sent))
         .fallback(async || Problem::no_route())
         .with_state(admin)
 }

@@ -15,6 +15,7 @@ use knit_schemas::duration::GoDuration;
 use super::front::Api;
 use super::problem::Problem;
 use super::query::Query;
+use crate::app::App;
 
 /// What may be written.
 const FORMS: &str = "should be a position of the log, a time like 2025-03-03T09:15:02.4+00:00, \
@@ -40,8 +41,8 @@ pub(super) async fn at(api: &Api, query: &Query) -> Result<At, Problem> {
 pub(super) async fn position(api: &Api, query: &Query, name: &'static str) -> Result<Option<Position>, Problem> {
     let Some(text) = query.scalar(name) else { return Ok(None) };
     Ok(Some(match Asked::parse(name, text, now())? {
-        Asked::Position(position) => reached(api, position).await?,
-        Asked::Time(time) => settled(api, name, time).await?,
+        Asked::Position(position) => reached(&api.app, position).await?,
+        Asked::Time(time) => settled(&api.app, name, time).await?,
     }))
 }
 
@@ -52,9 +53,9 @@ pub(super) async fn position(api: &Api, query: &Query, name: &'static str) -> Re
 pub(super) async fn before(api: &Api, query: &Query, name: &'static str) -> Result<Option<Position>, Problem> {
     let Some(text) = query.scalar(name) else { return Ok(None) };
     Ok(Some(match Asked::parse(name, text, now())? {
-        Asked::Position(position) => reached(api, position).await?.saturating_sub(1),
+        Asked::Position(position) => reached(&api.app, position).await?.saturating_sub(1),
         // Stamps are whole milliseconds.
-        Asked::Time(time) => settled(api, name, time.plus_ms(-1)).await?,
+        Asked::Time(time) => settled(&api.app, name, time.plus_ms(-1)).await?,
     }))
 }
 
@@ -63,7 +64,7 @@ pub(super) async fn before(api: &Api, query: &Query, name: &'static str) -> Resu
 /// # Errors
 /// 400 when the log has not come so far; 503 while this server has not folded so far.
 pub(super) async fn at_position(api: &Api, position: Position) -> Result<At, Problem> {
-    shown(api, reached(api, position).await?)
+    shown(api, reached(&api.app, position).await?)
 }
 
 /// Nothing, unless `query` asks about the past of what has none; `why` says what it is like.
@@ -87,13 +88,19 @@ fn shown(api: &Api, position: Position) -> Result<At, Problem> {
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
+pub(super) enum Asked {
+    /// A place in the log.
     Position(Position),
+    /// An instant.
     Time(Timestamp),
 }
 
 impl Asked {
-    fn parse(name: &str, text: &str, now: Timestamp) -> Result<Self, Problem> {
+    /// Reads what was written for the parameter `name`.
+    ///
+    /// # Errors
+    /// 400 that says what may be written.
+    pub(super) fn parse(name: &str, text: &str, now: Timestamp) -> Result<Self, Problem> {
         let text = text.trim();
         let malformed = || Problem::bad_request(format!("`{name}` {FORMS}")).because(format!("got `{text}`"));
         if let Some(ago) = text.strip_suffix("ago") {
@@ -118,8 +125,12 @@ fn milliseconds(text: &str) -> Option<i64> {
     }
 }
 
-async fn reached(api: &Api, position: Position) -> Result<Position, Problem> {
-    let head = api.app.log().head().await.map_err(Problem::of_log)?.position;
+/// The position, if the log has come so far.
+///
+/// # Errors
+/// 400 when it has not.
+pub(super) async fn reached(app: &App, position: Position) -> Result<Position, Problem> {
+    let head = app.log().head().await.map_err(Problem::of_log)?.position;
     if position <= head {
         return Ok(position);
     }
@@ -127,15 +138,18 @@ async fn reached(api: &Api, position: Position) -> Result<Position, Problem> {
         .because(format!("position {position} is not there yet")))
 }
 
-/// The last position recorded at `time` or before.
-async fn settled(api: &Api, name: &str, time: Timestamp) -> Result<Position, Problem> {
-    let head = api.app.log().head().await.map_err(Problem::of_log)?;
+/// The last position recorded at `time` or before, which the parameter `name` names.
+///
+/// # Errors
+/// 400 when that is not over yet.
+pub(super) async fn settled(app: &App, name: &str, time: Timestamp) -> Result<Position, Problem> {
+    let head = app.log().head().await.map_err(Problem::of_log)?;
     // Where the clock was put back, what is recorded last lies ahead of it.
     if time >= now().max(head.recorded_at) {
         return Err(Problem::bad_request(format!("ask about a moment that is over, or leave out `{name}`"))
             .because(format!("{time} is not over yet")));
     }
-    api.app.log().position_at(time).await.map_err(Problem::of_log)
+    app.log().position_at(time).await.map_err(Problem::of_log)
 }
 
 /// The machine's time, as the log takes it.

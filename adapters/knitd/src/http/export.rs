@@ -16,7 +16,7 @@ use futures::stream;
 use knit_domain::event::Position;
 use knit_log::{Fault, Log, ReadError, StoredEvent};
 use knit_schemas::chain::{GENESIS, Hash};
-use knit_schemas::export::{Begin, End, Event, Format, Record, Unreadable};
+use knit_schemas::export::{Begin, End, Format, Record, Unreadable};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -169,7 +169,7 @@ impl Export {
         let Some(last) = page.last().map(|event| event.position) else { return true };
         let until = self.end.position;
         for event in page.into_iter().filter(|event| event.position <= until) {
-            self.record(&Record::Event(exported(event)));
+            self.record(&Record::Event(event.into()));
         }
         self.after = last.min(until);
         self.after == until
@@ -177,24 +177,5 @@ impl Export {
 
     fn record(&mut self, record: &Record) {
         self.format.encode(record, &mut self.text);
-    }
-}
-
-/// An event as an export has it.
-pub(crate) fn exported(event: StoredEvent) -> Event {
-    Event {
-        position: event.position,
-        event_id: event.event_id.0,
-        stream_type: event.stream_type,
-        stream_id: event.stream_id,
-        sequence: event.sequence,
-        event_type: event.event_type,
-        event_version: event.event_version,
-        payload: event.payload,
-        metadata: event.metadata,
-        recorded_at_ms: event.recorded_at.0,
-        salt: event.salt,
-        leaf: event.leaf,
-        chain: event.chain,
     }
 }

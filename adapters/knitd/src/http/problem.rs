@@ -438,6 +438,9 @@ impl From<CommandError> for Problem {
             CommandError::Refused(Refusal::Skip(refused)) => refused.into(),
             CommandError::Refused(Refusal::Redaction(refused)) => refused.into(),
             CommandError::Refused(Refusal::LogRedaction(refused)) => refused.into(),
+            CommandError::Refused(refused @ Refusal::LooksOnly) => {
+                Self::conflict("nothing is changed here").advising(refused.to_string())
+            }
             CommandError::Refused(refused @ (Refusal::Projection(_) | Refusal::Transfer(_))) => {
                 Self::unexpected(refused.to_string())
             }

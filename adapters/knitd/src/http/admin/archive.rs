@@ -1,23 +1,17 @@
 //! Archiving the log now.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 
-use ::http::StatusCode;
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::response::Response;
-use futures::StreamExt as _;
-use knit_schemas::api::{ArchiveOrder, ArchiveStep, JSON_LINES};
+use knit_schemas::api::{ArchiveOrder, ArchiveStep};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
-use super::Admin;
+use super::{Admin, steps};
 use crate::archive::{self, Archive, Checks, Listener, STEPS_WAITING_MAX};
 use crate::http::problem::Problem;
-use crate::http::reply;
 
 /// `POST /admin/archive`: lets every sealed segment be in the archive; tells every step, a line each.
 pub(super) async fn begin(
@@ -40,12 +34,7 @@ pub(super) async fn begin(
         // Whoever hears no more has ended it.
         let _ = steps.send(end).await;
     });
-    let lines = ReceiverStream::new(heard).map(|step| {
-        let mut line = serde_json::to_vec(&step).expect("a step is made of texts and numbers");
-        line.push(b'\n');
-        Ok::<_, Infallible>(line)
-    });
-    Ok(reply::with_type(StatusCode::OK, JSON_LINES, Body::from_stream(lines)))
+    Ok(steps::told(heard))
 }
 
 /// Where to archive.

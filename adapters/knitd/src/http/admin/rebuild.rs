@@ -1,24 +1,19 @@
 //! Rebuilding projections, and switching back.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use ::http::StatusCode;
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
-use futures::StreamExt as _;
-use knit_schemas::api::{JSON_LINES, RebuildOrder, RebuildStep};
+use knit_schemas::api::{RebuildOrder, RebuildStep};
 use tokio::sync::{mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
-use super::{Admin, Peer, named};
+use super::{Admin, Peer, named, steps};
 use crate::http::problem::Problem;
-use crate::http::reply;
 use crate::rebuild::{self, Listener, STEPS_WAITING_MAX};
 use crate::views::Name;
 
@@ -157,10 +152,5 @@ where
         drop(under_way);
         let _ = steps.send(end).await;
     });
-    let lines = ReceiverStream::new(heard).map(|step| {
-        let mut line = serde_json::to_vec(&step).expect("a step is made of texts and numbers");
-        line.push(b'\n');
-        Ok::<_, Infallible>(line)
-    });
-    reply::with_type(StatusCode::OK, JSON_LINES, Body::from_stream(lines))
+    steps::told(heard)
 }

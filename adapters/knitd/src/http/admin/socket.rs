@@ -35,6 +35,7 @@ use super::rebuild::Rebuilds;
 use super::{Admin, Peer, Problem, routes};
 use crate::app::App;
 use crate::doctor::Surroundings;
+use crate::http::linger::Lingering;
 
 /// Connections at once: a few people at terminals, and what they let run by itself. Further ones wait.
 const CONNECTIONS_MAX: usize = 16;
@@ -84,7 +85,8 @@ impl AdminSocket {
     /// Serves until `stop` is cancelled, then lets what is under way end, for a bounded time.
     pub async fn serve(self, app: App, surroundings: Surroundings, stop: CancellationToken) {
         let surroundings = Arc::new(surroundings);
-        let router = routes(Admin { app, surroundings, rebuilds: Rebuilds::default(), stop: stop.clone() });
+        let (rebuilds, replaying) = (Rebuilds::default(), Arc::new(Semaphore::new(1)));
+        let router = routes(Admin { app, surroundings, rebuilds, replaying, stop: stop.clone() });
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut connections = JoinSet::new();
         loop {
@@ -168,7 +170,7 @@ async fn converse(stream: UnixStream, router: Router, stop: CancellationToken) {
         }
     };
     let service = service_fn(move |request: Request<Incoming>| {
-        let answering = answer(router.clone(), peer.clone(), request.map(Body::new));
+        let answering = answer(router.clone(), peer.clone(), request.map(|body| Body::new(Lingering::new(body))));
         async move { Ok::<_, Infallible>(answering.await) }
     });
     let connection = http1::Builder::new()

@@ -1,0 +1,85 @@
+//! A history is folded again, up to any place, and comes to what the server shows there.
+
+use std::fs;
+
+use knit_tests::postgres::TestDatabase;
+use knit_tests::server::Setup;
+use knit_tests::workshop::Workshop;
+use serde_json::Value;
+
+use crate::importing::{digests, looking};
+use crate::verifying::{NOT_WHOLE, exported, text, with_a_history};
+
+/// Name, position and digest of each projection that was replayed.
+fn replayed(told: &Value) -> Vec<(Value, Value, Value)> {
+    let all = told["projections"].as_array().unwrap_or_else(|| panic!("projections: {told:#}")).iter();
+    all.map(|one| (one["name"].clone(), one["position"].clone(), one["digest"].clone())).collect()
+}
+
+#[test]
+fn a_replay_comes_to_what_the_live_projections_come_to() {
+    let database = TestDatabase::new();
+    for setup in [Setup::new(), Setup::new().database(database.url())] {
+        let shop = with_a_history(setup);
+        let told = shop.knit(&["audit", "replay"]).json();
+        assert_eq!(replayed(&told), digests(&shop));
+        let verified = shop.knit(&["audit", "verify"]).json();
+        assert_eq!((&told["position"], &told["chain"]), (&verified["position"], &verified["chain"]));
+        for format in ["jsonl", "proto"] {
+            let of_file = shop.knit(&["audit", "replay", text(&exported(&shop, format))]).json();
+            assert_eq!((replayed(&of_file), &of_file["chain"]), (digests(&shop), &told["chain"]), "{format}");
+        }
+        assert_eq!(replayed(&told), digests(&shop), "nothing was changed by it");
+    }
+}
+
+#[test]
+fn a_replay_up_to_a_position_comes_to_what_was_live_there() {
+    let shop = with_a_history(Setup::new());
+    let whole = exported(&shop, "jsonl");
+    let head = shop.knit(&["audit", "verify"]).json()["position"].as_u64().unwrap();
+    for position in [0, 1, head - 1, head] {
+        let until = position.to_string();
+        let part = shop.new_path("part");
+        let _ = shop.knit(&["audit", "export", "--until", &until, "-o", text(&part)]);
+        let there = looking(Setup::new());
+        let _ = there.knit(&["audit", "import", text(&part)]);
+        let live = digests(&there);
+        for words in
+            [&["audit", "replay", "--until", &until][..], &["audit", "replay", "--until", &until, text(&whole)]]
+        {
+            let told = shop.knit(words).json();
+            assert_eq!(replayed(&told), live, "up to {position}");
+            assert_eq!(told["position"], position);
+        }
+    }
+    let beyond = (head + 1).to_string();
+    let _ = shop.refused(1, &["audit", "replay", "--until", &beyond]).tells("the log ends at position");
+    let _ = shop.refused(1, &["audit", "replay", "--until", &beyond, text(&whole)]).tells("ends at position");
+}
+
+#[test]
+fn a_replay_up_to_a_time_ends_with_what_was_recorded_then() {
+    let shop = with_a_history(Setup::new());
+    let at = shop.knit(&["audit", "show", "3"]).json()["event"]["recordedAt"].as_str().unwrap().to_owned();
+    let there = shop.knit(&["audit", "replay", "--until", &at]).json();
+    let position = there["position"].as_u64().unwrap();
+    assert!(position >= 3, "{there:#}");
+    let of_file = shop.knit(&["audit", "replay", "--until", &at, text(&exported(&shop, "proto"))]).json();
+    assert_eq!((replayed(&of_file), &of_file["position"]), (replayed(&there), &there["position"]));
+    let before = shop.knit(&["audit", "replay", "--until", "1d ago"]).json();
+    assert_eq!(before["position"], 0);
+}
+
+#[test]
+fn what_is_not_whole_is_not_replayed() {
+    let shop = with_a_history(Setup::new());
+    let whole = fs::read(exported(&shop, "jsonl")).unwrap();
+    let file = shop.new_path("bad");
+    fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let _ = shop.refused(NOT_WHOLE, &["audit", "replay", text(&file)]).tells("it was cut off");
+    fs::write(&file, String::from_utf8(whole).unwrap().replacen("anonymous", "somebody-", 1)).unwrap();
+    // What is wrong behind the end of the replay is found as well.
+    let _ = shop.refused(NOT_WHOLE, &["audit", "replay", "--until", "1", text(&file)]).tells("position ");
+    assert_eq!(Workshop::open().knit(&["audit", "replay", "--until", "0"]).json()["position"], 0);
+}
