@@ -5,12 +5,20 @@ use knit_schemas::api::{Aspect, AspectName, Difference, DifferingPair, PairKind}
 use crate::as_of::AsOf;
 use crate::client::Client;
 use crate::error::{Ask, Error, Subject};
+use crate::form::{Form, Told};
 use crate::ids::{self, Kind};
-use crate::telling::Telling;
 
 /// Differing pairs that are told to people: the nearest are what they look for, and what is behind them differs
 /// mostly because of them, or in the same again.
 const TOLD_MAX: usize = 3;
+
+impl Told for Difference {
+    const FIELDS: &'static [&'static str] = &["left", "right", "asOf", "differing", "cut"];
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.left.clone(), self.right.clone()]
+    }
+}
 
 /// Asks in what two things of one kind differ, of whose ids the first digits may do, and tells it.
 pub(crate) async fn ask_and_tell(
@@ -18,14 +26,15 @@ pub(crate) async fn ask_and_tell(
     kind: Kind,
     (left, right): (String, String),
     as_of: &AsOf,
-    telling: Telling,
+    form: &Form,
 ) -> Result<(), Error> {
+    form.check(Difference::FIELDS)?;
     let left = ids::whole_as_of(client, kind, left, as_of).await?;
     let right = ids::whole_as_of(client, kind, right, as_of).await?;
     let ask = Ask::question("compare", Subject::Pair(kind, left.clone(), right.clone()));
     let query = [("with", right)].into_iter().chain(as_of.query()).collect();
     let difference: Result<Difference, Error> = client.get(&ask, &[kind.route(), &left, "diff"], query).await;
-    telling.tell(&difference.map_err(Error::if_unable)?, lines)
+    form.tell(&difference.map_err(Error::if_unable)?, lines)
 }
 
 fn lines(difference: &Difference) -> Vec<String> {

@@ -36,6 +36,7 @@ mod environment;
 mod error;
 mod exit;
 mod follow;
+mod form;
 mod knitenv;
 mod lineage;
 mod listing;

@@ -4,20 +4,21 @@
 //! decoded and written element by element, so that a long listing never exists as values.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::marker::PhantomData;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use knit_schemas::api::{PlanSummary, Tag};
 use knit_schemas::instant::Instant;
+use serde::Serialize;
+use serde::Serializer as _;
 use serde::de::{DeserializeOwned, DeserializeSeed, SeqAccess, Visitor};
 use serde::ser::SerializeSeq as _;
-use serde::{Serialize, Serializer};
-use serde_json::Value;
 use serde_json::ser::PrettyFormatter;
 use serde_json::value::RawValue;
 
 use crate::error::{Ask, Error};
+use crate::form::{Form, Format};
 use crate::number;
 use crate::output::{self, INDENT};
 
@@ -33,12 +34,8 @@ const CUT: char = '…';
 /// What is printed of each thing found, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Shape {
-    /// How to print them [default: table on a terminal, otherwise json]
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    output: Option<Format>,
-    /// Print only these fields of each, as JSON; several are separated by commas
-    #[arg(long, value_name = "FIELDS", value_delimiter = ',', conflicts_with = "output")]
-    json: Vec<String>,
+    #[command(flatten)]
+    form: Form,
     /// Print at most so many, from the first on
     #[arg(long, value_name = "NUMBER", value_parser = number::parse::<usize>)]
     limit: Option<usize>,
@@ -50,18 +47,6 @@ pub(crate) struct Order {
     /// Print the newest first; with `--limit` only so many of the newest
     #[arg(long)]
     newest: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// An array for programs
-    Json,
-    /// The same as YAML
-    Yaml,
-    /// Lines for people
-    Table,
-    /// Ids alone, one a line
-    Name,
 }
 
 /// Something that can be listed.
@@ -81,11 +66,7 @@ pub(crate) trait Listed: DeserializeOwned + Serialize {
 impl Shape {
     /// Refuses fields that `T` does not have, before anything is asked of the server.
     pub(crate) fn check<T: Listed>(&self) -> Result<(), Error> {
-        let unknown = self.json.iter().find(|field| !T::FIELDS.contains(&field.as_str()));
-        unknown.map_or(Ok(()), |field| {
-            let known = T::FIELDS.join(", ");
-            Err(Error::Usage(format!("`--json {field}`: there is no such field, but {known}")))
-        })
+        self.form.check(T::FIELDS)
     }
 
     /// Prints the elements of the JSON array `body`, the answer to `ask`, that `keep` wants. Of a short answer that
@@ -97,7 +78,7 @@ impl Shape {
         order: Order,
         keep: impl Fn(&T) -> bool,
     ) -> Result<(), Error> {
-        let decoded = match self.format() {
+        let decoded = match self.form.format() {
             Format::Json => self.json_array(body, order, keep)?,
             format @ (Format::Yaml | Format::Table | Format::Name) => {
                 let mut found = Vec::new();
@@ -123,14 +104,6 @@ impl Shape {
         decoded.map_err(|source| Error::Unintelligible { ask, source })
     }
 
-    fn format(&self) -> Format {
-        match self.output {
-            Some(format) => format,
-            None if self.json.is_empty() && io::stdout().is_terminal() => Format::Table,
-            None => Format::Json,
-        }
-    }
-
     fn has_room_after(&self, printed: usize) -> bool {
         self.limit.is_none_or(|limit| printed < limit)
     }
@@ -149,7 +122,7 @@ impl Shape {
         let decoded = each(body, order, |element: T| {
             if failed_output.is_none() && self.has_room_after(printed) && keep(&element) {
                 printed += 1;
-                failed_output = self.one(&element).and_then(|one| sequence.serialize_element(&one)).err();
+                failed_output = self.form.picked(&element).and_then(|one| sequence.serialize_element(&one)).err();
             }
         });
         if let Some(error) = failed_output {
@@ -164,29 +137,6 @@ impl Shape {
         out.write_all(b"\n")?;
         out.flush()?;
         Ok(Ok(()))
-    }
-
-    fn one<'a, T: Listed>(&'a self, element: &'a T) -> Result<One<'a, T>, serde_json::Error> {
-        if self.json.is_empty() {
-            return Ok(One::Whole(element));
-        }
-        Ok(One::Picked(serde_json::to_value(element)?, &self.json))
-    }
-}
-
-/// An element as it is written.
-enum One<'a, T> {
-    Whole(&'a T),
-    /// The value of each field that is wanted, `null` where it has none.
-    Picked(Value, &'a [String]),
-}
-
-impl<T: Serialize> Serialize for One<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Whole(element) => element.serialize(serializer),
-            Self::Picked(value, fields) => serializer.collect_map(fields.iter().map(|field| (field, &value[field]))),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use chrono::Local;
 use clap::{Args, ValueEnum};
-use knit_schemas::api::Moment;
+use knit_schemas::api::{Moment, Tag};
 use knit_schemas::instant::Instant;
 use serde::Serialize;
 
@@ -22,9 +22,12 @@ pub(crate) struct Telling {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For people, one line for each fact
+    #[value(alias = "table")]
     Text,
     /// For programs
     Json,
+    /// The same as YAML
+    Yaml,
 }
 
 impl Telling {
@@ -36,21 +39,31 @@ impl Telling {
         }
     }
 
-    /// Prints `value`, as the lines it is in words or as JSON.
+    /// Prints `value`, as the lines it is in words, as JSON or as YAML.
     pub(crate) fn tell<T: Serialize>(self, value: &T, lines: impl FnOnce(&T) -> Vec<String>) -> Result<(), Error> {
-        if !self.is_text() {
+        if self.is_text() {
+            return print(&lines(value));
+        }
+        if self.output != Some(Format::Yaml) {
             return Ok(output::json(value)?);
         }
         let mut out = output::stdout();
-        let columns = output::terminal_width();
-        for line in lines(value) {
-            match columns {
-                Some(columns) => writeln!(out, "{}", wrapped(&line, columns))?,
-                None => writeln!(out, "{line}")?,
-            }
-        }
+        serde_yaml_ng::to_writer(&mut out, value).map_err(std::io::Error::other)?;
         Ok(out.flush()?)
     }
+}
+
+/// Prints lines for people, broken to the width of their terminal.
+pub(crate) fn print(lines: &[String]) -> Result<(), Error> {
+    let mut out = output::stdout();
+    let columns = output::terminal_width();
+    for line in lines {
+        match columns {
+            Some(columns) => writeln!(out, "{}", wrapped(line, columns))?,
+            None => writeln!(out, "{line}")?,
+        }
+    }
+    Ok(out.flush()?)
 }
 
 /// Blanks before what goes on in the next row, beside those that its line begins with.
@@ -85,6 +98,27 @@ fn wrapped(line: &str, columns: usize) -> String {
 /// So many of something, of which one has another name than several.
 pub(crate) fn counted(count: u64, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
+}
+
+/// Things of one kind that are told to people one by one: there may be hundreds, and these fit on a screen.
+const TOLD_MAX: usize = 5;
+
+/// A line for each of the first few, and how many there are beside them.
+pub(crate) fn first<T>(all: &[T], line: impl Fn(&T) -> String) -> Vec<String> {
+    let more = all.len().saturating_sub(TOLD_MAX);
+    let more = (more > 0).then(|| format!("  and {more} more"));
+    all.iter().take(TOLD_MAX).map(line).chain(more).collect()
+}
+
+/// Whether some of them are not told one by one.
+pub(crate) fn is_too_many<T>(all: &[T]) -> bool {
+    all.len() > TOLD_MAX
+}
+
+/// Tags as people write them.
+pub(crate) fn tags<'a>(tags: impl IntoIterator<Item = &'a Tag>) -> String {
+    let tags: Vec<String> = tags.into_iter().map(|tag| format!("`{tag}`")).collect();
+    if tags.is_empty() { "none".to_owned() } else { tags.join(" ") }
 }
 
 /// How many Data fit an input.

@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use clap::{Arg, Command, ValueHint};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, SubcommandCandidates};
-use knit_schemas::api::{DataDetail, PlanDetail, ProjectionState, RunDetail, SavedSnapshot};
+use knit_schemas::api::{
+    DataDetail, Difference, LogEvent, PlanDetail, PlanMatches, ProjectionState, RunDetail, RunExplanation,
+    SavedSnapshot,
+};
 
 use crate::as_of::AsOf;
 use crate::client::Client;
 use crate::error::{Ask, Error, Subject};
 use crate::extension;
+use crate::form::Told as _;
 use crate::ids::{self, Kind};
-use crate::listing::Listed as _;
 use crate::profile;
 use crate::session::{Session, briefly};
 
@@ -75,9 +78,13 @@ fn offer(command: &str, value: &str) -> Option<Offer> {
         ("data push" | "data tag", "KEY:VALUE") => Offer::UserTag,
         (_, "KEY:VALUE") => Offer::Tag,
         ("data tag", "KEY") => Offer::UserTagKey,
-        ("data find" | "data wait", "FIELDS") => Offer::Words(DataDetail::FIELDS),
-        ("plan find", "FIELDS") => Offer::Words(PlanDetail::FIELDS),
-        ("run find", "FIELDS") => Offer::Words(RunDetail::FIELDS),
+        ("data find" | "data show" | "data wait", "FIELDS") => Offer::Words(DataDetail::FIELDS),
+        ("plan apply" | "plan find" | "plan show", "FIELDS") => Offer::Words(PlanDetail::FIELDS),
+        ("run find" | "run show", "FIELDS") => Offer::Words(RunDetail::FIELDS),
+        ("run explain", "FIELDS") => Offer::Words(RunExplanation::FIELDS),
+        ("plan why-not", "FIELDS") => Offer::Words(PlanMatches::FIELDS),
+        ("data diff" | "run diff", "FIELDS") => Offer::Words(Difference::FIELDS),
+        ("events" | "audit log", "FIELDS") => Offer::Words(LogEvent::<serde_json::Value>::FIELDS),
         (_, "PROJECTION") => Offer::Words(PROJECTIONS),
         (_, "PROJECTION|all") => Offer::Words(PROJECTIONS_OR_ALL),
         (_, "TEXT") => Offer::Nothing,

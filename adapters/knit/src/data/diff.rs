@@ -5,20 +5,21 @@ use clap::Args;
 use crate::as_of::AsOf;
 use crate::difference::ask_and_tell;
 use crate::error::Error;
+use crate::form::Form;
 use crate::ids::Kind;
 use crate::session::Session;
-use crate::telling::Telling;
 
 /// Say in what the histories of two Data differ
 ///
 /// Both histories are followed upstream in step. Told are the ancestors at the same place that are not the same, those
 /// nearest to the two first, and in what they differ: tags, Plan, image, arguments, resources, exit.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     as_of: AsOf,
     #[command(flatten)]
-    telling: Telling,
+    form: Form,
     /// Id of the one Data
     #[arg(value_name = "KNIT_ID")]
     left: String,
@@ -28,6 +29,6 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { as_of, telling, left, right } = arguments;
-    ask_and_tell(&session.client()?, Kind::Data, (left, right), &as_of, telling).await
+    let Arguments { as_of, form, left, right } = arguments;
+    ask_and_tell(&session.client()?, Kind::Data, (left, right), &as_of, &form).await
 }

@@ -6,13 +6,11 @@ use knit_schemas::api::{DataDetail, PlanSummary};
 use crate::as_of::AsOf;
 use crate::client::{self, Query};
 use crate::error::{Ask, Error, Refusal, Subject};
+use crate::form::Form;
 use crate::ids::{self, Kind};
-use crate::listing;
+use crate::listing::{self, Listed as _};
 use crate::session::Session;
-use crate::telling::{Telling, counted};
-
-/// Uses, and inputs that it fits, that are told to people: a Data may have hundreds, and these fit on a screen.
-const TOLD_MAX: usize = 5;
+use crate::telling::{self, counted, first, is_too_many};
 
 /// Print a Data, or what became of it
 ///
@@ -20,19 +18,21 @@ const TOLD_MAX: usize = 5;
 /// as JSON with all of them. Of one that is gone, or that was not there at the time of `--as-of`, it is said when it
 /// went and by whom, or when it was made.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     as_of: AsOf,
     #[command(flatten)]
-    telling: Telling,
+    form: Form,
     /// Id of the Data
     #[arg(value_name = "KNIT_ID")]
     knit_id: String,
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    let Arguments { as_of, form, knit_id } = arguments;
+    form.check(DataDetail::FIELDS)?;
     let client = session.client()?;
-    let Arguments { as_of, telling, knit_id } = arguments;
     let knit_id = ids::whole_as_of(&client, Kind::Data, knit_id, &as_of).await?;
     let ask = Ask::question("show", Subject::Data(knit_id.clone()));
     let data: DataDetail = match client.get_bytes_as_of(&ask, &["data", &knit_id, "detail"], Query::new(), &as_of).await
@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         }
         Err(error) => return Err(error),
     };
-    telling.tell(&data, lines)
+    form.tell(&data, lines)
 }
 
 fn lines(data: &DataDetail) -> Vec<String> {
@@ -56,7 +56,10 @@ fn lines(data: &DataDetail) -> Vec<String> {
         (Some(output), _) => format!("output {}", output.path),
         (None, _) => "log".to_owned(),
     };
-    let mut lines = vec![format!("Data {}", data.knit_id), format!("  tags: {}", tags(data))];
+    let mut lines = vec![
+        format!("Data {}", data.knit_id),
+        format!("  tags: {}", telling::tags(data.tags.iter().filter(|tag| !tag.is_system()))),
+    ];
     lines.extend(moment(data));
     lines.push(format!("{point} of Run {}, which is {}", run.run_id, run.status));
     lines.push(format!("  of {}", plan(&run.plan)));
@@ -78,16 +81,10 @@ fn lines(data: &DataDetail) -> Vec<String> {
         inputs => format!("it fits {}", counted(inputs, "input of a Plan", "inputs of Plans")),
     });
     lines.extend(first(&data.nomination, |fits| format!("  {} of {}", fits.path, plan(&fits.plan))));
-    if data.downstreams.len().max(data.nomination.len()) > TOLD_MAX {
+    if is_too_many(&data.downstreams) || is_too_many(&data.nomination) {
         lines.push(format!("hint: `knit data show -o json {}` prints all of it", data.knit_id));
     }
     lines
-}
-
-/// The tags that people gave it.
-fn tags(data: &DataDetail) -> String {
-    let tags: Vec<String> = data.tags.iter().filter(|tag| !tag.is_system()).map(|tag| format!("`{tag}`")).collect();
-    if tags.is_empty() { "none".to_owned() } else { tags.join(" ") }
 }
 
 /// When it was made, or that it is not.
@@ -99,11 +96,4 @@ fn moment(data: &DataDetail) -> Option<String> {
 
 fn plan(plan: &PlanSummary) -> String {
     format!("Plan {} ({})", plan.plan_id, listing::plan(plan))
-}
-
-/// The first few, and how many there are beside them.
-fn first<T>(all: &[T], line: impl Fn(&T) -> String) -> Vec<String> {
-    let more = all.len().saturating_sub(TOLD_MAX);
-    let more = (more > 0).then(|| format!("  and {more} more"));
-    all.iter().take(TOLD_MAX).map(line).chain(more).collect()
 }

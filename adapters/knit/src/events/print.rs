@@ -1,15 +1,16 @@
 //! `knit events`.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use knit_schemas::api::{EVENTS_LAST_MAX, LogEvent};
 
-use super::{Beginning, Events, Told, Wanted, ask};
+use super::{Beginning, Events, Wanted, ask};
 use crate::as_of;
 use crate::client::Client;
 use crate::error::Error;
+use crate::form::{Form, Format, Told};
 use crate::ids::{self, Kind};
 use crate::listing;
 use crate::number;
@@ -25,6 +26,7 @@ const GIST_CHARS_MAX: usize = 200;
 /// Every event has a position; `--after` goes on behind one. When the connection breaks while following, it is made
 /// again and nothing is missed.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     /// Go on printing while things happen
     #[arg(long, short)]
@@ -56,23 +58,34 @@ pub(crate) struct Arguments {
     /// Recorded then or earlier, in the same forms
     #[arg(long, value_name = "TIME", value_parser = as_of::parse, conflicts_with = "follow")]
     until: Option<String>,
-    /// How to print them [default: text on a terminal, otherwise json]
-    #[arg(long, short, value_enum, value_name = "FORMAT")]
-    output: Option<Format>,
+    #[command(flatten)]
+    form: Form,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// One JSON object a line, for programs
-    Json,
-    /// One line each, for people
-    Text,
+impl Told for LogEvent {
+    const FIELDS: &'static [&'static str] = &[
+        "position",
+        "eventId",
+        "recordedAt",
+        "stream",
+        "sequence",
+        "type",
+        "version",
+        "actor",
+        "correlation",
+        "causation",
+        "payload",
+    ];
+
+    /// By its position it is asked for.
+    fn ids(&self) -> Vec<String> {
+        vec![self.position.to_string()]
+    }
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { follow, after, last, entity, types, actor, correlation, since, until, output } = arguments;
-    let is_terminal = std::io::stdout().is_terminal();
-    let format = output.unwrap_or(if is_terminal { Format::Text } else { Format::Json });
+    let Arguments { follow, after, last, entity, types, actor, correlation, since, until, form } = arguments;
+    form.check(LogEvent::FIELDS)?;
     let client = session.client()?;
     let mut entities = Vec::with_capacity(entity.len());
     for word in entity {
@@ -84,7 +97,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let mut events = events.ok_or_else(|| Error::Unable { ask: ask() })?;
     let mut out = output::stdout();
     while let Some(event) = events.next().await? {
-        let line = line(&event, format)?;
+        let line = line(&event, &form)?;
         waiting::end();
         writeln!(out, "{line}")?;
         // Whoever follows wants each at once; for the others many are written together.
@@ -102,10 +115,19 @@ fn last_count(text: &str) -> Result<usize, String> {
     }
 }
 
-fn line(event: &Told, format: Format) -> Result<String, Error> {
-    match format {
+/// What is printed of an event: JSON is a line as it came, and YAML a document in a stream of them.
+fn line(event: &super::Told, form: &Form) -> Result<String, Error> {
+    match form.format() {
+        Format::Table => text(event),
+        Format::Json if form.picks() => {
+            let event = event.read()?;
+            Ok(form.picked(&event).and_then(|event| serde_json::to_string(&event)).map_err(io::Error::from)?)
+        }
         Format::Json => Ok(event.json.clone()),
-        Format::Text => text(event),
+        Format::Yaml => {
+            Ok(format!("---\n{}", serde_yaml_ng::to_string(&event.read()?).map_err(io::Error::other)?.trim_end()))
+        }
+        Format::Name => Ok(event.position.to_string()),
     }
 }
 
@@ -120,7 +142,7 @@ async fn whole(client: &Client, word: String) -> Result<String, Error> {
 }
 
 /// Position, time, name, what it is about, by whom, and the beginning of what it says.
-fn text(event: &Told) -> Result<String, Error> {
+fn text(event: &super::Told) -> Result<String, Error> {
     let LogEvent { position, recorded_at, stream, event_type, actor, payload, .. } = event.read()?;
     let when = listing::local(&recorded_at.to_string());
     let width = output::terminal_width();

@@ -7,13 +7,14 @@ use clap::Args;
 use knit_schemas::api::{InputMatches, LineageEdge, PastRuns, PlanDetail, PlanForecast, PlanSpec};
 use reqwest::Method;
 
-use super::{count, doubtful_limits, file};
+use super::{count, doubtful_limits, file, show};
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
+use crate::form::{Form, Told};
 use crate::number;
 use crate::output;
 use crate::session::Session;
-use crate::telling::{Telling, counted, fitting};
+use crate::telling::{counted, fitting};
 
 /// Where to look how a Plan file is written.
 const EXAMPLE: &str = "`knit plan template --scratch` prints a Plan file to compare with";
@@ -28,6 +29,7 @@ const TAGS_TOLD_MAX: usize = 2;
 /// A Plan cannot be registered twice: when an equivalent one exists, that one is named. With `--dry-run` nothing is
 /// registered, and it is said which Runs there would be.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     /// Register nothing; say which Runs the Plan would get
     #[arg(long)]
@@ -39,13 +41,23 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = number::parse::<u64>)]
     max_runs: Option<u64>,
     #[command(flatten)]
-    telling: Telling,
+    form: Form,
     /// YAML or JSON file that describes the Plan; `-` reads standard input
     #[arg(value_name = "PLAN_FILE")]
     file: PathBuf,
 }
 
+impl Told for PlanForecast {
+    const FIELDS: &'static [&'static str] = &["asOf", "runs", "atOnce", "inputs", "first", "data", "past"];
+
+    /// The Data that the first of its Runs would take: the Plan and its Runs have no ids yet.
+    fn ids(&self) -> Vec<String> {
+        self.data.iter().map(|data| data.knit_id.clone()).collect()
+    }
+}
+
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    arguments.form.check(if arguments.dry_run { PlanForecast::FIELDS } else { PlanDetail::FIELDS })?;
     let spec = spec(&arguments.file)?;
     let client = session.client()?;
     if arguments.dry_run {
@@ -56,7 +68,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         let verb = if arguments.max_runs.is_some() { "accept" } else { "forecast" };
         let ask = Ask::question(verb, Subject::NewPlan(arguments.file));
         let forecast: PlanForecast = client.change_with(&ask, Method::POST, &["plans"], query, Some(&spec)).await?;
-        return arguments.telling.tell(&forecast, |forecast| lines(forecast, spec.active.unwrap_or(true)));
+        return arguments.form.tell(&forecast, |forecast| lines(forecast, spec.active.unwrap_or(true)));
     }
     let query = match arguments.max_runs {
         Some(runs_max) => limit(&client, &arguments.file, &spec, runs_max).await?,
@@ -64,7 +76,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     };
     let ask = Ask::order("register", Subject::NewPlan(arguments.file));
     let plan: PlanDetail = client.change_with(&ask, Method::POST, &["plans"], query, Some(&spec)).await?;
-    Ok(output::json(&plan)?)
+    arguments.form.tell(&plan, show::lines)
 }
 
 /// An original server would register the Plan all the same, since it does not look at what it does not know. It has

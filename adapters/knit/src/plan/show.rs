@@ -1,37 +1,44 @@
 //! `knit plan show`.
 
 use clap::Args;
-use knit_schemas::api::{DataDetail, InputMatches, PlanDetail, PlanMatches, Producer, Tag};
+use knit_schemas::api::{DataDetail, InputMatches, Pair, PlanDetail, PlanDownstream, PlanMatches, Producer, Tag};
 
 use crate::as_of::AsOf;
 use crate::client::{self, Client, Query};
 use crate::error::{Ask, Error, Subject};
+use crate::form::{Form, Told as _};
 use crate::ids::{self, Kind};
+use crate::listing;
 use crate::output;
 use crate::session::Session;
 use crate::slip::is_slip_of;
+use crate::telling::{self, counted, first, is_too_many};
 
 /// Print a Plan, and say why it makes no Runs
 ///
-/// The Plan is printed as JSON on standard output. When one of its inputs finds no Data, when it is switched
+/// On a terminal the Plan is told in a few lines, elsewhere it is printed as JSON. When one of its inputs finds no Data, when it is switched
 /// off, or when too many of its Runs have not ended, standard error says so. What a single Run waits for is
 /// told by `knit run show`.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     as_of: AsOf,
+    #[command(flatten)]
+    form: Form,
     /// Id of the Plan
     #[arg(value_name = "PLAN_ID")]
     plan_id: String,
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    arguments.form.check(PlanDetail::FIELDS)?;
     let client = session.client()?;
     let plan_id = ids::whole_as_of(&client, Kind::Plan, arguments.plan_id, &arguments.as_of).await?;
     let ask = Ask::question("show", Subject::Plan(plan_id.clone()));
     let body = client.get_bytes_as_of(&ask, &["plans", &plan_id], Query::new(), &arguments.as_of).await?;
     let plan: PlanDetail = client::understand(&ask, &body)?;
-    output::json(&plan)?;
+    arguments.form.tell(&plan, lines)?;
     // Why it makes no Runs is known of now.
     if !plan.inputs.is_empty() && !arguments.as_of.is_past() {
         let matches = matches(&client, &plan_id).await?;
@@ -41,6 +48,57 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         }
     }
     Ok(())
+}
+
+/// A Plan in words: what it runs, what it takes and makes, and which Plans are before and behind it.
+pub(super) fn lines(plan: &PlanDetail) -> Vec<String> {
+    let summary = plan.summary();
+    let active = if plan.active { "active" } else { "switched off" };
+    let mut lines = vec![format!("Plan {} is {active}", plan.plan_id), format!("  image: {}", listing::plan(&summary))];
+    lines.extend(summary.command_line().map(|command| format!("  command: {command}")));
+    lines.extend(settings(plan));
+    lines.extend((!plan.inputs.is_empty()).then(|| "it takes".to_owned()));
+    lines.extend(first(&plan.inputs, |input| {
+        let fed = match input.upstreams.as_slice() {
+            [] => String::new(),
+            [one] => format!(", made by Plan {}", one.plan.plan_id),
+            several => format!(", made by {} Plans", several.len()),
+        };
+        format!("  {}  {}{fed}", input.path, telling::tags(&input.tags))
+    }));
+    lines.extend((!plan.outputs.is_empty() || plan.log.is_some()).then(|| "it makes".to_owned()));
+    lines.extend(first(&plan.outputs, |output| point(&output.path, &output.tags, &output.downstreams)));
+    lines.extend(plan.log.iter().map(|log| point("log", &log.tags, &log.downstreams)));
+    if is_too_many(&plan.inputs) || is_too_many(&plan.outputs) {
+        lines.push(format!("hint: `knit plan show -o json {}` prints all of it", plan.plan_id));
+    }
+    lines
+}
+
+/// An output or the log, and who takes what it gives.
+fn point(path: &str, tags: &[Tag], downstreams: &[PlanDownstream]) -> String {
+    let feeds = match downstreams {
+        [] => String::new(),
+        [one] => format!(", taken by Plan {} as {}", one.plan.plan_id, one.mountpoint.path),
+        several => format!(", taken by {}", counted(several.len() as u64, "input of a Plan", "inputs of Plans")),
+    };
+    format!("  {path}  {}{feeds}", telling::tags(tags))
+}
+
+/// What else was set when it was registered, or later.
+fn settings(plan: &PlanDetail) -> Vec<String> {
+    let joined = |words: Vec<String>| (!words.is_empty()).then(|| words.join(", "));
+    let pairs = |pairs: &[Pair]| joined(pairs.iter().map(ToString::to_string).collect());
+    let nodes = plan.on_node.as_ref();
+    let settings = [
+        ("resources", joined(plan.resources.iter().map(|(name, limit)| format!("{name} {limit}")).collect())),
+        ("must run on nodes with", nodes.and_then(|nodes| pairs(&nodes.must))),
+        ("prefers nodes with", nodes.and_then(|nodes| pairs(&nodes.prefer))),
+        ("may run on nodes with", nodes.and_then(|nodes| pairs(&nodes.may))),
+        ("service account", plan.service_account.clone()),
+        ("annotations", pairs(&plan.annotations)),
+    ];
+    settings.into_iter().filter_map(|(name, value)| Some(format!("  {name}: {}", value?))).collect()
 }
 
 /// Which tags of the inputs are misspelt, by all that is known. Where the Plan has run, each was once on some Data.

@@ -7,9 +7,10 @@ use super::show;
 use crate::as_of::AsOf;
 use crate::client::{self, Client, Query};
 use crate::error::{Ask, Error, Subject};
+use crate::form::{Form, Told};
 use crate::ids::{self, Kind};
 use crate::session::Session;
-use crate::telling::{self, Telling, counted, fitting};
+use crate::telling::{self, counted, fitting};
 
 /// How lines begin that say what to do: of what was, nothing is to be done any more.
 const HINT: &str = "hint: ";
@@ -20,6 +21,7 @@ const HINT: &str = "hint: ";
 /// of each input whether that Data fits, what it lacks, and which Runs there are of it. With `--as-of` all of it is said
 /// of an earlier time, without advice, which would come too late.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     /// Say why the Plan has no Run on this Data
     #[arg(long, value_name = "KNIT_ID")]
@@ -27,14 +29,23 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     as_of: AsOf,
     #[command(flatten)]
-    telling: Telling,
+    form: Form,
     /// Id of the Plan
     #[arg(value_name = "PLAN_ID")]
     plan_id: String,
 }
 
+impl Told for PlanMatches {
+    const FIELDS: &'static [&'static str] = &["planId", "inputs", "runs", "pending", "removed", "held"];
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.plan_id.clone()]
+    }
+}
+
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { data, as_of, telling, plan_id } = arguments;
+    let Arguments { data, as_of, form, plan_id } = arguments;
+    form.check(PlanMatches::FIELDS)?;
     let client = session.client()?;
     let plan_id = ids::whole_as_of(&client, Kind::Plan, plan_id, &as_of).await?;
     let mut query = Query::new();
@@ -44,12 +55,11 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let plan = plan(&client, &plan_id, &as_of).await?;
     let matches = matches(&client, &plan_id, query, &as_of).await?;
     let mut misspelt = Vec::new();
-    if telling.is_text() && !as_of.is_past() {
+    if form.is_for_people() && !as_of.is_past() {
         misspelt = show::all_misspelt(&client, &plan, &matches).await;
     }
     let is_of_use = |line: &String| !as_of.is_past() || !line.starts_with(HINT);
-    telling
-        .tell(&matches, |matches| lines(&plan, matches, &as_of).into_iter().filter(is_of_use).chain(misspelt).collect())
+    form.tell(&matches, |matches| lines(&plan, matches, &as_of).into_iter().filter(is_of_use).chain(misspelt).collect())
 }
 
 async fn plan(client: &Client, plan_id: &str, as_of: &AsOf) -> Result<PlanDetail, Error> {

@@ -10,10 +10,11 @@ use super::notes;
 use crate::as_of::AsOf;
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
+use crate::form::{Form, Told};
 use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
-use crate::telling::{Telling, clock, day, moment, person, span, time, when};
+use crate::telling::{clock, day, moment, person, span, time, when};
 
 /// Say why a Run is there, what it waited for and why it failed
 ///
@@ -21,25 +22,36 @@ use crate::telling::{Telling, clock, day, moment, person, span, time, when};
 /// one of its Data got the tags that it lacked. For every input it is said since when its Data has what the input
 /// asks for, and for every step how long the Run waited for it, and on what.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     as_of: AsOf,
     #[command(flatten)]
-    telling: Telling,
+    form: Form,
     /// Id of the Run
     #[arg(value_name = "RUN_ID")]
     run_id: String,
 }
 
+impl Told for RunExplanation {
+    const FIELDS: &'static [&'static str] =
+        &["runId", "status", "plan", "asOf", "trigger", "inputs", "steps", "waitsFor", "failure"];
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.run_id.clone()]
+    }
+}
+
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
+    arguments.form.check(RunExplanation::FIELDS)?;
     let client = session.client()?;
     let run_id = ids::whole_as_of(&client, Kind::Run, arguments.run_id, &arguments.as_of).await?;
     let ask = Ask::question("explain", Subject::Run(run_id.clone()));
     let explained: Result<RunExplanation, Error> =
         client.get(&ask, &["runs", &run_id, "explain"], arguments.as_of.query()).await;
     let explanation = explained.map_err(Error::if_unable)?;
-    arguments.telling.tell(&explanation, lines)?;
-    if arguments.telling.is_text() && !arguments.as_of.is_past() {
+    arguments.form.tell(&explanation, lines)?;
+    if arguments.form.is_for_people() && !arguments.as_of.is_past() {
         hints(&client, &run_id).await?.iter().for_each(output::say);
     }
     Ok(())

@@ -73,11 +73,21 @@ impl Place {
 
     /// Runs `knit words…` on a terminal; answers all that is seen there.
     pub(crate) fn on_a_terminal(&self, words: &[&str]) -> String {
-        let line = format!("'{}' {}", env!("CARGO_BIN_EXE_knit"), words.join(" "));
+        self.at_a_prompt(&format!("'{}' {}", env!("CARGO_BIN_EXE_knit"), words.join(" ")))
+    }
+
+    /// The same on a terminal of 80 columns and 24 rows, which ends its lines as everything else does.
+    pub(crate) fn on_80_columns(&self, words: &[&str]) -> String {
+        let line = format!("stty cols 80 rows 24; '{}' {}", env!("CARGO_BIN_EXE_knit"), words.join(" "));
+        self.at_a_prompt(&line).replace('\r', "")
+    }
+
+    /// Types `line` on a terminal; answers all that is seen there.
+    fn at_a_prompt(&self, line: &str) -> String {
         let knit = self.command(&[]);
         let variables = knit.get_envs().filter_map(|(name, value)| Some((name, value?)));
         let mut command = Command::new("/usr/bin/script");
-        command.args(["-qec", &line, "/dev/null"]).env_clear().envs(variables).env("TERM", "xterm");
+        command.args(["-qec", line, "/dev/null"]).env_clear().envs(variables).env("TERM", "xterm");
         let output = command.current_dir(self.directory.path()).stdin(Stdio::null()).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     }

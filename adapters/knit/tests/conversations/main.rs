@@ -21,6 +21,7 @@ mod plan_graph;
 mod profile;
 mod run;
 mod server;
+mod showing;
 mod transfer;
 mod waiting;
 mod watching;

@@ -1,0 +1,129 @@
+//! In which form things are printed, lists and single ones alike: the words of `--output`, and `--json`.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use clap::{Args, ValueEnum};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::error::Error;
+use crate::listing::Listed;
+use crate::output;
+use crate::telling;
+
+/// The form in which something is printed.
+///
+/// Verbs whose `-o` the original has not taken for something else give it to `--output`.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Form {
+    /// How to print [default: table on a terminal, otherwise json]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    output: Option<Format>,
+    /// Print only these fields, as JSON; several are separated by commas
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',', conflicts_with = "output")]
+    json: Vec<String>,
+}
+
+/// The words of `--output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people: a table of many, sentences about one
+    #[value(alias = "text")]
+    Table,
+    /// For programs
+    Json,
+    /// The same as YAML
+    Yaml,
+    /// Ids alone, one a line
+    Name,
+}
+
+/// An answer about things that have ids.
+pub(crate) trait Told: Serialize {
+    /// Its fields in JSON.
+    const FIELDS: &'static [&'static str];
+
+    /// The ids of what it is about.
+    fn ids(&self) -> Vec<String>;
+}
+
+impl<T: Listed> Told for T {
+    const FIELDS: &'static [&'static str] = T::FIELDS;
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.id().to_owned()]
+    }
+}
+
+impl Form {
+    /// Refuses fields that are not among `known`, before anything is asked of the server.
+    ///
+    /// # Errors
+    /// [`Error::Usage`], which names those that there are.
+    pub(crate) fn check(&self, known: &[&str]) -> Result<(), Error> {
+        let unknown = self.json.iter().find(|field| !known.contains(&field.as_str()));
+        unknown.map_or(Ok(()), |field| {
+            Err(Error::Usage(format!("`--json {field}`: there is no such field, but {}", known.join(", "))))
+        })
+    }
+
+    /// What is wanted, or what is usual where standard output goes.
+    pub(crate) fn format(&self) -> Format {
+        match self.output {
+            Some(format) => format,
+            None if self.json.is_empty() && io::stdout().is_terminal() => Format::Table,
+            None => Format::Json,
+        }
+    }
+
+    /// Whether people read it.
+    pub(crate) fn is_for_people(&self) -> bool {
+        self.format() == Format::Table
+    }
+
+    /// Whether only some fields are wanted.
+    pub(crate) fn picks(&self) -> bool {
+        !self.json.is_empty()
+    }
+
+    /// `value` as JSON is to show it: whole, or only the fields that are wanted.
+    pub(crate) fn picked<'a, T: Serialize>(&'a self, value: &'a T) -> Result<Picked<'a, T>, serde_json::Error> {
+        if self.json.is_empty() {
+            return Ok(Picked::Whole(value));
+        }
+        Ok(Picked::Fields(serde_json::to_value(value)?, &self.json))
+    }
+
+    /// Prints one thing, to people as the `lines` that it is in words.
+    pub(crate) fn tell<T: Told>(&self, value: &T, lines: impl FnOnce(&T) -> Vec<String>) -> Result<(), Error> {
+        match self.format() {
+            Format::Table => telling::print(&lines(value)),
+            Format::Json => Ok(output::json(&self.picked(value).map_err(io::Error::from)?)?),
+            Format::Yaml => print(&serde_yaml_ng::to_string(value).map_err(io::Error::other)?),
+            Format::Name => print(&value.ids().iter().map(|id| format!("{id}\n")).collect::<String>()),
+        }
+    }
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    let mut out = output::stdout();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+/// A value as it is written.
+pub(crate) enum Picked<'a, T> {
+    /// With all that it has.
+    Whole(&'a T),
+    /// The value of each field that is wanted, `null` where it has none.
+    Fields(Value, &'a [String]),
+}
+
+impl<T: Serialize> Serialize for Picked<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Whole(value) => value.serialize(serializer),
+            Self::Fields(value, fields) => serializer.collect_map(fields.iter().map(|field| (field, &value[field]))),
+        }
+    }
+}
