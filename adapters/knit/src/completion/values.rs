@@ -78,7 +78,7 @@ fn offer(command: &str, value: &str) -> Option<Offer> {
         ("data push" | "data tag", "KEY:VALUE") => Offer::UserTag,
         (_, "KEY:VALUE") => Offer::Tag,
         ("data tag", "KEY") => Offer::UserTagKey,
-        ("data find" | "data show" | "data wait", "FIELDS") => Offer::Words(DataDetail::FIELDS),
+        ("data find" | "data push" | "data show" | "data wait", "FIELDS") => Offer::Words(DataDetail::FIELDS),
         ("plan apply" | "plan find" | "plan show", "FIELDS") => Offer::Words(PlanDetail::FIELDS),
         ("run find" | "run show", "FIELDS") => Offer::Words(RunDetail::FIELDS),
         ("run explain", "FIELDS") => Offer::Words(RunExplanation::FIELDS),

@@ -10,11 +10,12 @@ use clap::Args;
 use knit_schemas::api::{self, DataDetail, Tag, TagChange};
 use reqwest::{Body, Method, Response};
 
-use super::{refuse_reserved, refuse_unwritable};
+use super::{refuse_reserved, refuse_unwritable, show};
 use crate::archive::outgoing::{self, Outgoing};
 use crate::archive::pack::{self, Contents};
 use crate::client::{self, Client};
 use crate::error::{Ask, Error, Subject};
+use crate::form::{Form, Told as _};
 use crate::knitenv::Knitenv;
 use crate::output::{self, Progress};
 use crate::session::Session;
@@ -24,9 +25,10 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// Upload directories or files, each as a Data
 ///
-/// The content of each source becomes one Data, which is printed as JSON. Empty directories, pipes
-/// and devices are left out. The tags of the project's `knitenv` are put on every Data.
+/// The content of each source becomes one Data, which is told in a few lines on a terminal and else printed as JSON.
+/// Empty directories, pipes and devices are left out. The tags of the project's `knitenv` are put on every Data.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     /// Put this tag on the Data; may be repeated
     #[arg(long, short, value_name = "KEY:VALUE", value_parser = Tag::parse)]
@@ -37,6 +39,8 @@ pub(crate) struct Arguments {
     /// Store what symbolic links point to instead of the links
     #[arg(long, short = 'L')]
     dereference: bool,
+    #[command(flatten)]
+    form: Form,
     /// Directories or files to upload
     #[arg(value_name = "SOURCE", required = true)]
     sources: Vec<PathBuf>,
@@ -44,6 +48,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     refuse_reserved("--tag", &arguments.tag)?;
+    arguments.form.check(DataDetail::FIELDS)?;
     let knitenv = Knitenv::load(session)?;
     let push = Push { client: session.client()?, arguments, knitenv, session };
     for source in &push.arguments.sources {
@@ -98,7 +103,7 @@ impl Push<'_> {
         let ask = Ask::order("tag", Subject::Data(knit_id.clone()));
         let tagged = self.client.change::<DataDetail>(&ask, Method::PUT, &["data", &knit_id], Some(&change)).await;
         match tagged {
-            Ok(data) => Ok(output::json(&data)?),
+            Ok(data) => self.arguments.form.tell(&data, show::brief),
             // The Data exists and is of no use to anybody who does not learn its id.
             Err(source) => Err(Error::Untagged { knit_id, change, source: Box::new(source) }),
         }

@@ -76,15 +76,33 @@ fn lines(data: &DataDetail) -> Vec<String> {
             plan(&used.run.plan)
         )
     }));
-    lines.push(match data.nomination.len() as u64 {
-        0 => "it fits no input of a Plan".to_owned(),
-        inputs => format!("it fits {}", counted(inputs, "input of a Plan", "inputs of Plans")),
-    });
-    lines.extend(first(&data.nomination, |fits| format!("  {} of {}", fits.path, plan(&fits.plan))));
+    lines.extend(fits(data));
     if is_too_many(&data.downstreams) || is_too_many(&data.nomination) {
         lines.push(format!("hint: `knit data show -o json {}` prints all of it", data.knit_id));
     }
     lines
+}
+
+/// What is told of a Data that has just come: what it is, and what may start by itself now.
+pub(super) fn brief(data: &DataDetail) -> Vec<String> {
+    let mut lines = vec![format!("Data {}", data.knit_id), format!("  tags: {}", user_tags(data))];
+    lines.extend(fits(data));
+    lines
+}
+
+/// Which inputs it fits.
+fn fits(data: &DataDetail) -> Vec<String> {
+    let title = match data.nomination.len() as u64 {
+        0 => "it fits no input of a Plan".to_owned(),
+        inputs => format!("it fits {}", counted(inputs, "input of a Plan", "inputs of Plans")),
+    };
+    let inputs = first(&data.nomination, |fits| format!("  {} of {}", fits.path, plan(&fits.plan)));
+    std::iter::once(title).chain(inputs).collect()
+}
+
+/// The tags that people gave it.
+pub(super) fn user_tags(data: &DataDetail) -> String {
+    telling::tags(data.tags.iter().filter(|tag| !tag.is_system()))
 }
 
 /// When it was made, or that it is not.

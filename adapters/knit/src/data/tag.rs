@@ -1,9 +1,12 @@
 //! `knit data tag`.
 
+use std::io::IsTerminal as _;
+
 use clap::Args;
 use knit_schemas::api::{DataDetail, Tag, TagChange};
 use reqwest::Method;
 
+use super::show::user_tags;
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
 use crate::output;
@@ -40,9 +43,32 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let knit_id = ids::whole(&client, Kind::Data, knit_id).await?;
     let ask = Ask::order("tag", Subject::Data(knit_id.clone()));
     let tagged: DataDetail = client.change(&ask, Method::PUT, &["data", &knit_id], Some(&change)).await?;
-    // The original prints nothing on standard output here, and scripts may count on that.
-    session.log.line(format_args!("tagged:\n{}", output::pretty(&tagged)?.trim_end()));
+    // The original prints nothing on standard output here and all of the Data in its log line, and scripts may count
+    // on that. A Data with a hundred uses is thousands of lines, in which nobody finds what has changed.
+    if std::io::stderr().is_terminal() {
+        session.log.line(format_args!(
+            "Data `{}`: {}; its tags: {}",
+            tagged.knit_id,
+            told(&change),
+            user_tags(&tagged)
+        ));
+    } else {
+        session.log.line(format_args!("tagged:\n{}", output::pretty(&tagged)?.trim_end()));
+    }
     Ok(())
+}
+
+/// What was asked for, in words.
+fn told(change: &TagChange) -> String {
+    let quoted = |verb: &str, words: Vec<String>| {
+        let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+        (!words.is_empty()).then(|| format!("{verb} {}", words.join(" ")))
+    };
+    let tags = |tags: &[Tag]| tags.iter().map(Tag::to_string).collect();
+    let keys = change.remove_key.iter().map(|key| format!("{}:…", key.trim())).collect();
+    let parts = [quoted("added", tags(&change.add)), quoted("removed", tags(&change.remove)), quoted("removed", keys)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "nothing changed".to_owned() } else { parts.join(", ") }
 }
 
 /// Refuses keys of the system, and warns of what looks like a whole Tag.

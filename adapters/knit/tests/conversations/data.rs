@@ -92,6 +92,15 @@ fn a_tag_change_is_one_request_and_its_outcome_a_log_entry() {
 }
 
 #[test]
+fn a_tag_change_is_one_line_on_a_terminal_however_much_the_data_is_used() {
+    let server = Server::start(|_| Reply::json(&detail("d1", &["knit#id:d1", "type:corpus"])));
+    let change = ["data", "tag", "--add", "type:corpus", "--remove-key", "draft", "d1"];
+    let told = Place::with(&server).on_80_columns(&change);
+    let end = " Data `d1`: added `type:corpus`, removed `draft:…`; its tags: `type:corpus`\n";
+    assert!(told.starts_with("[knit data tag] ") && told.ends_with(end) && told.lines().count() == 1, "{told}");
+}
+
+#[test]
 fn an_id_names_only_itself() {
     let server = Server::start(|_| Reply::error(404, "not found"));
     let answer = Place::with(&server).knit(&["data", "tag", "../runs/x?y#z"]);

@@ -72,6 +72,16 @@ fn a_directory_is_uploaded_with_its_checksum_and_then_tagged() {
 }
 
 #[test]
+fn what_was_uploaded_is_told_in_a_few_lines_on_a_terminal_and_by_its_id_where_only_that_is_wanted() {
+    let server = Server::start(storing);
+    let place = Place::with(&server);
+    place.write("corpus/a.txt", "one");
+    let told = place.on_80_columns(&["data", "push", "corpus"]);
+    assert!(told.contains("\nData d1\n  tags: ") && !told.contains('{'), "{told}");
+    assert_eq!(place.knit(&["data", "push", "-o", "name", "corpus"]).succeeded().stdout, "d1\n");
+}
+
+#[test]
 fn over_http_2_the_checksum_travels_too() {
     let server = Server::start_tls(storing);
     let place = Place::new();
