@@ -3,7 +3,8 @@
 //! Where nothing is said, a terminal gets a table and everything else the JSON array of the original. That is
 //! decoded and written element by element, so that a long listing never exists as values.
 
-use std::fmt::Write as _;
+mod table;
+
 use std::io::{self, Write as _};
 use std::marker::PhantomData;
 
@@ -17,19 +18,12 @@ use serde::ser::SerializeSeq as _;
 use serde_json::ser::PrettyFormatter;
 use serde_json::value::RawValue;
 
+pub(crate) use table::{Column, cut};
+
 use crate::error::{Ask, Error};
 use crate::form::{Form, Format};
 use crate::number;
 use crate::output::{self, INDENT};
-
-/// Digits of an id that tell it apart among some thousands, and are not wide.
-const FIRST_DIGITS: usize = 8;
-
-/// Blanks between two columns: one could be part of a cell.
-const GAP: &str = "  ";
-
-/// What stands where a line was longer than the terminal is wide.
-const CUT: char = '…';
 
 /// What is printed of each thing found, and how.
 #[derive(Debug, Args)]
@@ -53,8 +47,8 @@ pub(crate) struct Order {
 pub(crate) trait Listed: DeserializeOwned + Serialize {
     /// Its fields in JSON.
     const FIELDS: &'static [&'static str];
-    /// What stands above the columns of a table.
-    const COLUMNS: &'static [&'static str];
+    /// The columns of a table.
+    const COLUMNS: &'static [Column];
 
     /// Its id.
     fn id(&self) -> &str;
@@ -145,38 +139,7 @@ fn text<T: Listed>(format: Format, found: &[T]) -> io::Result<String> {
         Format::Json => output::pretty(&found),
         Format::Yaml => serde_yaml_ng::to_string(found).map_err(io::Error::other),
         Format::Name => Ok(found.iter().map(|found| format!("{}\n", found.id())).collect()),
-        Format::Table => {
-            Ok(table(T::COLUMNS, &found.iter().map(T::cells).collect::<Vec<_>>(), output::terminal_width()))
-        }
-    }
-}
-
-/// The columns below their names, each as wide as its widest cell, each line cut to `width`.
-fn table(columns: &[&str], lines: &[Vec<String>], width: Option<usize>) -> String {
-    let chars = |text: &str| text.chars().count();
-    let mut widths: Vec<usize> = columns.iter().map(|name| chars(name)).collect();
-    for line in lines {
-        widths.iter_mut().zip(line).for_each(|(width, cell)| *width = (*width).max(chars(cell)));
-    }
-    let mut text = String::new();
-    let heading: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
-    for line in std::iter::once(&heading).chain(lines) {
-        let mut whole = String::new();
-        for (cell, width) in line.iter().zip(&widths) {
-            let _ = write!(whole, "{}{cell:width$}", if whole.is_empty() { "" } else { GAP });
-        }
-        text.push_str(&cut(whole.trim_end(), width));
-        text.push('\n');
-    }
-    text
-}
-
-pub(crate) fn cut(line: &str, width: Option<usize>) -> String {
-    match width {
-        Some(width) if line.chars().count() > width => {
-            line.chars().take(width.saturating_sub(1)).chain(std::iter::once(CUT)).collect()
-        }
-        _ => line.to_owned(),
+        Format::Table => Ok(table::table(T::COLUMNS, found.iter().map(T::cells).collect(), output::terminal_width())),
     }
 }
 
@@ -189,7 +152,7 @@ pub(crate) fn local(time: &str) -> String {
 
 /// The first digits of an id: by so many it is known in a list, and can be typed.
 pub(crate) fn first_digits(id: &str) -> &str {
-    id.get(..FIRST_DIGITS).unwrap_or(id)
+    id.get(..table::FIRST_DIGITS).unwrap_or(id)
 }
 
 /// Tags in a cell: those of users first, since what does not fit is cut.
@@ -262,12 +225,5 @@ mod tests {
         };
         assert_eq!((listed(false), listed(true)), (vec![1, 2, 3], vec![3, 2, 1]));
         assert!(each(b"[1, 2", Order { newest: true }, |_: u32| {}).is_err());
-    }
-
-    #[test]
-    fn a_table_has_columns_as_wide_as_needed_and_lines_as_wide_as_the_terminal() {
-        let lines = [vec!["1".to_owned(), "done".to_owned()], vec!["é23".to_owned(), "a long story".to_owned()]];
-        assert_eq!(table(&["ID", "STATUS"], &lines, None), "ID   STATUS\n1    done\né23  a long story\n");
-        assert_eq!(table(&["ID", "STATUS"], &lines, Some(10)), "ID   STAT…\n1    done\né23  a lo…\n");
     }
 }

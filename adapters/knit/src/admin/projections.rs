@@ -6,7 +6,7 @@ use knit_schemas::api::ProjectionState;
 use super::bytes;
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
-use crate::listing::{Listed, Order, Shape};
+use crate::listing::{Column, Listed, Order, Shape};
 use crate::output;
 use crate::telling::time;
 
@@ -43,18 +43,18 @@ impl Listed for ProjectionState {
         "why",
         "digest",
     ];
-    const COLUMNS: &'static [&'static str] = &[
-        "PROJECTION",
-        "STATE",
-        "POSITION",
-        "LAG",
-        "REVISION",
-        "MEMORY",
-        "SNAPSHOT",
-        "SAVED",
-        "SIZE",
-        "PREVIOUS",
-        "DIGEST",
+    const COLUMNS: &'static [Column] = &[
+        Column::words("PROJECTION"),
+        Column::words("STATE"),
+        Column::words("POSITION"),
+        Column::words("LAG"),
+        Column::words("REVISION"),
+        Column::words("MEMORY"),
+        Column::words("SNAPSHOT"),
+        Column::words("SAVED"),
+        Column::words("SIZE"),
+        Column::words("PREVIOUS"),
+        Column::text("DIGEST", 1),
     ];
 
     fn id(&self) -> &str {

@@ -6,7 +6,7 @@ use knit_schemas::api::SavedSnapshot;
 use super::bytes;
 use crate::client::Client;
 use crate::error::{Ask, Error, Subject};
-use crate::listing::{Listed, Order, Shape};
+use crate::listing::{Column, Listed, Order, Shape};
 
 /// Save the projections now, so that the next start has less to fold
 ///
@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 
 impl Listed for SavedSnapshot {
     const FIELDS: &'static [&'static str] = &["name", "position", "bytes"];
-    const COLUMNS: &'static [&'static str] = &["PROJECTION", "POSITION", "SIZE"];
+    const COLUMNS: &'static [Column] = &[Column::words("PROJECTION"), Column::words("POSITION"), Column::words("SIZE")];
 
     fn id(&self) -> &str {
         &self.name

@@ -10,7 +10,7 @@ use crate::choice::Choice;
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
-use crate::listing::{self, Listed, Order, Shape};
+use crate::listing::{self, Column, Listed, Order, Shape};
 use crate::session::Session;
 use crate::since::{self, range_query};
 
@@ -42,7 +42,13 @@ pub(crate) struct Arguments {
 
 impl Listed for DataDetail {
     const FIELDS: &'static [&'static str] = &["knitId", "tags", "upstream", "downstreams", "nomination"];
-    const COLUMNS: &'static [&'static str] = &["DATA", "TAGS", "MADE", "BY", "USES"];
+    const COLUMNS: &'static [Column] = &[
+        Column::ids("DATA"),
+        Column::text("TAGS", 1),
+        Column::words("MADE"),
+        Column::text("BY", 2),
+        Column::words("USES"),
+    ];
 
     fn id(&self) -> &str {
         &self.knit_id
@@ -55,7 +61,8 @@ impl Listed for DataDetail {
         vec![
             self.knit_id.clone(),
             tags.join(", "),
-            made.or_else(|| system("knit#transient")).unwrap_or_default(),
+            // What a failed Run left is stamped like everything else, and is no result.
+            system("knit#transient").or(made).unwrap_or_default(),
             listing::plan(&self.upstream.run.plan),
             self.downstreams.len().to_string(),
         ]

@@ -10,7 +10,7 @@ use crate::client::Query;
 use crate::data::pinned;
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
-use crate::listing::{self, Listed, Order, Shape};
+use crate::listing::{self, Column, Listed, Order, Shape};
 use crate::session::Session;
 
 /// Find Plans
@@ -50,7 +50,14 @@ impl Listed for PlanDetail {
         "resources",
         "service_account",
     ];
-    const COLUMNS: &'static [&'static str] = &["PLAN", "ACTIVE", "INPUTS", "OUTPUTS", "COMMAND", "IMAGE"];
+    const COLUMNS: &'static [Column] = &[
+        Column::ids("PLAN"),
+        Column::words("ACTIVE"),
+        Column::text("INPUTS", 1),
+        Column::text("OUTPUTS", 1),
+        Column::text("COMMAND", 2),
+        Column::text("IMAGE", 2),
+    ];
 
     fn id(&self) -> &str {
         &self.plan_id

@@ -10,7 +10,7 @@ use crate::as_of::AsOf;
 use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
-use crate::listing::{self, Listed, Order, Shape};
+use crate::listing::{self, Column, Listed, Order, Shape};
 use crate::session::Session;
 use crate::since::{self, range_query};
 
@@ -53,7 +53,14 @@ pub(crate) struct Arguments {
 impl Listed for RunDetail {
     const FIELDS: &'static [&'static str] =
         &["runId", "status", "updatedAt", "exit", "plan", "inputs", "outputs", "log"];
-    const COLUMNS: &'static [&'static str] = &["RUN", "STATUS", "PLAN", "COMMAND", "SINCE", "EXIT"];
+    const COLUMNS: &'static [Column] = &[
+        Column::ids("RUN"),
+        Column::words("STATUS"),
+        Column::ids("PLAN"),
+        Column::text("COMMAND", 2),
+        Column::words("SINCE"),
+        Column::text("EXIT", 1),
+    ];
 
     fn id(&self) -> &str {
         &self.run_id
@@ -67,7 +74,7 @@ impl Listed for RunDetail {
         vec![
             self.run_id.clone(),
             self.status.clone(),
-            listing::first_digits(&self.plan.plan_id).to_owned(),
+            self.plan.plan_id.clone(),
             listing::command(&self.plan),
             listing::local(&self.updated_at.to_string()),
             exit.unwrap_or_default(),

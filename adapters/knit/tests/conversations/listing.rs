@@ -49,6 +49,52 @@ fn each_kind_of_thing_is_printed_as_is_wanted() {
     insta::assert_snapshot!(text);
 }
 
+/// A server that finds two of everything, with ids as long as ids are and more to tell than 80 columns have.
+fn two_of_each_at_length() -> Server {
+    let id = |n: usize| format!("{n:08x}-619d-4429-afcd-de2db9e7a326");
+    let run = move |n: usize| {
+        json!({"runId": id(n), "status": "failed", "updatedAt": "2025-03-03T09:15:02.418+00:00",
+               "exit": {"code": 3, "message": "(container main) Error"},
+               "plan": {"planId": id(7), "image": "registry.example.com/trainer:1", "args": ["sh", "-c", "python train.py --epochs 30"]},
+               "inputs": [], "outputs": [], "log": null})
+    };
+    let plan = move |n: usize| {
+        json!({"planId": id(n), "image": "registry.example.com/trainer:1", "args": ["python", "train.py"], "active": true,
+               "inputs": [{"path": "/in/a", "tags": ["project:harbor", "type:corpus", "lang:en"]}],
+               "outputs": [{"path": "/out", "tags": ["project:harbor", "type:model"]}]})
+    };
+    let data = move |n: usize, state: &str| {
+        let mut data = data::detail(
+            &id(n),
+            &["project:harbor", "type:corpus", "lang:en", state, "knit#timestamp:2025-03-03T09:15:02.418+00:00"],
+        );
+        data["upstream"]["run"]["plan"] = json!({"planId": id(7), "image": "registry.example.com/trainer:1"});
+        data
+    };
+    Server::start(move |request| {
+        Reply::json(&match request.target.as_str() {
+            "/api/data" => json!([data(1, "a:b"), data(2, "knit#transient:failed")]),
+            "/api/plans" => json!([plan(1), plan(2)]),
+            "/api/runs" => json!([run(1), run(2)]),
+            other => panic!("nobody asks for {other}"),
+        })
+    })
+}
+
+#[test]
+fn on_a_narrow_terminal_ids_are_shortened_before_anything_is_cut_and_elsewhere_they_are_whole() {
+    let server = two_of_each_at_length();
+    let place = Place::with(&server);
+    let kinds = ["data", "plan", "run"];
+    let seen = kinds.map(|kind| place.on_80_columns(&[kind, "find"]));
+    assert!(seen.iter().flat_map(|text| text.lines()).all(|line| line.chars().count() <= 80), "{}", seen.join("\n"));
+    insta::assert_snapshot!(seen.join("\n"));
+    for kind in kinds {
+        let piped = place.knit(&[kind, "find", "--output", "table"]).succeeded().stdout;
+        assert!(piped.contains("\n00000001-619d-4429-afcd-de2db9e7a326  "), "{piped}");
+    }
+}
+
 #[test]
 fn a_field_that_nothing_has_is_told_before_anything_is_asked() {
     let server = two_of_each();

@@ -1,0 +1,191 @@
+//! Tables for people, which keep to the width of their terminal.
+//!
+//! Where not everything has room, ids give way first: their first digits are accepted wherever an id is. Then what
+//! matters least is cut, a column never to less than what it can still be known by.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+/// Digits of an id that tell it apart among some thousands, and are not wide.
+pub(super) const FIRST_DIGITS: usize = 8;
+/// Blanks between two columns: one could be part of a cell.
+const GAP: &str = "  ";
+/// What stands where something is cut.
+const CUT: char = '…';
+/// So much is left of a cell that is cut, or it could as well not be there.
+const CELL_CHARS_MIN: usize = 8;
+
+/// A column of a table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    name: &'static str,
+    holds: Holds,
+}
+
+/// What becomes of cells for which there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// Their first digits do.
+    Ids,
+    /// They say nothing unless they are whole.
+    Words,
+    /// They are cut, those of the greatest rank first.
+    Text { rank: u8 },
+}
+
+impl Column {
+    /// A column of ids.
+    pub(crate) const fn ids(name: &'static str) -> Self {
+        Self { name, holds: Holds::Ids }
+    }
+
+    /// A column of what is short, and worth nothing when it is cut.
+    pub(crate) const fn words(name: &'static str) -> Self {
+        Self { name, holds: Holds::Words }
+    }
+
+    /// A column of what may be long. Of rank 1 is what people look for; the greater the rank, the sooner it is cut.
+    pub(crate) const fn text(name: &'static str, rank: u8) -> Self {
+        Self { name, holds: Holds::Text { rank } }
+    }
+}
+
+/// The columns below their names, fitted into `width`; without one, whole.
+pub(super) fn table(columns: &[Column], mut lines: Vec<Vec<String>>, width: Option<usize>) -> String {
+    let mut widths = natural(columns, &lines);
+    if let Some(width) = width.filter(|width| whole(&widths) > *width) {
+        shorten_ids(columns, &mut lines);
+        widths = natural(columns, &lines);
+        narrow(columns, &mut widths, width);
+    }
+    let heading: Vec<String> = columns.iter().map(|column| column.name.to_owned()).collect();
+    let mut text = String::new();
+    for line in std::iter::once(&heading).chain(&lines) {
+        let mut whole = String::new();
+        for (cell, width) in line.iter().zip(&widths) {
+            let _ = write!(whole, "{}{:width$}", if whole.is_empty() { "" } else { GAP }, cut(cell, Some(*width)));
+        }
+        text.push_str(&cut(whole.trim_end(), width));
+        text.push('\n');
+    }
+    text
+}
+
+/// As much of `line` as has room.
+pub(crate) fn cut(line: &str, width: Option<usize>) -> String {
+    match width {
+        Some(width) if chars(line) > width => {
+            line.chars().take(width.saturating_sub(1)).chain(std::iter::once(CUT)).collect()
+        }
+        _ => line.to_owned(),
+    }
+}
+
+fn chars(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// Each column as wide as its widest cell.
+fn natural(columns: &[Column], lines: &[Vec<String>]) -> Vec<usize> {
+    let mut widths: Vec<usize> = columns.iter().map(|column| chars(column.name)).collect();
+    for line in lines {
+        widths.iter_mut().zip(line).for_each(|(width, cell)| *width = (*width).max(chars(cell)));
+    }
+    widths
+}
+
+fn whole(widths: &[usize]) -> usize {
+    widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
+}
+
+/// Leaves of ids as many first digits as tell those of their column apart.
+fn shorten_ids(columns: &[Column], lines: &mut [Vec<String>]) {
+    for (at, _) in columns.iter().enumerate().filter(|(_, column)| column.holds == Holds::Ids) {
+        let digits = distinct_digits(&lines.iter().map(|line| line[at].as_str()).collect());
+        for line in lines.iter_mut() {
+            line[at] = line[at].chars().take(digits).collect();
+        }
+    }
+}
+
+/// How many first digits no two of `ids` have in common, and not fewer than people know an id by.
+fn distinct_digits(ids: &HashSet<&str>) -> usize {
+    let longest = ids.iter().map(|id| chars(id)).max().unwrap_or_default();
+    let are_distinct = |digits: &usize| {
+        let beginnings: HashSet<String> = ids.iter().map(|id| id.chars().take(*digits).collect()).collect();
+        beginnings.len() == ids.len()
+    };
+    (FIRST_DIGITS..longest).find(are_distinct).unwrap_or(longest.max(FIRST_DIGITS))
+}
+
+/// Makes columns narrower until all fit into `width`: rank by rank, and within one the widest first.
+fn narrow(columns: &[Column], widths: &mut [usize], width: usize) {
+    let rank = |column: &Column| if let Holds::Text { rank } = column.holds { Some(rank) } else { None };
+    let mut ranks: Vec<u8> = columns.iter().filter_map(rank).collect();
+    ranks.sort_unstable();
+    ranks.dedup();
+    for of_rank in ranks.into_iter().rev() {
+        while whole(widths) > width {
+            let cuttable = |at: &usize| {
+                rank(&columns[*at]) == Some(of_rank) && widths[*at] > CELL_CHARS_MIN.max(chars(columns[*at].name))
+            };
+            let Some(widest) = (0..columns.len()).filter(cuttable).max_by_key(|at| widths[*at]) else { break };
+            widths[widest] -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: [Column; 4] =
+        [Column::ids("RUN"), Column::text("COMMAND", 2), Column::text("TAGS", 1), Column::words("SINCE")];
+
+    fn drawn(width: Option<usize>) -> String {
+        let line = |id: &str, command: &str| {
+            vec![id.to_owned(), command.to_owned(), "type:model of:cats".to_owned(), "10:15:30".to_owned()]
+        };
+        let lines = vec![
+            line("6cd03965-619d-4429-afcd-de2db9e7a326", "sh -c a-long-story"),
+            line("6cd03965-7000-4429-afcd-de2db9e7a326", "sh -c é"),
+        ];
+        table(&COLUMNS, lines, width)
+    }
+
+    #[test]
+    fn where_there_is_room_everything_is_whole() {
+        let text = drawn(None);
+        assert_eq!(drawn(Some(90)), text);
+        assert!(text.starts_with("RUN                                   COMMAND             TAGS "), "{text}");
+        assert!(
+            text.contains("6cd03965-619d-4429-afcd-de2db9e7a326  sh -c a-long-story  type:model of:cats  10"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn ids_give_way_first_and_are_still_told_apart() {
+        let expected = "\
+RUN         COMMAND             TAGS                SINCE
+6cd03965-6  sh -c a-long-story  type:model of:cats  10:15:30
+6cd03965-7  sh -c é             type:model of:cats  10:15:30
+";
+        assert_eq!(drawn(Some(80)), expected);
+    }
+
+    #[test]
+    fn then_what_matters_least_is_cut_and_never_what_means_nothing_when_cut() {
+        let expected = "\
+RUN         COMMAND   TAGS               SINCE
+6cd03965-6  sh -c a…  type:model of:ca…  10:15:30
+6cd03965-7  sh -c é   type:model of:ca…  10:15:30
+";
+        assert_eq!(drawn(Some(49)), expected);
+    }
+
+    #[test]
+    fn where_even_that_has_no_room_lines_end_at_the_edge() {
+        assert!(drawn(Some(20)).lines().all(|line| line.chars().count() <= 20));
+    }
+}
