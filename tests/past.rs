@@ -148,3 +148,20 @@ fn a_lineage_in_parts_is_the_lineage() {
     let only = http.get(&format!("/api/data/{source}/lineage?tag=c:d&plan={plan}")).json();
     assert_eq!((only["data"].as_array().map(Vec::len), only["runs"].as_array().map(Vec::len)), (Some(2), Some(1)));
 }
+
+#[test]
+fn a_misspelt_parameter_is_refused_and_what_only_the_original_ignores_is_ignored() {
+    let shop = Workshop::open();
+    let source = shop.push(&[("it", "x")], &["a:b"]);
+    let http = shop.server.http();
+    for slip in ["as_of", "asof", "as-fo"] {
+        for path in ["/api/data".to_owned(), "/api/runs".to_owned(), format!("/api/data/{source}/lineage")] {
+            let refused = http.get(&format!("{path}?{slip}=1"));
+            assert_eq!(refused.status, 400, "{path} {slip}");
+            let wanted = format!("there is no `{slip}`; did you mean `as-of`?");
+            assert!(refused.text().contains(&wanted), "{path}: {}", refused.text());
+        }
+    }
+    assert_eq!(http.get(&format!("/api/data/{source}/lineage?from=x")).status, 400);
+    assert_eq!(http.get("/api/data?from=x&all=true").status, 200);
+}

@@ -22,6 +22,7 @@ pub mod duration;
 pub mod image;
 pub mod instant;
 pub mod quantity;
+pub mod slip;
 
 pub mod proto;
 

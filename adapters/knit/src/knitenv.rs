@@ -5,12 +5,12 @@ use std::path::Path;
 
 use knit_schemas::api::Tag;
 use knit_schemas::quantity::Quantity;
+use knit_schemas::slip::is_slip_of;
 use serde::Deserialize;
 
 use crate::error::Error;
 use crate::output;
 use crate::session::Session;
-use crate::slip::is_slip_of;
 
 /// How such a file is written.
 const EXAMPLE: &str =

@@ -45,7 +45,6 @@ mod output;
 mod profile;
 mod session;
 mod since;
-mod slip;
 mod telling;
 mod tree;
 mod waiting;

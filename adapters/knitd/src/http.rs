@@ -3,7 +3,7 @@
 //! Every route is on this screen. A handler reads its request, asks [`App`] for one thing, and renders;
 //! it decides nothing. Whatever goes wrong becomes a response in [`problem`] and nowhere else. Around the
 //! routes lie, from the outside in: the connections ([`serve`]), the guard that refuses strangers, a net
-//! for panics, paths without regard to a last slash, and freshness (D13).
+//! for panics, paths without regard to a last slash, freshness (D13), and the parameters of a query.
 
 mod admin;
 mod as_of;
@@ -26,6 +26,7 @@ mod logs;
 mod matches;
 mod metrics;
 mod openapi;
+mod parameters;
 mod past;
 mod plan_graph;
 mod plans;
@@ -90,6 +91,7 @@ fn routes(api: Api) -> Router {
         .route("/openapi.json", only("OPTIONS, GET", get(openapi::document)))
         .merge(about_the_server())
         .fallback(async || Problem::no_route())
+        .layer(from_fn(parameters::heed))
         .layer(from_fn_with_state(api.clone(), fresh::wait_and_tell))
         .layer(from_fn(front::tell_route))
         .with_state(api)

@@ -1,10 +1,9 @@
 //! Plan files: YAML (so also JSON) that describes a Plan.
 
 use knit_schemas::api::PlanSpec;
+use knit_schemas::slip::is_slip_of;
 use serde::Deserialize;
 use serde_yaml_ng::{Deserializer, Value};
-
-use crate::slip::is_slip_of;
 
 /// Keys that mean something, by where they stand.
 const PLAN_KEYS: &[&str] = &[

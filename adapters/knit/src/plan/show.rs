@@ -2,6 +2,7 @@
 
 use clap::Args;
 use knit_schemas::api::{DataDetail, InputMatches, Pair, PlanDetail, PlanDownstream, PlanMatches, Producer, Tag};
+use knit_schemas::slip::is_slip_of;
 
 use crate::as_of::AsOf;
 use crate::client::{self, Client, Query};
@@ -11,7 +12,6 @@ use crate::ids::{self, Kind};
 use crate::listing;
 use crate::output;
 use crate::session::Session;
-use crate::slip::is_slip_of;
 use crate::telling::{self, counted, first, is_too_many};
 
 /// Print a Plan, and say why it makes no Runs

@@ -1,10 +1,11 @@
 //! `GET /openapi.json`: the API described from its handlers and types, so that it cannot say another thing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use ::http::StatusCode;
+use ::http::{Method, StatusCode};
 use axum::response::Response;
 use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::{
     ContentBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, ResponseBuilder, Schema, SchemaFormat, Type,
 };
@@ -72,6 +73,24 @@ struct Document;
 #[utoipa::path(get, path = "/openapi.json", operation_id = "describe", responses((status = 200, description = "This document")))]
 pub(super) async fn document() -> Response {
     reply::json(&Document::openapi())
+}
+
+/// The names of the parameters that each operation takes in its query.
+pub(super) fn query_parameters() -> HashMap<(String, Method), Vec<String>> {
+    let described = Document::openapi().paths.paths.into_iter().flat_map(|(path, route)| {
+        let operations = [
+            (Method::GET, route.get),
+            (Method::POST, route.post),
+            (Method::PUT, route.put),
+            (Method::DELETE, route.delete),
+        ];
+        operations.into_iter().filter_map(move |(method, operation)| Some(((path.clone(), method), operation?)))
+    });
+    let in_query = |parameter: &Parameter| parameter.parameter_in == ParameterIn::Query;
+    let names = |operation: Operation| {
+        operation.parameters.into_iter().flatten().filter(in_query).map(|parameter| parameter.name).collect()
+    };
+    described.map(|(route, operation)| (route, names(operation))).collect()
 }
 
 /// A body that is no JSON. It is only described, never made.

@@ -1,6 +1,6 @@
 //! Query strings as the wire has them (web-api 1.8).
 //!
-//! Unknown parameters are ignored. Of a list or scalar that is repeated only the first occurrence counts;
+//! What becomes of unknown parameters is decided in [`super::parameters`]. Of a list or scalar that is repeated only the first occurrence counts;
 //! an empty scalar is an absent one, because the web console sends `duration=`.
 
 use knit_domain::tag::Tag;
@@ -18,6 +18,11 @@ impl Query {
     pub(super) fn parse(text: Option<&str>) -> Self {
         let pairs = form_urlencoded::parse(text.unwrap_or_default().as_bytes());
         Self(pairs.into_owned().collect())
+    }
+
+    /// The name of every parameter, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
     }
 
     /// Every value of the parameter `name`, in order.

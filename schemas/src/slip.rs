@@ -2,7 +2,8 @@
 
 /// Whether `written` is most likely meant as `known`, but is not: it differs in case, dashes or a plural,
 /// or by one slip of the fingers (a letter left out, put in, replaced, or swapped with its neighbour).
-pub(crate) fn is_slip_of(written: &str, known: &str) -> bool {
+#[must_use]
+pub fn is_slip_of(written: &str, known: &str) -> bool {
     if written == known {
         return false;
     }
