@@ -63,3 +63,23 @@ fn a_followed_run_and_a_followed_plan_are_written_whole_again_behind_an_empty_li
     let _ = shop.knit(&["run", "stop", &run]);
     run_follower.shows(&format!("\n\nRun {run}  done"));
 }
+
+#[test]
+fn a_followed_log_goes_on_behind_its_last_byte_when_the_server_is_started_again() {
+    let mut shop = lasting_shop();
+    let script = "echo one; echo two; for n in $(seq 40); do echo $n; sleep 0.2; done";
+    let plan = shop.apply(&PlanFile::shell(script).input("/in", &["n:1"]).log(&["is:log"]));
+    let _ = shop.push(&[("it", "x")], &["n:1"]);
+    let run = id_of(&shop.only_run_reaches(&plan, "running"), "runId");
+    let follower = shop.user().start(["run", "show", "--log", "--follow", &run]);
+    follower.shows("one\ntwo\n1\n");
+    shop.server.stop();
+    let told = shop.server.log();
+    assert!(!told.contains("cutting off"), "who follows a log does not keep a server that stops: {told}");
+    shop.server.start();
+    let run = shop.reaches(&run, "done");
+    let whole = shop.log_of(&id_of(&run, "runId"));
+    assert!(whole.starts_with("one\ntwo\n1\n") && whole.ends_with("\n40\n"), "{whole}");
+    let told = follower.finish().ok().tells("the log broke off; going on behind byte");
+    assert_eq!(told.stdout, whole);
+}

@@ -93,6 +93,7 @@ fn status(error: &Error) -> ExitStatus {
         | Error::NothingToPush
         | Error::NoPast
         | Error::OtherLog { .. }
+        | Error::OtherLogOfRun { .. }
         | Error::Unable { .. }
         | Error::UnwritableTag { .. }
         | Error::Pack { .. }
@@ -200,6 +201,7 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         Error::Unable { .. } => hint("`knitd` is a server that can"),
         Error::NoPast => hint("leave out `--as-of`; `knitd` is a server that keeps the past"),
         Error::OtherLog { .. } => hint("`knit events` tells from the beginning what the log holds now"),
+        Error::OtherLogOfRun { .. } => hint("the same command prints the log of the present attempt"),
         Error::NothingToPush => hint("nothing was uploaded; look at how the sources are written"),
         Error::UnwritableTag { .. } => hint("nothing was uploaded or changed; write the tag without them"),
         Error::EmptyPlan { path } if path.as_os_str() == "-" => {

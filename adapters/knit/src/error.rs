@@ -206,6 +206,12 @@ pub(crate) enum Error {
         /// Up to which it was told before.
         position: u64,
     },
+    /// A log that is read again does not begin as it did before.
+    #[error("cannot {ask} to its end: it is another one than what is printed above, for the Run was retried meanwhile")]
+    OtherLogOfRun {
+        /// Which log.
+        ask: Ask,
+    },
     /// What was waited for did not come.
     #[error("{what} within {limit}")]
     NotInTime {

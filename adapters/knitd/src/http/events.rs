@@ -79,6 +79,11 @@ impl Watchers {
         self.leaving.cancel();
     }
 
+    /// What ends them; other streams that may never be over end with them.
+    pub(super) fn leaving(&self) -> CancellationToken {
+        self.leaving.clone()
+    }
+
     fn admit(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.places)
             .try_acquire_owned()

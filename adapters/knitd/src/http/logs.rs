@@ -4,13 +4,13 @@ use ::http::StatusCode;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, future, stream};
 use knit_domain::event::data::DataEvent;
 use knit_domain::event::run::OutputData;
 use knit_domain::event::{Event, Recorded, StreamId};
 use knit_domain::id::{RunId, WorkerName};
 use knit_domain::run::{RunRecord, Status};
-use knit_runtime::port::{LogStream, ReadError};
+use knit_runtime::port::{Fault, LogStream, ReadError};
 use knit_schemas::api::OCTET_STREAM;
 
 use super::front::Api;
@@ -18,7 +18,7 @@ use super::openapi::RawBytes;
 use super::problem::Problem;
 use super::request::{Asked, Named, NamedAttempt};
 use super::{as_of, reply};
-use crate::command::Cause;
+use crate::command::{Cause, with_causes};
 use crate::streams;
 
 /// Why a log is not shown as it was.
@@ -97,11 +97,18 @@ async fn existing(api: &Api, id: RunId) -> Result<RunRecord, Problem> {
     Ok(run)
 }
 
-/// What the Worker writes, from the beginning until it ends.
+/// What the Worker writes, from the beginning until it ends. When the server stops before, the answer breaks off at
+/// once: were it ended in good order, what there is would be taken for the whole log.
 async fn live(api: &Api, run: &RunRecord, log: &OutputData) -> Result<Response, Problem> {
     let worker = run.worker_name.clone().unwrap_or_else(|| WorkerName::of(run.id, run.attempt));
     match api.app.runtime().follow_log(&worker, &log.volume_ref).await {
-        Ok(text) => Ok(pieces(text, std::future::ready(()))),
+        Ok(text) => {
+            let leaving = api.watchers.leaving();
+            let broken_off = leaving.clone();
+            let ending = stream::once(async move { broken_off.is_cancelled().then(|| Err(stopping())) });
+            let text = text.take_until(leaving.cancelled_owned()).map(Some).chain(ending).filter_map(future::ready);
+            Ok(pieces(Box::pin(text), future::ready(())))
+        }
         Err(ReadError::Missing { .. }) => Err(Problem::unavailable("the Worker has not begun its log yet")),
         Err(error) => Err(error.into()),
     }
@@ -124,6 +131,10 @@ async fn redacted(api: &Api, log: &OutputData) -> Result<Option<Problem>, Proble
     }))
 }
 
+fn stopping() -> Fault {
+    Fault::new("go on with the log of a Worker", "the server stops")
+}
+
 /// What is in the log's Data. A Run that ended before it started has no volume; its log is empty.
 async fn stored(api: &Api, cause: &Cause, log: &OutputData) -> Result<Response, Problem> {
     let reader = match api.transfers.open_reader(&api.app, cause, log.knit_id).await {
@@ -142,7 +153,10 @@ async fn stored(api: &Api, cause: &Cause, log: &OutputData) -> Result<Response, 
 fn pieces(text: LogStream, end: impl Future<Output = ()> + Send + 'static) -> Response {
     let pieces = stream::unfold((text, end), |(mut text, end)| async move {
         match text.next().await {
-            Some(piece) => Some((piece.inspect_err(|fault| tracing::error!("a log breaks off: {fault}")), (text, end))),
+            Some(piece) => {
+                let told = piece.inspect_err(|fault| tracing::warn!("a log breaks off: {}", with_causes(fault)));
+                Some((told, (text, end)))
+            }
             None => {
                 end.await;
                 None
