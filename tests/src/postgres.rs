@@ -78,58 +78,32 @@ impl TestDatabase {
     /// # Panics
     /// When it cannot be appended.
     pub fn contradict(&self) -> u64 {
-        self.append(
-            "SELECT 'data' AS kind, gen_random_uuid()::text AS stream, 1::bigint AS sequence, 'DataTagsChanged' AS type,
-                    '{\"DataTagsChanged\":{\"added\":[[\"a\",\"b\"]],\"removed\":[]}}' AS payload",
-        )
-    }
-
-    /// Takes the content of an event out, and appends the event that admits it (D15), as a redaction does both; answers
-    /// the position of the admission. What the programs have made of the content they keep.
-    ///
-    /// # Panics
-    /// When there is no such event.
-    pub fn empty(&self, position: u64) -> u64 {
-        let _ = self.run(&format!("UPDATE events SET payload = '{{}}', salt = '' WHERE position = {position}"));
-        self.append(&format!(
-            "SELECT 'journal' AS kind, 'log' AS stream, 1 + coalesce(max(journal.sequence), 0) AS sequence,
-                    'EventRedacted' AS type,
-                    json_build_object('EventRedacted', json_build_object('position', event.position,
-                        'leaf', encode(event.leaf, 'hex'), 'reason', 'by hand'))::text AS payload
-               FROM events event LEFT JOIN events journal ON journal.aggregate_type = 'journal'
-              WHERE event.position = {position} GROUP BY event.position, event.leaf"
-        ))
-    }
-
-    /// Appends the event that `said` selects, with its leaf and the chain as they must be; answers its position.
-    fn append(&self, said: &str) -> u64 {
         let part = |bytes: &str| format!("int8send(octet_length({bytes})) || {bytes}");
         let text = |column: &str| part(&format!("convert_to({column}, 'UTF8')"));
         let leaf = [
             part("salt"),
             part("uuid_send(event_id)"),
-            text("kind"),
+            text("'data'"),
             text("stream"),
-            part("int8send(sequence)"),
-            text("type"),
+            part("int8send(1)"),
+            text("'DataTagsChanged'"),
             text("'1'"),
             text("payload"),
             text("metadata"),
         ];
         self.run(&format!(
-            "WITH said AS ({said}),
-             salted AS (
-                 SELECT said.*, gen_random_uuid() AS event_id, '\\x00'::bytea AS salt,
-                        '{{\"actor\":\"a mistake\"}}' AS metadata
-                   FROM said),
-             hashed AS (SELECT salted.*, sha256({}) AS leaf FROM salted),
+            "WITH said AS (
+                 SELECT gen_random_uuid() AS event_id, gen_random_uuid()::text AS stream, '\\x00'::bytea AS salt,
+                        '{{\"DataTagsChanged\":{{\"added\":[[\"a\",\"b\"]],\"removed\":[]}}}}' AS payload,
+                        '{{\"actor\":\"a mistake\"}}' AS metadata),
+             hashed AS (SELECT said.*, sha256({}) AS leaf FROM said),
              moved AS (
                  UPDATE head SET position = position + 1, recorded_at = recorded_at + 1, chain = sha256(
                      chain || int8send(position + 1) || int8send(recorded_at + 1) || (SELECT leaf FROM hashed))
                  RETURNING position, recorded_at, chain)
              INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
                                  position, event_id, recorded_at, salt, leaf, chain)
-             SELECT kind, stream, sequence, type, '1', payload::json, metadata::json,
+             SELECT 'data', stream, 1, 'DataTagsChanged', '1', payload::json, metadata::json,
                     position, event_id, recorded_at, salt, leaf, chain
                FROM moved, hashed;
              SELECT pg_notify('knit_log', position::text) FROM head;",
