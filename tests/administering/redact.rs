@@ -371,6 +371,8 @@ fn d15_others_are_served_meanwhile() {
         let answer = http.send_json("PUT", &format!("/api/data/{data}"), &json!({"add": [format!("n:{n}")]}));
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
+    let watcher = shop.user().start(["events", "--follow", "--type", "DataTagsChanged", "--type", "EventRedacted"]);
+    watcher.shows(SECRET);
     let (redacting, user) = (std::sync::atomic::AtomicBool::new(true), shop.user());
     thread::scope(|scope| {
         let asking = scope.spawn(|| {
@@ -385,5 +387,9 @@ fn d15_others_are_served_meanwhile() {
         asking.join().unwrap();
         assert_eq!(told.ok().json()["forgotten"], true);
     });
+    // Whoever watches has been told before, and is told of the redaction; whoever begins now is told what remains.
+    watcher.shows("EventRedacted");
+    let late = shop.knit(&["events", "--output", "json"]).stdout;
+    assert!(late.contains("EventRedacted") && !late.contains(SECRET), "{late}");
     nobody_is_told(http, &data, 5);
 }

@@ -80,7 +80,7 @@ impl<'l> From<&'l Log> for Source<'l> {
 pub async fn load<'l, T: Folded>(source: impl Into<Source<'l>>, stream: &StreamId) -> Result<Versioned<T>, ReadError> {
     let source = source.into();
     if source.remembers {
-        let Recalled { made, events } = source.log.recall_made::<T>(stream).await?;
+        let Recalled { made, events, forgotten } = source.log.recall_made::<T>(stream).await?;
         let mut folded =
             made.map_or_else(Versioned::default, |(state, version)| Versioned::new((*state).clone(), version));
         for event in &events {
@@ -88,7 +88,7 @@ pub async fn load<'l, T: Folded>(source: impl Into<Source<'l>>, stream: &StreamI
             folded.version = event.sequence;
         }
         if let Some(newest) = events.last().filter(|_| events.len() >= KEPT_AFTER_EVENTS) {
-            source.log.keep(newest, Arc::new(folded.state.clone()));
+            source.log.keep(forgotten, newest, Arc::new(folded.state.clone()));
         }
         return Ok(folded);
     }

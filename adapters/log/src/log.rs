@@ -166,20 +166,24 @@ impl Log {
     /// # Errors
     /// As [`Self::load`].
     pub async fn recall_made<T: Any + Send + Sync>(&self, stream: &StreamId) -> Result<Recalled<T>, ReadError> {
+        // Before anything is recalled: what is redacted meanwhile may be in it.
+        let forgotten = self.inner.recent.forgotten();
         if let Some(known) = self.inner.recent.remembered(stream)
             && let Some(made) = &known.made
             && let Ok(of) = Arc::clone(&made.of).downcast::<T>()
         {
-            return Ok(Recalled { made: Some((of, made.version)), events: known.rest().cloned().collect() });
+            let events = known.rest().cloned().collect();
+            return Ok(Recalled { made: Some((of, made.version)), events, forgotten });
         }
-        Ok(Recalled { made: None, events: self.recall(stream).await? })
+        Ok(Recalled { made: None, events: self.recall(stream).await?, forgotten })
     }
 
     /// Remembers what the caller has made of a whole stream, of which `newest` is the last event. Whoever recalls it
-    /// need not read and fold the stream again, however long it is.
-    pub fn keep<T: Any + Send + Sync>(&self, newest: &Arc<Recorded>, made: Arc<T>) {
+    /// need not read and fold the stream again, however long it is. Nothing is remembered if everything was forgotten
+    /// since it was recalled, when that had happened `forgotten` times.
+    pub fn keep<T: Any + Send + Sync>(&self, forgotten: u64, newest: &Arc<Recorded>, made: Arc<T>) {
         let made = Made { version: newest.sequence, of: made };
-        self.inner.recent.made(&newest.stream, made, Arc::clone(newest));
+        self.inner.recent.made(forgotten, &newest.stream, made, Arc::clone(newest));
     }
 
     /// The event of a stream with this sequence, if it is remembered or else in the log.

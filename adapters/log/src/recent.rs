@@ -76,6 +76,8 @@ pub struct Recalled<T> {
     pub made: Option<(Arc<T>, Sequence)>,
     /// The events behind that, or all.
     pub events: Vec<Arc<Recorded>>,
+    /// How often everything had been forgotten before it was recalled, for [`crate::Log::keep`].
+    pub forgotten: u64,
 }
 
 impl Recent {
@@ -102,7 +104,7 @@ impl Recent {
         }
     }
 
-    /// How often everything was forgotten, for [`Self::loaded`].
+    /// How often everything was forgotten, for [`Self::loaded`] and [`Self::made`].
     pub(crate) fn forgotten(&self) -> u64 {
         self.lock().forgotten
     }
@@ -125,9 +127,12 @@ impl Recent {
     }
 
     /// Keeps what somebody has made of a whole stream up to an event, which is `newest`. The events before are not
-    /// needed any more.
-    pub(crate) fn made(&self, stream: &StreamId, made: Made, newest: Arc<Recorded>) {
+    /// needed any more. As with [`Self::loaded`], not if everything was forgotten since it was recalled.
+    pub(crate) fn made(&self, forgotten: u64, stream: &StreamId, made: Made, newest: Arc<Recorded>) {
         let mut inner = self.lock();
+        if inner.forgotten != forgotten {
+            return;
+        }
         let mut known = inner.forget_stream(stream).unwrap_or_default();
         if known.made.as_ref().is_some_and(|newer| newer.version >= made.version) {
             inner.remember(stream.clone(), known);

@@ -133,3 +133,25 @@ impl Remaining {
         Ok(EventRow { event_version: &remains.event_version, payload: &remains.payload, ..row })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn up_to(position: Position) -> Arc<Remaining> {
+        Arc::new(Remaining { up_to: position, ..Remaining::default() })
+    }
+
+    #[test]
+    fn what_was_read_earlier_and_comes_later_is_not_remembered() {
+        let redacted = Redacted::default();
+        redacted.know(up_to(7), 0);
+        redacted.know(up_to(5), 0);
+        assert_eq!(redacted.known().up_to(), 7, "somebody has read more");
+        redacted.forget();
+        redacted.know(up_to(7), 0);
+        assert_eq!(redacted.known().up_to(), 0, "it may say what was redacted meanwhile");
+        redacted.know(up_to(9), 1);
+        assert_eq!(redacted.known().up_to(), 9);
+    }
+}

@@ -5,7 +5,7 @@
 //! attempts goes with it. The Run stays, and so does the hash of the text, which its end has recorded.
 
 use super::removal::{OutputUse, check_unused, is_living, nobody_uses};
-use super::{Run, RunRefused};
+use super::{Run, RunRefused, Status};
 use crate::decision::{Condition, Decision, Versioned};
 use crate::event::StreamId;
 use crate::event::data::DataEvent;
@@ -43,6 +43,9 @@ pub fn redact_log(
 ) -> Result<Decision, LogRedactionRefused> {
     check_reason(reason)?;
     let record = run.state.existing()?;
+    if record.status == Status::Invalidated {
+        return Err(LogRedactionRefused::Gone);
+    }
     if !record.status.is_finished() {
         return Err(LogRedactionRefused::NotEnded);
     }

@@ -55,6 +55,7 @@ fn d15_a_run_whose_log_is_gone_is_retried_and_deleted_as_ever() {
     redact(&mut world, run, again, REASON).unwrap();
     world.delete(run).unwrap();
     assert_eq!(world.status(run), Status::Invalidated);
+    assert_eq!(redact(&mut world, run, again, REASON), Err(LogRedactionRefused::Gone));
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn large_events_are_not_kept_nor_anything_that_would_have_a_gap_without_them() {
 
 fn made(recent: &Recent, name: &str, version: u64) {
     let made = Made { version, of: Arc::new(format!("up to {version}")) };
-    recent.made(&stream(name), made, Arc::new(event(version, name, version)));
+    recent.made(recent.forgotten(), &stream(name), made, Arc::new(event(version, name, version)));
 }
 
 /// What was made of a stream, and the events behind that.
@@ -182,4 +182,18 @@ fn what_was_made_of_long_streams_is_bounded_like_events() {
         assert!(inner.young.streams.len() + inner.old.streams.len() <= 2 * STREAM_EVENTS_MAX / MADE_COUNTS_MAX);
     }
     assert!(since(&recent, "99").is_some() && since(&recent, "0").is_none());
+}
+
+#[test]
+fn what_was_read_before_all_was_forgotten_is_not_remembered() {
+    let recent = Recent::default();
+    let before = recent.forgotten();
+    recent.forget();
+    recent.loaded(before, &stream("a"), &[event(1, "a", 1)], 100);
+    assert_eq!(sequences(&recent, "a"), None);
+    let of_before = Made { version: 1, of: Arc::new("what was redacted".to_owned()) };
+    recent.made(before, &stream("a"), of_before, Arc::new(event(1, "a", 1)));
+    assert_eq!(since(&recent, "a"), None);
+    recent.loaded(recent.forgotten(), &stream("a"), &[event(1, "a", 1)], 100);
+    assert_eq!(sequences(&recent, "a"), Some(vec![1]));
 }
