@@ -242,3 +242,47 @@ fn nothing_is_imported_by_a_server_that_has_a_log_of_its_own() {
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 409");
 }
+
+/// The log is archived in segments of ten events; answers the directory, and a file with what lies behind them.
+fn archived(home: &Workshop) -> (PathBuf, PathBuf) {
+    let directory = home.new_path("archive");
+    let answer = home.knit(&["admin", "archive", "--to", text(&directory)]).json();
+    let position = answer["position"].as_u64().unwrap();
+    assert!(position >= 20, "there are several segments: {answer:#}");
+    let rest = home.new_path("rest");
+    let behind = home.server.http().get(&format!("/api/events/export?after={position}&format=proto"));
+    fs::write(&rest, behind.body).unwrap();
+    (directory, rest)
+}
+
+#[test]
+fn an_archive_and_what_lies_behind_it_are_imported_and_replayed_as_one_history() {
+    let home = with_a_history(Setup::new().option("--archive-segment", "10"));
+    let data = home.knit(&["data", "find"]).json()[0]["knitId"].as_str().unwrap().to_owned();
+    for n in 0..25 {
+        let _ = home.knit(&["data", "tag", "--add", &format!("n:{n}"), &data]);
+    }
+    let (directory, rest) = archived(&home);
+    let replayed = home.knit(&["audit", "replay", text(&directory), text(&rest)]).json();
+    let live = digests(&home);
+    let of_replay: Vec<&Value> = replayed["projections"].as_array().unwrap().iter().map(|one| &one["digest"]).collect();
+    assert_eq!(of_replay, live.iter().map(|(_, _, digest)| digest).collect::<Vec<_>>());
+
+    let shop = looking(Setup::new());
+    let second = directory.join("events-000000000011-000000000020.pb.gz");
+    let aside = home.new_path("aside");
+    fs::rename(&second, &aside).unwrap();
+    let told = shop.refused(NOT_WHOLE, &["audit", "import", text(&directory), text(&rest)]);
+    let _ = told.tells("positions 11 to 20 are missing");
+    is_empty(&shop);
+    let mut damaged = fs::read(&aside).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 8;
+    fs::write(&second, damaged).unwrap();
+    let told = shop.refused(NOT_WHOLE, &["audit", "import", text(&directory), text(&rest)]);
+    let _ = told.tells("position ").tells("events-000000000011-000000000020.pb.gz");
+    is_empty(&shop);
+    fs::rename(&aside, &second).unwrap();
+    let _ = shop.knit(&["audit", "import", text(&directory), text(&rest)]);
+    assert_eq!(digests(&shop), live);
+}
