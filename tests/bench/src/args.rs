@@ -67,6 +67,8 @@ pub(crate) enum Family {
     Read,
     /// Folding it into projections.
     Fold,
+    /// Verifying it, and importing it elsewhere.
+    Audit,
     /// Walking the lineage.
     Lineage,
     /// What a node costs in memory.
@@ -87,10 +89,11 @@ pub(crate) enum Family {
 
 impl Family {
     /// In the order in which they are measured and shown.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Append,
         Self::Read,
         Self::Fold,
+        Self::Audit,
         Self::Lineage,
         Self::Memory,
         Self::Start,
@@ -107,6 +110,7 @@ impl Family {
             Self::Append => "append",
             Self::Read => "read",
             Self::Fold => "fold",
+            Self::Audit => "audit",
             Self::Lineage => "lineage",
             Self::Memory => "memory",
             Self::Start => "start",

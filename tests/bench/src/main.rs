@@ -17,6 +17,7 @@ mod history;
 
 mod api;
 mod append;
+mod audit;
 mod cli;
 mod fold;
 mod hop;
@@ -94,6 +95,7 @@ fn measure(bench: &Bench, family: Family) -> Outcome {
         Family::Append => append::measure(bench),
         Family::Read => read::measure(bench),
         Family::Fold => fold::measure(bench),
+        Family::Audit => audit::measure(bench),
         Family::Lineage => lineage::measure(bench),
         Family::Memory => memory::measure(bench),
         Family::Start => start::measure(bench),

@@ -1,0 +1,77 @@
+//! The rows of a log, ready in memory, and put into an empty one by the shortest way.
+
+use std::time::Instant;
+
+use futures::TryStreamExt as _;
+use sqlx::postgres::PgPoolCopyExt as _;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection as _, PgConnection, PgPool, Row as _, SqliteConnection};
+
+use crate::bench::{Bench, Content, Kind, Place};
+
+const COLUMNS: &str = "position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, \
+                       metadata, recorded_at, salt, leaf, chain";
+
+/// Rows of the table of events.
+pub(super) enum Rows {
+    /// As PostgreSQL copies them.
+    Copied(Vec<Vec<u8>>),
+    /// As SQLite hands them out.
+    Read(Vec<SqliteRow>),
+}
+
+/// The first `count` events of the long log.
+pub(super) async fn rows(bench: &Bench, kind: Kind, count: usize) -> anyhow::Result<Rows> {
+    let filled = bench.filled(kind, Content::Events)?;
+    let select = format!("SELECT {COLUMNS} FROM events WHERE position <= {count} ORDER BY position");
+    Ok(match kind {
+        Kind::Postgres => {
+            let pool = PgPool::connect(&filled.place.url()).await?;
+            let copied = pool.copy_out_raw(&format!("COPY ({select}) TO STDOUT (FORMAT binary)")).await?;
+            Rows::Copied(copied.map_ok(|piece| piece.to_vec()).try_collect().await?)
+        }
+        Kind::Sqlite => {
+            let mut connection = SqliteConnection::connect(&filled.place.url()).await?;
+            Rows::Read(sqlx::query(&select).fetch_all(&mut connection).await?)
+        }
+    })
+}
+
+impl Rows {
+    /// Fills the events of an empty log; answers how many seconds it took.
+    pub(super) async fn copy_into(&self, place: &Place) -> anyhow::Result<f64> {
+        place.open().await?.close().await;
+        match self {
+            Self::Copied(pieces) => {
+                let mut connection = PgConnection::connect(&place.url()).await?;
+                let begun = Instant::now();
+                let statement = format!("COPY events ({COLUMNS}) FROM STDIN (FORMAT binary)");
+                let mut copying = connection.copy_in_raw(&statement).await?;
+                for piece in pieces {
+                    copying.send(piece.as_slice()).await?;
+                }
+                copying.finish().await?;
+                Ok(begun.elapsed().as_secs_f64())
+            }
+            Self::Read(rows) => {
+                let mut connection = SqliteConnection::connect(&place.url()).await?;
+                let begun = Instant::now();
+                let mut transaction = connection.begin().await?;
+                let marks = vec!["?"; COLUMNS.split(',').count()].join(", ");
+                let statement = format!("INSERT INTO events ({COLUMNS}) VALUES ({marks})");
+                for row in rows {
+                    let insert = sqlx::query(&statement);
+                    let insert = insert.bind(row.get::<i64, _>(0)).bind(row.get::<&[u8], _>(1));
+                    let insert = insert.bind(row.get::<&str, _>(2)).bind(row.get::<&str, _>(3));
+                    let insert = insert.bind(row.get::<i64, _>(4)).bind(row.get::<&str, _>(5));
+                    let insert = insert.bind(row.get::<&str, _>(6)).bind(row.get::<&str, _>(7));
+                    let insert = insert.bind(row.get::<&str, _>(8)).bind(row.get::<i64, _>(9));
+                    let insert = insert.bind(row.get::<&[u8], _>(10)).bind(row.get::<&[u8], _>(11));
+                    insert.bind(row.get::<&[u8], _>(12)).execute(&mut *transaction).await?;
+                }
+                transaction.commit().await?;
+                Ok(begun.elapsed().as_secs_f64())
+            }
+        }
+    }
+}
