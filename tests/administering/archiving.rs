@@ -10,6 +10,7 @@ use knit_tests::wait::wait_until;
 use knit_tests::workshop::Workshop;
 use serde_json::{Value, json};
 
+use crate::importing::{digests, looking};
 use crate::verifying::{NOT_WHOLE, by_the_script, exported, text};
 
 /// Events of a segment, so that a short history has several.
@@ -226,6 +227,36 @@ fn d15_what_is_redacted_does_not_live_on_in_the_archive_on_sqlite() {
 fn d15_what_is_redacted_does_not_live_on_in_the_archive_on_postgresql() {
     let database = TestDatabase::new();
     what_is_redacted_does_not_live_on_in_the_archive(setup().database(database.url()));
+}
+
+#[test]
+fn an_archive_and_the_rest_are_imported_and_replayed_as_one_history() {
+    let home = shop_of(setup(), 3);
+    let (directory, rest) = (home.new_path("archive"), home.new_path("rest"));
+    let _ = archived(&home, &directory);
+    let _ = home.knit(&["audit", "export", "--after", &(3 * SEGMENT).to_string(), "-o", text(&rest)]);
+    let there = looking(Setup::new());
+    let second = segments(&directory).swap_remove(1);
+    let kept = fs::read(&second).unwrap();
+    fs::remove_file(&second).unwrap();
+    let words = |verb| ["audit", verb, text(&directory), text(&rest)];
+    for verb in ["import", "replay"] {
+        let _ = there.refused(NOT_WHOLE, &words(verb)).tells("position 11: positions 11 to 20 are missing");
+    }
+    fs::write(&second, &kept[..kept.len() / 2]).unwrap();
+    let _ = there.refused(NOT_WHOLE, &words("import")).tells("events-000000000011-000000000020.pb.gz");
+    assert_eq!(there.knit(&["audit", "verify"]).json()["position"], 0, "nothing of it is taken");
+
+    fs::write(&second, kept).unwrap();
+    let _ = there.knit(&words("import"));
+    assert_eq!(digests(&there), digests(&home));
+    assert_eq!(fs::read(exported(&there, "proto")).unwrap(), fs::read(exported(&home, "proto")).unwrap());
+    let told = home.knit(&words("replay")).json();
+    let replayed = told["projections"].as_array().unwrap().iter().map(|one| one["digest"].clone());
+    assert_eq!(
+        replayed.collect::<Vec<_>>(),
+        digests(&home).into_iter().map(|(_, _, digest)| digest).collect::<Vec<_>>()
+    );
 }
 
 #[test]
