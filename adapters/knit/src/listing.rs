@@ -5,6 +5,7 @@
 
 mod table;
 
+use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::marker::PhantomData;
 
@@ -18,19 +19,20 @@ use serde::ser::SerializeSeq as _;
 use serde_json::ser::PrettyFormatter;
 use serde_json::value::RawValue;
 
-pub(crate) use table::{Column, cut};
+pub(crate) use table::{Column, cut, distinct_digits};
 
 use crate::error::{Ask, Error};
 use crate::form::{Form, Format};
 use crate::number;
 use crate::output::{self, INDENT};
+use crate::telling;
 
 /// What is printed of each thing found, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Shape {
     #[command(flatten)]
     form: Form,
-    /// Print at most so many, from the first on
+    /// Print at most so many, from the first on; 0 prints all [default: on a terminal what a screen holds, else all]
     #[arg(long, value_name = "NUMBER", value_parser = number::parse::<usize>)]
     limit: Option<usize>,
 }
@@ -43,10 +45,21 @@ pub(crate) struct Order {
     newest: bool,
 }
 
+impl Order {
+    /// Whether the newest comes first.
+    pub(crate) fn is_newest_first(self) -> bool {
+        self.newest
+    }
+}
+
 /// Something that can be listed.
 pub(crate) trait Listed: DeserializeOwned + Serialize {
     /// Its fields in JSON.
     const FIELDS: &'static [&'static str];
+    /// What several are called.
+    const MANY: &'static str;
+    /// Whether the server lists them oldest first.
+    const IS_OLDEST_FIRST: bool;
     /// The columns of a table.
     const COLUMNS: &'static [Column];
 
@@ -74,23 +87,11 @@ impl Shape {
     ) -> Result<(), Error> {
         let decoded = match self.form.format() {
             Format::Json => self.json_array(body, order, keep)?,
-            format @ (Format::Yaml | Format::Table | Format::Name) => {
-                let mut found = Vec::new();
-                let decoded = each(body, order, |element: T| {
-                    if self.has_room_after(found.len()) && keep(&element) {
-                        found.push(element);
-                    }
-                });
-                if decoded.is_ok() && found.is_empty() && format == Format::Table {
-                    output::say(if self.limit == Some(0) {
-                        "nothing is printed: `--limit 0`"
-                    } else {
-                        "nothing found"
-                    });
-                } else if decoded.is_ok() {
-                    let mut out = output::stdout();
-                    out.write_all(text(format, &found)?.as_bytes())?;
-                    out.flush()?;
+            Format::Table => self.table(body, order, keep)?,
+            format @ (Format::Yaml | Format::Name) => {
+                let (found, decoded) = Chosen::of(body, order, self.first(), keep);
+                if decoded.is_ok() {
+                    print(&text(format, &Vec::from(found.elements))?)?;
                 }
                 decoded
             }
@@ -98,8 +99,47 @@ impl Shape {
         decoded.map_err(|source| Error::Unintelligible { ask, source })
     }
 
+    /// What is printed where nothing else is said: as many as were asked for.
+    fn first(&self) -> Extent {
+        self.limit.filter(|limit| *limit > 0).map_or(Extent::All, Extent::First)
+    }
+
+    /// What fits on a terminal, if nothing else is said: of what is in the order of time the newest, and these last,
+    /// where a person looks first.
+    fn table<T: Listed>(
+        &self,
+        body: &[u8],
+        order: Order,
+        keep: impl Fn(&T) -> bool,
+    ) -> Result<Result<(), serde_json::Error>, Error> {
+        let by_itself = output::terminal_height().filter(|_| self.limit.is_none()).map(screenful);
+        let extent = match by_itself {
+            Some(lines) if T::IS_OLDEST_FIRST && !order.newest => Extent::Last(lines),
+            Some(lines) => Extent::First(lines),
+            None => self.first(),
+        };
+        let (found, decoded) = Chosen::of(body, order, extent, keep);
+        if decoded.is_err() {
+            return Ok(decoded);
+        }
+        let (all, shown) = (found.all, found.elements.len());
+        if all == 0 {
+            output::say("nothing found");
+            return Ok(decoded);
+        }
+        if by_itself.is_some() && shown < all {
+            let which = if T::IS_OLDEST_FIRST || order.newest { "newest" } else { "first" };
+            let (all, many) = (grouped(all), T::MANY);
+            output::say(format_args!(
+                "{all} {many} in all; here are the {which} {shown}: `--limit N`, `--limit 0` for all"
+            ));
+        }
+        print(&text(Format::Table, &Vec::from(found.elements))?)?;
+        Ok(decoded)
+    }
+
     fn has_room_after(&self, printed: usize) -> bool {
-        self.limit.is_none_or(|limit| printed < limit)
+        self.limit.is_none_or(|limit| limit == 0 || printed < limit)
     }
 
     /// The outer error is of the output, the inner one of the decoding.
@@ -134,6 +174,69 @@ impl Shape {
     }
 }
 
+/// Lines that are always shown: they fit on the smallest of ordinary terminals.
+const LINES_MIN: usize = 20;
+/// Rows of a terminal beside these: the note, the heading, the next prompt, and the command that was typed.
+const ROWS_BESIDE: usize = 4;
+
+/// How many lines of a table a terminal of `rows` rows shows at once.
+pub(crate) fn screenful(rows: usize) -> usize {
+    rows.saturating_sub(ROWS_BESIDE).max(LINES_MIN)
+}
+
+/// A number of things as people write it: `1,166`.
+fn grouped(number: usize) -> String {
+    indicatif::HumanCount(number as u64).to_string()
+}
+
+/// How much of what is found is printed.
+#[derive(Debug, Clone, Copy)]
+enum Extent {
+    All,
+    First(usize),
+    Last(usize),
+}
+
+/// What is printed of all that was found.
+struct Chosen<T> {
+    elements: VecDeque<T>,
+    all: usize,
+}
+
+impl<T: Listed> Chosen<T> {
+    /// Of the elements of `body` that `keep` wants.
+    fn of(
+        body: &[u8],
+        order: Order,
+        extent: Extent,
+        keep: impl Fn(&T) -> bool,
+    ) -> (Self, Result<(), serde_json::Error>) {
+        let mut chosen = Self { elements: VecDeque::new(), all: 0 };
+        let decoded = each(body, order, |element: T| {
+            if keep(&element) {
+                chosen.take(element, extent);
+            }
+        });
+        (chosen, decoded)
+    }
+
+    fn take(&mut self, element: T, extent: Extent) {
+        self.all += 1;
+        match extent {
+            Extent::First(limit) if self.elements.len() >= limit => return,
+            Extent::Last(limit) if self.elements.len() >= limit => drop(self.elements.pop_front()),
+            Extent::All | Extent::First(_) | Extent::Last(_) => {}
+        }
+        self.elements.push_back(element);
+    }
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut out = output::stdout();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
 fn text<T: Listed>(format: Format, found: &[T]) -> io::Result<String> {
     match format {
         Format::Json => output::pretty(&found),
@@ -145,9 +248,7 @@ fn text<T: Listed>(format: Format, found: &[T]) -> io::Result<String> {
 
 /// A time of the wire as people here read it; what is none stays as it is.
 pub(crate) fn local(time: &str) -> String {
-    let here =
-        |made: Instant| made.as_date_time().with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M:%S").to_string();
-    Instant::parse(time).map_or_else(|_| time.to_owned(), here)
+    Instant::parse(time).map_or_else(|_| time.to_owned(), telling::time)
 }
 
 /// The first digits of an id: by so many it is known in a list, and can be typed.

@@ -2,8 +2,9 @@
 //!
 //! What is near the root is drawn and what is far is counted: branches grow breadth first, until so many are there
 //! that more would only scroll by. Of many that hang in one place and are alike, the first few are drawn and the rest
-//! is counted. A thing that comes up again is not drawn twice. What is wider than the terminal goes on below, inside
-//! its branch.
+//! is counted. A thing that comes up again is not drawn twice. What hangs alone below something stands under it
+//! without being indented, so that a chain is as narrow at its end as at its beginning. What is wider than the terminal
+//! goes on below, inside its branch.
 
 mod paint;
 
@@ -13,10 +14,12 @@ use std::io::{self, IsTerminal, Write};
 
 pub(crate) use paint::{Paint, folded};
 
+use crate::listing::distinct_digits;
 use crate::output;
 use crate::session::Session;
 
-/// Of so many that are alike each is drawn; of more, so many and the number of the rest.
+/// Of so many that are alike each is drawn; of more, so many and the number of the rest. Of those below which there is
+/// more one is enough, since what is below them is mostly alike too.
 pub(crate) const ALIKE_MAX: usize = 2;
 /// Kinds of what hangs in one place: of more, one of each is drawn, or what is left of them would not be seen.
 const KINDS_MAX: usize = 4;
@@ -24,6 +27,8 @@ const KINDS_MAX: usize = 4;
 const BRANCHES_MAX: usize = 20;
 /// Levels of one tree: with more, half of an ordinary terminal would be indentation.
 const LEVELS_MAX: usize = 12;
+/// Levels on which every fork is indented: so many steps of a lineage fit beside each other on any terminal.
+const LEVELS_OF_FORKS: usize = 4;
 /// What stands behind a branch beyond which there is more that is not drawn.
 const MORE_BEYOND: &str = " …";
 
@@ -179,12 +184,13 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
         let mut alike: HashMap<S::Likeness, usize> = HashMap::new();
         nodes.iter().for_each(|node| *alike.entry(self.soil.likeness(*node)).or_default() += 1);
         let mut met: HashMap<S::Likeness, usize> = HashMap::new();
+        let mut drawn_of: HashMap<S::Likeness, usize> = HashMap::new();
         let mut kept = Vec::new();
         for node in nodes {
-            let drawn = match self.soil.alike_max(node) {
-                ALIKE_MAX if alike.len() > KINDS_MAX => 1,
+            let drawn = *drawn_of.entry(self.soil.likeness(node)).or_insert_with(|| match self.soil.alike_max(node) {
+                ALIKE_MAX if alike.len() > KINDS_MAX || !self.soil.beyond(node).is_empty() => 1,
                 drawn => drawn,
-            };
+            });
             let all = alike[&self.soil.likeness(node)];
             let nth = met.entry(self.soil.likeness(node)).or_default();
             *nth += 1;
@@ -207,9 +213,8 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
         let paint = Paint { is_coloured: self.style.is_coloured };
         let mut pending = Vec::new();
         push_all(&mut pending, first, "");
-        while let Some((at, indent, is_last)) = pending.pop() {
+        while let Some((at, indent, place_in_row)) = pending.pop() {
             let branch = &branches[at];
-            let (fork, below) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
             let (place, mut words) = match &branch.what {
                 What::Node(node) => self.soil.words(*node),
                 What::Rest(words) => {
@@ -217,11 +222,23 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
                 }
             };
             words.last_mut().expect("a node is at least its id").push_str(self.remark(branch));
+            let (mark, inner) = match place_in_row {
+                PlaceInRow::Alone => ("↳ ", format!("{indent}  ")),
+                PlaceInRow::Last => ("└─ ", format!("{indent}   ")),
+                PlaceInRow::Before => ("├─ ", format!("{indent}│  ")),
+            };
+            let goes_on = goes_on(branches, branch);
+            let below = if goes_on.is_some() && place_in_row == PlaceInRow::Alone { indent.clone() } else { inner };
             let bar = if branch.below.is_empty() { "   " } else { "│  " };
-            let lines =
-                folded(&format!("{indent}{fork}{place}"), &format!("{indent}{below}{bar}"), &words, self.style.width);
+            let lines = folded(&format!("{indent}{mark}{place}"), &format!("{below}{bar}"), &words, self.style.width);
             write!(out, "{lines}")?;
-            push_all(&mut pending, &branch.below, &format!("{indent}{below}"));
+            if let Some(next) = goes_on {
+                pending.push((next, below.clone(), PlaceInRow::Alone));
+                let beside: Vec<usize> = branch.below.iter().copied().filter(|at| *at != next).collect();
+                push_all(&mut pending, &beside, &format!("{below}│  "));
+            } else {
+                push_all(&mut pending, &branch.below, &below);
+            }
         }
         Ok(())
     }
@@ -238,9 +255,40 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
     }
 }
 
-/// The last one is drawn last, so it goes on the stack first.
-fn push_all(pending: &mut Vec<(usize, String, bool)>, branches: &[usize], indent: &str) {
-    for (i, branch) in branches.iter().enumerate().rev() {
-        pending.push((*branch, indent.to_owned(), i + 1 == branches.len()));
+/// How a branch is joined to what it hangs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PlaceInRow {
+    /// Nothing else hangs there, so it stands right below.
+    Alone,
+    Last,
+    Before,
+}
+
+/// The branch with which a chain goes on: it stands right below, without an indentation of its own. Near the root that is
+/// what hangs alone; far from it, what alone has more below it, and the others come before it.
+fn goes_on<N>(branches: &[Branch<N>], branch: &Branch<N>) -> Option<usize> {
+    if let [only] = branch.below[..] {
+        return Some(only);
     }
+    let mut with_more = branch.below.iter().filter(|at| !branches[**at].below.is_empty());
+    let next = with_more.next().filter(|_| branch.level >= LEVELS_OF_FORKS)?;
+    if with_more.next().is_none() { Some(*next) } else { None }
+}
+
+/// The last one is drawn last, so it goes on the stack first.
+fn push_all(pending: &mut Vec<(usize, String, PlaceInRow)>, branches: &[usize], indent: &str) {
+    for (i, branch) in branches.iter().enumerate().rev() {
+        let place_in_row = if i + 1 == branches.len() { PlaceInRow::Last } else { PlaceInRow::Before };
+        pending.push((*branch, indent.to_owned(), place_in_row));
+    }
+}
+
+/// How many digits of ids are drawn: on a terminal as many as tell `ids` apart, elsewhere all.
+pub(crate) fn digits_of<'a>(ids: impl Iterator<Item = &'a str>, style: Style) -> usize {
+    style.width.map_or(usize::MAX, |_| distinct_digits(&ids.collect()))
+}
+
+/// So many first digits of an id.
+pub(crate) fn shortened(id: &str, digits: usize) -> &str {
+    id.get(..digits).unwrap_or(id)
 }

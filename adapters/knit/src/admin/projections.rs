@@ -43,6 +43,8 @@ impl Listed for ProjectionState {
         "why",
         "digest",
     ];
+    const MANY: &'static str = "projections";
+    const IS_OLDEST_FIRST: bool = false;
     const COLUMNS: &'static [Column] = &[
         Column::words("PROJECTION"),
         Column::words("STATE"),

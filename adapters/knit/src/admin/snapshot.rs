@@ -19,6 +19,8 @@ pub(crate) struct Arguments {
 
 impl Listed for SavedSnapshot {
     const FIELDS: &'static [&'static str] = &["name", "position", "bytes"];
+    const MANY: &'static str = "snapshots";
+    const IS_OLDEST_FIRST: bool = false;
     const COLUMNS: &'static [Column] = &[Column::words("PROJECTION"), Column::words("POSITION"), Column::words("SIZE")];
 
     fn id(&self) -> &str {

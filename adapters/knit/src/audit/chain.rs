@@ -193,7 +193,7 @@ mod tests {
             "├─ 8  RunProjected",
             "└─ 9  RunVolumesPrepared",
             "   ├─ 10  RunProjected",
-            "   │  └─ 12  RunVolumesPrepared",
+            "   │  ↳ 12  RunVolumesPrepared",
             "   └─ 11  DataReserved",
         ];
         assert_eq!(drawn(&why), expected);

@@ -42,6 +42,8 @@ pub(crate) struct Arguments {
 
 impl Listed for DataDetail {
     const FIELDS: &'static [&'static str] = &["knitId", "tags", "upstream", "downstreams", "nomination"];
+    const MANY: &'static str = "Data";
+    const IS_OLDEST_FIRST: bool = true;
     const COLUMNS: &'static [Column] = &[
         Column::ids("DATA"),
         Column::text("TAGS", 1),

@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::form::{Form, Format, Told};
 use crate::ids::{self, Kind};
-use crate::listing;
+use crate::listing::{self, screenful};
 use crate::number;
 use crate::output;
 use crate::session::Session;
@@ -32,11 +32,15 @@ pub(crate) struct Arguments {
     #[arg(long, short)]
     follow: bool,
     /// Begin behind this position [default: 0, the beginning]
-    #[arg(long, value_name = "POSITION", default_value_t = 0, hide_default_value = true, value_parser = number::parse::<u64>)]
-    after: u64,
+    #[arg(long, value_name = "POSITION", value_parser = number::parse::<u64>)]
+    after: Option<u64>,
     /// Begin so that at most the last N of them are printed
     #[arg(long, value_name = "N", conflicts_with = "after", value_parser = last_count)]
     last: Option<usize>,
+    /// Print at most so many, from the first on; 0 prints all [default: on a terminal the newest that a screen holds, else
+    /// all]
+    #[arg(long, value_name = "NUMBER", value_parser = number::parse::<usize>)]
+    limit: Option<usize>,
     /// About this thing, data:ID, plan:ID or run:ID, or in streams of this kind: data, plan, run, agent, plan-catalog,
     /// journal; may be repeated, then any of them
     #[arg(long, short, value_name = "ENTITY", value_delimiter = ',')]
@@ -84,34 +88,76 @@ impl Told for LogEvent {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { follow, after, last, entity, types, actor, correlation, since, until, form } = arguments;
+    let Arguments { follow, after, last, limit, entity, types, actor, correlation, since, until, form } = arguments;
     form.check(LogEvent::FIELDS)?;
     let client = session.client()?;
     let mut entities = Vec::with_capacity(entity.len());
     for word in entity {
         entities.push(whole(&client, word).await?);
     }
-    let begins = last.map_or(Beginning::Behind(after), Beginning::Last);
+    let newest = screen(&form).filter(|_| after.is_none() && last.is_none() && limit.is_none());
+    // One more than is shown tells whether there are more; who follows is told nothing of it.
+    let asked = newest.map(|newest| if follow { newest } else { newest + 1 });
+    let begins = last.or(asked).map_or(Beginning::Behind(after.unwrap_or(0)), Beginning::Last);
     let wanted = Wanted { entities, types, actors: actor, correlations: correlation, since, until };
     let events = Events::open(&client, wanted, begins, follow).await?;
     let mut events = events.ok_or_else(|| Error::Unable { ask: ask() })?;
-    let mut out = output::stdout();
-    while let Some(event) = events.next().await? {
-        let line = line(&event, &form)?;
-        waiting::end();
-        writeln!(out, "{line}")?;
-        // Whoever follows wants each at once; for the others many are written together.
-        if follow {
-            out.flush()?;
-        }
+    let printing = Printing { form: &form, follow, limit: limit.filter(|limit| *limit > 0) };
+    match newest {
+        Some(newest) if follow => printing.all(&mut events, Some(newest)).await,
+        Some(newest) => printing.newest(&mut events, newest).await,
+        None => printing.all(&mut events, None).await,
     }
-    Ok(out.flush()?)
 }
 
-fn last_count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count @ 1..=EVENTS_LAST_MAX) => Ok(count),
-        _ => Err(format!("write a number from 1 to {EVENTS_LAST_MAX}")),
+/// How many events fit on the terminal that standard output is, if people read them there.
+fn screen(form: &Form) -> Option<usize> {
+    let rows = output::terminal_height().filter(|_| form.is_for_people());
+    rows.map(|rows| screenful(rows).min(EVENTS_LAST_MAX - 1))
+}
+
+/// How events are printed.
+struct Printing<'a> {
+    form: &'a Form,
+    follow: bool,
+    limit: Option<usize>,
+}
+
+impl Printing<'_> {
+    /// Prints events as they come. Of those that were there only the `newest` may be.
+    async fn all(&self, events: &mut Events<'_>, newest: Option<usize>) -> Result<(), Error> {
+        let mut out = output::stdout();
+        if let Some(newest) = newest {
+            output::say(format_args!("here are the newest {newest}, and what happens: `--limit 0` for all"));
+        }
+        let mut printed = 0;
+        while self.limit.is_none_or(|limit| printed < limit) {
+            let Some(event) = events.next().await? else { break };
+            let line = line(&event, self.form)?;
+            waiting::end();
+            writeln!(out, "{line}")?;
+            printed += 1;
+            // Whoever follows wants each at once; for the others many are written together.
+            if self.follow {
+                out.flush()?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Prints the newest, and says so where there are others: a whole log would only scroll by.
+    async fn newest(&self, events: &mut Events<'_>, newest: usize) -> Result<(), Error> {
+        let mut lines = Vec::new();
+        while let Some(event) = events.next().await? {
+            lines.push(line(&event, self.form)?);
+        }
+        let more = lines.len().saturating_sub(newest);
+        if more > 0 {
+            output::say(format_args!("here are the newest {newest} events: `--last N` for more, `--limit 0` for all"));
+        }
+        let mut out = output::stdout();
+        lines[more..].iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        Ok(out.flush()?)
     }
 }
 
@@ -128,6 +174,13 @@ fn line(event: &super::Told, form: &Form) -> Result<String, Error> {
             Ok(format!("---\n{}", serde_yaml_ng::to_string(&event.read()?).map_err(io::Error::other)?.trim_end()))
         }
         Format::Name => Ok(event.position.to_string()),
+    }
+}
+
+fn last_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=EVENTS_LAST_MAX) => Ok(count),
+        _ => Err(format!("write a number from 1 to {EVENTS_LAST_MAX}")),
     }
 }
 

@@ -294,11 +294,11 @@ mod tests {
 Data a
 used by
 ├─ /p Run ab  done  (unknown Plan)
-│  └─ /p Data b
-│     └─ /p Run bd  done  (unknown Plan)
-│        └─ /p Data d
+│  ↳ /p Data b
+│  ↳ /p Run bd  done  (unknown Plan)
+│  ↳ /p Data d
 └─ /p Run ac  done  (unknown Plan)
-   └─ /p Data c
+   ↳ /p Data c
 ";
         assert_eq!(drawn(&graph(), None), expected);
     }
@@ -312,15 +312,15 @@ Data a
 used by
 ├─ /p Run ab  done
 │  │  (unknown Plan)
-│  └─ /p Data b
-│     │  colour:green
-│     │  size:small
-│     └─ /p Run bd  done
-│        │  (unknown Plan)
-│        └─ /p Data d
+│  ↳ /p Data b
+│  │  colour:green
+│  │  size:small
+│  ↳ /p Run bd  done
+│  │  (unknown Plan)
+│  ↳ /p Data d
 └─ /p Run ac  done
    │  (unknown Plan)
-   └─ /p Data c
+   ↳ /p Data c
 ";
         assert_eq!(drawn(&graph, Some(24)), plain);
     }
@@ -335,14 +335,14 @@ used by
             ..another.clone()
         }));
         let text = drawn(&graph, None);
-        let end = "└─ … and 7 more done Runs of Plan 01234567  (unknown Plan)\n\
-                   … not drawn: 7 of 10 Runs (--unfold draws all)\n";
+        let end = "└─ … and 8 more done Runs of Plan 01234567  (unknown Plan)\n\
+                   … not drawn: 8 of 10 Runs, 1 of 4 Data (--unfold draws all)\n";
         assert!(text.ends_with(end), "{text}");
-        assert!(!text.contains("more-"), "two in all: {text}");
+        assert!(!text.contains("more-"), "one with what it led to: {text}");
         graph.runs.last_mut().unwrap().status = "failed".to_owned();
         let text = drawn(&graph, None);
-        assert!(text.contains("more-6  failed") && text.contains("… and 6 more done Runs"), "{text}");
-        graph.runs.truncate(4);
+        assert!(text.contains("more-6  failed") && text.contains("… and 7 more done Runs"), "{text}");
+        graph.runs.truncate(3);
         assert!(!drawn(&graph, None).contains('…'), "a line for one would say less than the one");
     }
 
@@ -421,6 +421,37 @@ used by
         assert!(text.contains("Data 30\n") && !text.contains("not drawn"), "{text}");
     }
 
+    #[test]
+    fn a_chain_is_as_narrow_at_its_end_as_at_its_beginning_and_keeps_to_the_terminal() {
+        let mut graph = chain(60);
+        let id = |id: &str| format!("{id:0>8}-619d-4429-afcd-de2db9e7a326");
+        graph.start = id(&graph.start);
+        graph.data.iter_mut().for_each(|data| data.knit_id = id(&data.knit_id));
+        let edges = graph.runs.iter_mut().flat_map(|run| run.inputs.iter_mut().chain(&mut run.outputs));
+        edges.for_each(|edge| edge.knit_id = id(&edge.knit_id));
+        graph.runs.iter_mut().for_each(|run| run.run_id = id(&run.run_id));
+        let text = drawn_of(&graph, NOTHING, Style { is_coloured: false, width: Some(80), is_folded: false });
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.ends_with("   ↳ /p Run 00000r59  done  (unknown Plan)\n   ↳ /p Data 00000060\n"), "{text}");
+        assert_eq!(text.lines().count(), 2 + 2 * 60, "one line each: {text}");
+        assert!(text.starts_with(&format!("Data {}\n", graph.start)), "what was asked about is told whole: {text}");
+    }
+
+    #[test]
+    fn a_chain_of_runs_that_keep_logs_stays_as_narrow() {
+        let mut graph = chain(60);
+        for (n, run) in graph.runs.iter_mut().enumerate() {
+            run.log = Some(format!("log{n}"));
+            graph.data.push(LineageData { knit_id: format!("log{n}"), tags: Vec::new() });
+        }
+        let text = drawn_of(&graph, NOTHING, Style { is_coloured: false, width: Some(80), is_folded: false });
+        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+        let lines =
+            ["↳ /p Run r30  done  (unknown Plan)", "│  └─ (log) Data log30", "↳ /p Data 31", "↳ /p Run r31  done"];
+        let middle = lines.join("\n   │    │  ");
+        assert!(text.contains(&middle), "{text}");
+    }
+
     /// A chain of `runs` Runs, each of a Plan of its own, behind the Data `0`.
     fn chain(runs: usize) -> LineageGraph {
         let like = &graph().runs[0];
@@ -458,8 +489,8 @@ made from
 └─ /p Data a
 made
 └─ /p Data b
-   └─ /p Run bd  done  (unknown Plan)
-      └─ /p Data d
+   ↳ /p Run bd  done  (unknown Plan)
+   ↳ /p Data d
 ";
         let mut graph = LineageGraph { start: "ab".to_owned(), ..graph() };
         graph.runs.retain(|run| run.run_id != "ac");

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 /// Digits of an id that tell it apart among some thousands, and are not wide.
 pub(super) const FIRST_DIGITS: usize = 8;
+/// More digits than these, by which some millions are told apart, would fill the line again.
+const DIGITS_MAX: usize = 13;
 /// Blanks between two columns: one could be part of a cell.
 const GAP: &str = "  ";
 /// What stands where something is cut.
@@ -108,14 +110,14 @@ fn shorten_ids(columns: &[Column], lines: &mut [Vec<String>]) {
     }
 }
 
-/// How many first digits no two of `ids` have in common, and not fewer than people know an id by.
-fn distinct_digits(ids: &HashSet<&str>) -> usize {
-    let longest = ids.iter().map(|id| chars(id)).max().unwrap_or_default();
+/// How many first digits no two of `ids` have in common, and not fewer than people know an id by. Some differ only at
+/// their ends, as those of the built-in Plans: for their sake the others do not stay long.
+pub(crate) fn distinct_digits(ids: &HashSet<&str>) -> usize {
     let are_distinct = |digits: &usize| {
-        let beginnings: HashSet<String> = ids.iter().map(|id| id.chars().take(*digits).collect()).collect();
+        let beginnings: HashSet<&str> = ids.iter().map(|id| id.get(..*digits).unwrap_or(id)).collect();
         beginnings.len() == ids.len()
     };
-    (FIRST_DIGITS..longest).find(are_distinct).unwrap_or(longest.max(FIRST_DIGITS))
+    (FIRST_DIGITS..=DIGITS_MAX).find(are_distinct).unwrap_or(FIRST_DIGITS)
 }
 
 /// Makes columns narrower until all fit into `width`: rank by rank, and within one the widest first.
@@ -172,6 +174,12 @@ RUN         COMMAND             TAGS                SINCE
 6cd03965-7  sh -c é             type:model of:cats  10:15:30
 ";
         assert_eq!(drawn(Some(80)), expected);
+    }
+
+    #[test]
+    fn ids_that_differ_only_at_their_ends_do_not_keep_the_others_long() {
+        let alike = ["6b6e6974-0000-8000-8000-000000000001", "6b6e6974-0000-8000-8000-000000000002"];
+        assert_eq!(distinct_digits(&alike.into_iter().collect()), FIRST_DIGITS);
     }
 
     #[test]

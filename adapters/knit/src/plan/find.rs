@@ -1,19 +1,29 @@
 //! `knit plan find`.
 
+use std::collections::HashMap;
+use std::io;
+
+use bytes::Bytes;
 use clap::Args;
 use knit_schemas::api::{PlanDetail, Tag};
 use knit_schemas::image;
 
 use crate::as_of::AsOf;
 use crate::choice::Choice;
-use crate::client::Query;
+use crate::client::{self, Client, Query};
 use crate::data::pinned;
 use crate::error::{Ask, Error, Subject};
+use crate::events::{Beginning, Events, Wanted};
 use crate::ids::{self, Kind};
 use crate::listing::{self, Column, Listed, Order, Shape};
 use crate::session::Session;
 
+/// The event by which a Plan comes to be.
+const REGISTERED: &str = "PlanRegistered";
+
 /// Find Plans
+///
+/// In the order of their ids, or with `--newest` by when they were registered.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Which Plans to print by whether their Runs may start
@@ -30,6 +40,8 @@ pub(crate) struct Arguments {
     out_tag: Vec<Tag>,
     #[command(flatten)]
     as_of: AsOf,
+    #[command(flatten)]
+    order: Order,
     #[command(flatten)]
     shape: Shape,
 }
@@ -50,6 +62,8 @@ impl Listed for PlanDetail {
         "resources",
         "service_account",
     ];
+    const MANY: &'static str = "Plans";
+    const IS_OLDEST_FIRST: bool = false;
     const COLUMNS: &'static [Column] = &[
         Column::ids("PLAN"),
         Column::words("ACTIVE"),
@@ -86,9 +100,27 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let ask = Ask::question("find", Subject::AnyPlan);
     let client = session.client()?;
     let body = client.get_bytes_as_of(&ask, &["plans"], query(&arguments), &arguments.as_of).await?;
-    arguments.shape.print(&body, ask, Order::default(), |_: &PlanDetail| true)?;
+    let body = if arguments.order.is_newest_first() { by_registration(&client, &ask, &body).await? } else { body };
+    arguments.shape.print(&body, ask, arguments.order, |_: &PlanDetail| true)?;
     ids::say_unknown(&client, Kind::Data, &pinned(&arguments.in_tag), &arguments.as_of).await;
     Ok(())
+}
+
+/// The Plans that were found, the one that was registered first at the beginning. The wire does not say when that was,
+/// but the log does; those that are built in were always there.
+async fn by_registration(client: &Client, found: &Ask, body: &[u8]) -> Result<Bytes, Error> {
+    let mut plans: Vec<PlanDetail> = client::understand(found, body)?;
+    let wanted = Wanted { types: vec![REGISTERED.to_owned()], ..Wanted::default() };
+    let ask = Ask::question("order", Subject::AnyPlan);
+    let events = Events::open(client, wanted, Beginning::Behind(0), false).await?;
+    let mut events = events.ok_or(Error::Unable { ask })?;
+    let mut positions = HashMap::new();
+    while let Some(event) = events.next().await? {
+        let event = event.read()?;
+        positions.insert(event.stream.id, event.position);
+    }
+    plans.sort_by_key(|plan| positions.get(&plan.plan_id).copied().unwrap_or_default());
+    Ok(serde_json::to_vec(&plans).map_err(io::Error::from)?.into())
 }
 
 fn query(arguments: &Arguments) -> Query {

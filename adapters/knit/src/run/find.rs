@@ -53,6 +53,8 @@ pub(crate) struct Arguments {
 impl Listed for RunDetail {
     const FIELDS: &'static [&'static str] =
         &["runId", "status", "updatedAt", "exit", "plan", "inputs", "outputs", "log"];
+    const MANY: &'static str = "Runs";
+    const IS_OLDEST_FIRST: bool = true;
     const COLUMNS: &'static [Column] = &[
         Column::ids("RUN"),
         Column::words("STATUS"),

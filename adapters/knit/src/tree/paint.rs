@@ -38,7 +38,7 @@ impl Paint {
 }
 
 /// `words` behind `first`, on as many lines as it takes to keep to `width`; all but the first line
-/// begin with `next`.
+/// begin with `next`. A word that is longer than a line is cut, unless next to nothing would be left of it.
 pub(crate) fn folded(first: &str, next: &str, words: &[String], width: Option<usize>) -> String {
     let mut text = first.to_owned();
     let mut columns = visible_chars(first);
@@ -53,10 +53,37 @@ pub(crate) fn folded(first: &str, next: &str, words: &[String], width: Option<us
             text.push_str(next);
             columns = visible_chars(next);
         }
-        text.push_str(word);
+        let room = width.map(|width| width.saturating_sub(columns)).filter(|room| *room >= WORD_CHARS_MIN);
+        match room.filter(|room| *room < word_columns) {
+            Some(room) => text.push_str(&cut(word, room)),
+            None => text.push_str(word),
+        }
         columns += word_columns;
     }
     text + "\n"
+}
+
+/// Fewer characters of a word would say nothing.
+const WORD_CHARS_MIN: usize = 12;
+
+/// So many columns of `word`, whose colours end where it does.
+fn cut(word: &str, columns: usize) -> String {
+    let (mut kept, mut is_escape, mut left) = (String::new(), false, columns.saturating_sub(1));
+    for c in word.chars() {
+        if is_escape {
+            is_escape = c != 'm';
+        } else if c == '\u{1b}' {
+            is_escape = true;
+        } else if left == 0 {
+            break;
+        } else {
+            left -= 1;
+        }
+        kept.push(c);
+    }
+    let is_coloured = kept.contains('\u{1b}');
+    kept.push('…');
+    if is_coloured { kept + "\u{1b}[0m" } else { kept }
 }
 
 /// Characters that take a column: those between an escape and its `m` only change colours.
@@ -82,6 +109,14 @@ mod tests {
         let paint = Paint { is_coloured: true };
         let coloured = plain.map(|word| paint.green(&word));
         assert_eq!(folded("└─ ", "   │  ", &coloured, Some(20)).lines().count(), 3);
+    }
+
+    #[test]
+    fn a_word_longer_than_a_line_is_cut_and_its_colour_ends() {
+        let paint = Paint { is_coloured: true };
+        let long = [paint.green("sh -c a-very-long-story")];
+        assert_eq!(folded("└─ ", "   ", &long, Some(20)), "└─ \u{1b}[32msh -c a-very-lon…\u{1b}[0m\n");
+        assert_eq!(folded("└─ ", "   ", &["6cd03965-619d".to_owned()], Some(8)), "└─ 6cd03965-619d\n");
     }
 
     #[test]

@@ -95,6 +95,86 @@ fn on_a_narrow_terminal_ids_are_shortened_before_anything_is_cut_and_elsewhere_t
     }
 }
 
+/// A server that finds so many of everything, and tells when Plans were registered: the last by its id first.
+fn many_of_each(number: usize) -> Server {
+    let event = move |n: usize| {
+        let id = format!("p{:03}", number - n);
+        let event = json!({"position": n + 1, "eventId": format!("e{n}"), "recordedAt": "2025-03-03T09:15:02+00:00",
+            "stream": {"type": "plan", "id": id}, "sequence": 1, "type": "PlanRegistered", "version": 1,
+            "actor": "anonymous", "payload": {}});
+        format!("id: {}\nevent: PlanRegistered\ndata: {event}\n\n", n + 1)
+    };
+    Server::start(move |request| {
+        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        let last = query.split('&').find_map(|part| part.strip_prefix("last=")).and_then(|last| last.parse().ok());
+        let all = |make: &dyn Fn(usize) -> Value| Value::from((0..number).map(make).collect::<Vec<_>>());
+        let run = |n: usize| {
+            json!({"runId": format!("r{n:03}"), "status": "done", "updatedAt": "2025-03-03T09:15:02.418+00:00",
+                   "plan": {"planId": "p"}, "inputs": [], "outputs": [], "log": null})
+        };
+        let plan = |n: usize| json!({"planId": format!("p{:03}", n + 1), "inputs": [], "outputs": [], "active": true});
+        match path {
+            "/api/data" => Reply::json(&all(&|n| data::detail(&format!("d{n:03}"), &[]))),
+            "/api/plans" => Reply::json(&all(&plan)),
+            "/api/runs" => Reply::json(&all(&run)),
+            "/api/events" => {
+                let events: String = (number - last.unwrap_or(number).min(number)..number).map(event).collect();
+                Reply::bytes(events).header("content-type", "text/event-stream")
+            }
+            other => panic!("nobody asks for {other}"),
+        }
+    })
+}
+
+#[test]
+fn a_terminal_gets_a_screen_of_the_newest_and_is_told_how_many_there_are() {
+    let server = many_of_each(1166);
+    let place = Place::with(&server);
+    for (kind, note, first, last) in [
+        ("data", "1,166 Data in all; here are the newest 20: `--limit N`, `--limit 0` for all", "d1146 ", "d1165 "),
+        ("run", "1,166 Runs in all; here are the newest 20: `--limit N`, `--limit 0` for all", "r1146 ", "r1165 "),
+        ("plan", "1,166 Plans in all; here are the first 20: `--limit N`, `--limit 0` for all", "p001 ", "p020 "),
+    ] {
+        let seen = place.on_80_columns(&[kind, "find"]);
+        let lines: Vec<&str> = seen.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (22, note), "{seen}");
+        assert!(lines[2].starts_with(first) && lines[21].starts_with(last), "{seen}");
+        assert_eq!(place.on_80_columns(&[kind, "find", "--limit", "0"]).lines().count(), 1167);
+        assert_eq!(place.on_80_columns(&[kind, "find", "--limit", "30"]).lines().count(), 31);
+        let piped = |words: &[&str]| place.knit(&[&[kind, "find", "--output", "name"], words].concat()).succeeded();
+        assert_eq!(piped(&[]).stdout.lines().count(), 1166);
+        assert_eq!((piped(&["--limit", "0"]).stdout.lines().count(), piped(&[]).stderr.as_str()), (1166, ""));
+    }
+    assert_eq!(Place::with(&many_of_each(20)).on_80_columns(&["run", "find"]).lines().count(), 21, "no note");
+}
+
+#[test]
+fn the_newest_plans_are_those_that_were_registered_last() {
+    let server = many_of_each(30);
+    let place = Place::with(&server);
+    let found = place.knit(&["plan", "find", "--newest", "--limit", "2", "--output", "name"]).succeeded();
+    assert_eq!(found.stdout, "p001\np002\n");
+    assert_eq!(server.lines(), ["GET /api/plans", "GET /api/events?type=PlanRegistered"]);
+    assert!(place.on_80_columns(&["plan", "find", "--newest"]).starts_with("30 Plans in all; here are the newest 20"));
+}
+
+#[test]
+fn a_terminal_gets_a_screen_of_the_newest_events() {
+    let server = many_of_each(300);
+    let place = Place::with(&server);
+    let seen = place.on_80_columns(&["events"]);
+    assert_eq!(seen.lines().count(), 21, "{seen}");
+    assert!(seen.starts_with("here are the newest 20 events: `--last N` for more, `--limit 0` for all\n"), "{seen}");
+    assert!(seen.lines().nth(1).is_some_and(|line| line.trim_start().starts_with("281  ")), "{seen}");
+    assert_eq!(place.on_80_columns(&["events", "--limit", "0"]).lines().count(), 300);
+    assert_eq!(place.knit(&["events"]).succeeded().stdout.lines().count(), 300);
+    assert_eq!(place.knit(&["events", "--limit", "7", "-o", "name"]).succeeded().stdout, "1\n2\n3\n4\n5\n6\n7\n");
+    assert_eq!(
+        place.knit(&["events", "--limit", "1", "--json", "type"]).succeeded().stdout,
+        "{\"type\":\"PlanRegistered\"}\n"
+    );
+}
+
 #[test]
 fn a_field_that_nothing_has_is_told_before_anything_is_asked() {
     let server = two_of_each();

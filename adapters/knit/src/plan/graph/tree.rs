@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use knit_schemas::api::{GraphPlan, PlanEdge, Tag};
 use knit_schemas::plan_graph::PlanIndex;
 
-use crate::tree::{Paint, Soil, Style, Trees, folded};
+use crate::listing;
+use crate::tree::{Paint, Soil, Style, Trees, digits_of, folded, shortened};
 
 /// Levels of one tree: as many steps as lineage has, where a step has two levels.
 const LEVELS_MAX: usize = 6;
@@ -46,6 +47,8 @@ enum Branch<'a> {
 struct Plans<'a> {
     index: &'a PlanIndex<'a>,
     paint: Paint,
+    /// Of ids; of the Plan that was asked about, all.
+    digits: usize,
     sources: HashMap<&'a str, Vec<Branch<'a>>>,
     consumers: HashMap<&'a str, Vec<Branch<'a>>>,
 }
@@ -59,7 +62,8 @@ impl<'a> Plans<'a> {
                 consumers.entry(from.id()).or_insert_with(Vec::new).push(Branch::Consumer(edge, to));
             }
         }
-        Self { index, paint: Paint { is_coloured: style.is_coloured }, sources, consumers }
+        let digits = digits_of(index.graph.plans.iter().map(GraphPlan::id), style);
+        Self { index, paint: Paint { is_coloured: style.is_coloured }, digits, sources, consumers }
     }
 
     /// What feeds the Plan, and its inputs that nothing feeds; of a Plan where the walk ended that is not known.
@@ -78,10 +82,21 @@ impl<'a> Plans<'a> {
         self.consumers.get(plan.id()).cloned().unwrap_or_default()
     }
 
+    /// The words about a Plan at the end of an edge: also by which tags it hangs there.
+    fn fed(&self, edge: &PlanEdge, plan: &GraphPlan) -> Vec<String> {
+        let mut words = self.plan(plan);
+        let inputs = self.index.plan(&edge.to).into_iter().flat_map(|plan| &plan.inputs);
+        let tags = inputs.filter(|input| input.path == edge.input).map(|input| listing::tags(&input.tags));
+        let tags = tags.filter(|tags| !tags.is_empty()).map(|tags| format!("by {}", self.paint.bold(&tags)));
+        words.splice(1..1, tags);
+        words
+    }
+
     /// The words about a Plan; each stays on one line.
     fn plan(&self, plan: &GraphPlan) -> Vec<String> {
         let activity = plan.activity();
-        let mut words = vec![format!("{} {}", self.paint.yellow("Plan"), plan.id())];
+        let id = if plan.id() == self.index.graph.start { plan.id() } else { shortened(plan.id(), self.digits) };
+        let mut words = vec![format!("{} {id}", self.paint.yellow("Plan"))];
         // Together, so that no line is only the command.
         let activity = if plan.active { self.paint.green(activity) } else { self.paint.faint(activity) };
         let command = plan.plan.command_line().map(|command| format!("  {}", self.paint.faint(&command)));
@@ -128,8 +143,8 @@ impl<'a> Soil<'a> for Plans<'a> {
             format!("{} {arrow} {} ", self.paint.faint(own), self.paint.faint(other))
         };
         match branch {
-            Branch::Source(edge, plan) => (place(&edge.input, "←", edge.source()), self.plan(plan)),
-            Branch::Consumer(edge, plan) => (place(edge.source(), "→", &edge.input), self.plan(plan)),
+            Branch::Source(edge, plan) => (place(&edge.input, "←", edge.source()), self.fed(edge, plan)),
+            Branch::Consumer(edge, plan) => (place(edge.source(), "→", &edge.input), self.fed(edge, plan)),
             Branch::Unfed(path, tags) => {
                 let mut words: Vec<String> = tags.iter().map(ToString::to_string).collect();
                 words.push(self.paint.faint("(no Plan makes it)"));
