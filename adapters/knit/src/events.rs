@@ -6,6 +6,7 @@
 pub(crate) mod print;
 mod sse;
 
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use knit_schemas::api::{EVENTS_SILENCE_SECONDS_MAX, LAST_EVENT_ID_HEADER, LogEvent};
@@ -139,7 +140,12 @@ impl<'a> Events<'a> {
             return Err(error);
         }
         let position = self.begins.position();
-        output::say(format_args!("note: the stream of events broke off; going on behind position {position}"));
+        // On a terminal a sign says so, which goes when the server is back: a note would stay below what is followed.
+        if io::stderr().is_terminal() {
+            waiting::begin_purpose(&"the server, whose stream of events broke off");
+        } else {
+            output::say(format_args!("note: the stream of events broke off; going on behind position {position}"));
+        }
         // What was told last is told again, so that it can be seen whether the log is still the same.
         let begins = self.last.as_ref().map_or(self.begins, |last| Beginning::Behind(last.position - 1));
         loop {
@@ -162,14 +168,32 @@ impl<'a> Events<'a> {
 
 /// Asks until there is an answer, while the server is away.
 pub(crate) async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, Error>) -> Result<T, Error> {
-    let (deadline, mut pause) = (Instant::now() + PATIENCE, PAUSE_MIN);
+    let (deadline, mut pause, mut is_away) = (Instant::now() + PATIENCE, PAUSE_MIN, false);
     loop {
         match ask().await {
-            Err(error) if is_passing(&error) && Instant::now() < deadline => {}
-            answer => return answer,
+            Err(error) if is_passing(&error) && Instant::now() < deadline => {
+                // What is asked of it in vain is of less interest than that it is not there.
+                waiting::begin_purpose(&away(&error));
+                is_away = true;
+            }
+            answer => {
+                if is_away {
+                    waiting::end();
+                }
+                return answer;
+            }
         }
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// What is waited for while the server does not answer as it should.
+fn away(error: &Error) -> String {
+    if let Error::Refused(refusal) = error {
+        format!("the server, which is not ready ({})", refusal.status)
+    } else {
+        "the server, which cannot be reached; it is tried again".to_owned()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a person or a program sees: JSON on standard output, log lines and notes on standard error.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 
+use crate::telling;
 use crate::waiting;
 
 /// Bytes gathered before they are written: a listing is many small pieces.
@@ -146,7 +148,9 @@ impl Log {
             return;
         }
         waiting::end();
-        let now = chrono::Local::now().format("%Y/%m/%d %H:%M:%S");
+        // As the original has it, for who reads log files; to people every time is told in one form.
+        let form = if io::stderr().is_terminal() { telling::TIME } else { "%Y/%m/%d %H:%M:%S" };
+        let now = chrono::Local::now().format(form);
         let _ = writeln!(io::stderr(), "[{}] {now} {message}", self.prefix);
     }
 }
@@ -155,13 +159,18 @@ impl Log {
 pub(crate) fn say(text: impl std::fmt::Display) {
     if !is_quiet() {
         waiting::end();
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", to_people(&text.to_string()));
     }
 }
 
 /// Says a text of several lines that ends itself; nothing if it is empty.
 pub(crate) fn complain(text: &str) {
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(to_people(text).as_bytes());
+}
+
+/// What a server says with the times of the wire in it, as a terminal gets it.
+fn to_people(text: &str) -> Cow<'_, str> {
+    if io::stderr().is_terminal() { Cow::Owned(telling::at_home(text)) } else { Cow::Borrowed(text) }
 }
 
 /// How far a transfer is; draws only where a person can see it.

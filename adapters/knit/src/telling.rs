@@ -131,9 +131,30 @@ pub(crate) fn moment(moment: &Moment) -> String {
     format!("{} by {} (position {})", time(moment.at), moment.actor, moment.position)
 }
 
+/// The one form in which people are told a time.
+pub(crate) const TIME: &str = "%Y-%m-%d %H:%M:%S";
+
 /// A time as the clock on the wall has it.
 pub(crate) fn time(at: Instant) -> String {
-    at.as_date_time().with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string()
+    at.as_date_time().with_timezone(&Local).format(TIME).to_string()
+}
+
+/// `text` with the times of the wire in it as the clock on the wall has them; what stands between backquotes is to be
+/// pasted and stays.
+pub(crate) fn at_home(text: &str) -> String {
+    let quoted = text.split('`').enumerate().map(|(n, part)| if n % 2 == 0 { unquoted(part) } else { part.to_owned() });
+    quoted.collect::<Vec<_>>().join("`")
+}
+
+fn unquoted(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        let wire = word.trim_end_matches([',', ';', ':', ')', '.', '\n']);
+        match Instant::parse(wire) {
+            Ok(at) if wire.contains('T') => format!("{}{}", time(at), &word[wire.len()..]),
+            _ => word.to_owned(),
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Its day, as the calendar on the wall has it.
@@ -191,6 +212,13 @@ mod tests {
         assert_eq!(wrapped(&line, 80), format!("  /in  Data {id}, made by Run\n      {id}"));
         assert_eq!(wrapped(&line, 200), line);
         assert_eq!(wrapped(&line, 20), line);
+    }
+
+    #[test]
+    fn times_of_the_wire_are_told_as_all_others_but_where_they_are_to_be_pasted() {
+        let at = time(Instant::parse("2025-03-03T10:15:02.5+00:00").unwrap());
+        let told = "it went at 2025-03-03T10:15:02.5+00:00, position 7: `--as-of 2025-03-03T10:15:02.5+00:00`";
+        assert_eq!(at_home(told), format!("it went at {at}, position 7: `--as-of 2025-03-03T10:15:02.5+00:00`"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::archive::incoming::{self, ChannelReader};
 use crate::archive::unpack::{self, UnpackError};
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
+use crate::listing;
 use crate::output::{self, Progress};
 use crate::session::{Session, on_thread};
 
@@ -134,7 +135,11 @@ impl Pull {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let progress = Progress::without_end(format!("Downloading to {}", target.display()));
+        // The server packs while it sends, so nobody knows how much there will be. The id was typed a moment ago; where
+        // its files go comes last, since that is cut where the line ends.
+        let to = if target == Path::new("-") { target } else { target.parent().unwrap_or(target) };
+        let id = listing::first_digits(&self.knit_id);
+        let progress = Progress::without_end(format!("compressed, Data {id} to {}", to.display()));
         let (sender, archive) = incoming::channel();
         let receiving = incoming::receive(&self.ask, self.response, sender, &progress);
         let reading = on_thread(move || reader(archive));

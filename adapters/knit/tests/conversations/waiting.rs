@@ -70,6 +70,33 @@ fn who_waits_for_a_run_is_told_for_which() {
 }
 
 #[test]
+fn who_follows_a_server_that_goes_away_sees_that_it_cannot_be_reached_until_it_is_back() {
+    let looks = AtomicUsize::new(0);
+    let event = "id: 2\nevent: DataDiscarded\ndata: {\"position\":2,\"eventId\":\"e\"}\n\n";
+    let server = Server::start(move |request| {
+        if request.target.starts_with("/api/events") {
+            return match looks.fetch_add(1, Ordering::SeqCst) {
+                // It breaks off, and for more than a second there is nobody.
+                0 => Reply::nothing(200).header("content-type", "text/event-stream"),
+                1..=4 => Reply::error(503, "starting"),
+                _ => Reply::bytes(event).header("content-type", "text/event-stream"),
+            };
+        }
+        if looks.load(Ordering::SeqCst) > 4 {
+            return Reply::error(404, "not found");
+        }
+        let graph = json!({"start": "d1", "data": [{"knitId": "d1", "tags": []}], "runs": [], "plans": [], "cut": []});
+        Reply::json(&graph).header("x-knit-position", "1")
+    });
+    let seen = Place::with(&server).on_a_terminal(&["data", "lineage", "--follow", "d1"]);
+    assert!(seen.contains("waiting for the server, which is not ready (503)"), "{seen:?}");
+    assert!(!seen.contains("broke off; going on"), "{seen:?}");
+    // The last sign is wiped away before anything else is said.
+    let (_, rest) = seen.rsplit_once("which is not ready").unwrap_or_default();
+    assert!(rest.contains("\u{1b}[2K") && rest.contains("not found"), "{seen:?}");
+}
+
+#[test]
 fn who_follows_is_not_told_to_wait_while_nothing_happens() {
     let looks = AtomicUsize::new(0);
     let event = "id: 2\nevent: DataDiscarded\ndata: {\"position\":2,\"eventId\":\"e\"}\n\n";
