@@ -139,7 +139,7 @@ impl Pull {
         // its files go comes last, since that is cut where the line ends.
         let to = if target == Path::new("-") { target } else { target.parent().unwrap_or(target) };
         let id = listing::first_digits(&self.knit_id);
-        let progress = Progress::without_end(format!("compressed, Data {id} to {}", to.display()));
+        let progress = Progress::without_end(format!("Data {id}, compressed, to {}", to.display()));
         let (sender, archive) = incoming::channel();
         let receiving = incoming::receive(&self.ask, self.response, sender, &progress);
         let reading = on_thread(move || reader(archive));

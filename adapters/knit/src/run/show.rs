@@ -134,7 +134,12 @@ fn lines(run: &RunDetail, attempts: &[Attempt]) -> Vec<String> {
     }
     lines.extend(points("takes", &run.inputs));
     lines.extend(points("makes", &run.outputs));
-    lines.extend(run.log.iter().map(|log| format!("log: Data {}  {}", log.knit_id, telling::tags(&log.tags))));
+    lines.extend(
+        run.log
+            .iter()
+            .filter(|log| !log.knit_id.is_empty())
+            .map(|log| format!("log: Data {}  {}", log.knit_id, telling::tags(&log.tags))),
+    );
     if attempts.len() > 1 {
         lines.push(counted(attempts.len() as u64, "attempt", "attempts"));
         // Who looks wants the latest, and those before only when there are few.
@@ -150,8 +155,11 @@ fn lines(run: &RunDetail, attempts: &[Attempt]) -> Vec<String> {
 /// The Data at the inputs or outputs, with the tags that its Plan has there.
 fn points(verb: &str, points: &[RunMountpoint]) -> Vec<String> {
     let title = (!points.is_empty()).then(|| format!("it {verb}"));
-    let line =
-        |point: &RunMountpoint| format!("  {}  Data {}  {}", point.path, point.knit_id, telling::tags(&point.tags));
+    let line = |point: &RunMountpoint| {
+        // What a removed Run made has no id any more.
+        let data = if point.knit_id.is_empty() { "nothing any more" } else { &format!("Data {}", point.knit_id) };
+        format!("  {}  {data}  {}", point.path, telling::tags(&point.tags))
+    };
     title.into_iter().chain(first(points, line)).collect()
 }
 

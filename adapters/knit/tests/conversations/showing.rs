@@ -68,6 +68,19 @@ fn one_thing_is_told_in_sentences_on_a_terminal() {
 }
 
 #[test]
+fn what_a_removed_run_made_is_there_no_more() {
+    let mut removed = run();
+    removed["status"] = json!("invalidated");
+    removed["outputs"][0]["knitId"] = json!("");
+    removed["log"]["knitId"] = json!("");
+    let server = Server::start(move |request| {
+        if request.target.ends_with(RUN) { Reply::json(&removed) } else { Reply::error(404, "not found") }
+    });
+    let told = Place::with(&server).on_80_columns(&["run", "show", RUN]);
+    assert!(told.contains("\n  /out  nothing any more  `type:model`\n") && !told.contains("\nlog: "), "{told}");
+}
+
+#[test]
 fn every_verb_that_tells_of_one_thing_takes_the_words_of_those_that_list() {
     let server = one_of_each();
     let place = Place::with(&server);
