@@ -29,8 +29,10 @@ const EDGE_CHARS_MAX: usize = 24;
 
 /// The colours of the drawing as DOT.
 const STYLE: &str = "<style>.d{fill:#fff;stroke:#1c9930}.r{fill:#fff;stroke:#ffa500}.p{fill:#fff;stroke:#daa520}\
-.start{fill:#d4ecc6}.p.start{fill:#edd9b4}.cut{stroke-dasharray:5 3}.e{fill:none;stroke:#888}.h{font-weight:bold}\
+.start{fill:#d4ecc6}.p.start{fill:#edd9b4}.cut{stroke-dasharray:5 3}.e{fill:none;stroke:#888}.b{stroke-dasharray:2 4}.h{font-weight:bold}\
 .s{fill:#666}.ok{fill:#070}.bad{fill:#c00}</style>
+<defs><marker id=\"arrow\" viewBox=\"0 0 8 6\" refX=\"8\" refY=\"3\" markerWidth=\"8\" markerHeight=\"6\" orient=\"auto\">\
+<path d=\"M0 0L8 3L0 6z\" fill=\"#888\"/></marker></defs>
 <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>";
 
 /// Begins a picture of that size.
@@ -95,7 +97,8 @@ pub(crate) fn row_px(place: Place, row: usize) -> usize {
     place.y_px + row * LINE_PX + LINE_PX / 2 + INSET_PX / 2
 }
 
-/// A curve from the right edge of a box to the left edge of another; the pointer shows `title`.
+/// An arrow from the right edge of a box to the left edge of another; the pointer shows `title`. Where the picture goes on
+/// in another row, it is dotted, and both ends say so: it passes behind boxes with which it has nothing to do.
 pub(crate) fn edge(
     out: &mut impl Write,
     title: &str,
@@ -105,11 +108,20 @@ pub(crate) fn edge(
     let middle = usize::midpoint(x, to_x);
     // What goes on below leads back to the left, and leaves and enters boxes where others do.
     let (bend, to_bend) = if x < to_x { (middle, middle) } else { (x + TURN_PX, to_x.saturating_sub(TURN_PX)) };
+    let class = if x < to_x { "e" } else { "e b" };
     let title = Xml(title);
     writeln!(
         out,
-        "<path class=\"e\" d=\"M{x} {y}C{bend} {y} {to_bend} {to_y} {to_x} {to_y}\"><title>{title}</title></path>"
-    )
+        "<path class=\"{class}\" marker-end=\"url(#arrow)\" \
+         d=\"M{x} {y}C{bend} {y} {to_bend} {to_y} {to_x} {to_y}\"><title>{title}</title></path>"
+    )?;
+    if x < to_x {
+        return Ok(());
+    }
+    let (there, here) = if y < to_y { ("↓ below", "↑ above") } else { ("↑ above", "↓ below") };
+    label(out, x + INSET_PX, y.saturating_sub(LINE_PX / 2), "s", there)?;
+    label(out, to_x.saturating_sub(2 * INSET_PX), to_y.saturating_sub(LINE_PX / 2), "s\" text-anchor=\"end", here)?;
+    writeln!(out)
 }
 
 /// What fits on an edge.
@@ -160,6 +172,23 @@ impl fmt::Display for Xml<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_edge_has_an_arrowhead_and_where_a_row_goes_on_both_of_its_ends_say_so() {
+        let drawn = |from, to| {
+            let mut text = Vec::new();
+            edge(&mut text, "/in", from, to).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let (beside, back) = (drawn((350, 30), (420, 60)), drawn((3_000, 30), (20, 200)));
+        assert!(
+            beside.contains("<path class=\"e\" marker-end=\"url(#arrow)\"") && !beside.contains("text"),
+            "{beside}"
+        );
+        assert!(back.contains("<path class=\"e b\" marker-end"), "{back}");
+        assert!(back.contains(">↓ below</text>") && back.contains(">↑ above</text>"), "{back}");
+        assert!(drawn((3_000, 200), (20, 30)).contains(">↑ above</text>"));
+    }
 
     #[test]
     fn what_is_too_long_for_a_box_is_cut_at_characters() {

@@ -9,7 +9,7 @@ mod strips;
 
 use std::collections::HashMap;
 
-use super::WIDTH_PX;
+use super::{TURN_PX, WIDTH_PX};
 use strips::{Columns, Strips};
 
 /// Pixels between two columns: room for edges to bend.
@@ -39,7 +39,8 @@ pub(crate) struct Place {
 pub(crate) fn size_px(places: &[Place]) -> (usize, usize) {
     let right = places.iter().map(|place| place.x_px + WIDTH_PX).max().unwrap_or(0);
     let bottom = places.iter().map(|place| place.y_px + place.height_px).max().unwrap_or(0);
-    (right + MARGIN_PX, bottom + MARGIN_PX)
+    // What goes on in another row turns right of its box, and says so there.
+    (right + TURN_PX, bottom + MARGIN_PX)
 }
 
 /// What flows into every node, and out of it.
@@ -108,14 +109,14 @@ pub(crate) fn placed(flow: &Flow, heights: &[usize], text_px: usize) -> Vec<Plac
     let columns_of_boxes = Columns { order: &order, flow, heights, middles: &middles, column_px };
     if let Some(strips) = Strips::of(&columns_of_boxes) {
         // What leads from one strip to one before it has its text left of the first column.
-        return strips.placed(MARGIN_PX + text_px);
+        return strips.placed(MARGIN_PX + text_px.max(TURN_PX));
     }
     let tops: Vec<f64> = (0..heights.len()).map(|node| middles[node] - half(heights[node])).collect();
     let (top, bottom) = reach(&order, &middles, heights);
     let beside = columns_beside(order.len(), column_px, bottom - top);
     let sinks = sinks(&columns, beside, &tops, heights);
     // What leads back to the left has its text left of the first column.
-    let left_px = if sinks.len() > 1 { MARGIN_PX + text_px } else { MARGIN_PX };
+    let left_px = if sinks.len() > 1 { MARGIN_PX + text_px.max(TURN_PX) } else { MARGIN_PX };
     let place = |node: usize| Place {
         x_px: left_px + columns[node] % beside * column_px,
         y_px: whole(tops[node] + sinks[columns[node] / beside]),
