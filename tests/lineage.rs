@@ -164,3 +164,26 @@ fn a_graph_of_plans_is_cut_where_it_is_told_to_and_is_as_it_was() {
     let _ = shop.refused(4, &["plan", "graph", "--as-of", &head.to_string(), &fourth]).tells("was made only at");
     let _ = shop.refused(4, &["plan", "graph", "3b0f5a52-6c1e-4d0e-9a53-0d1f6f6b7c11"]);
 }
+
+#[test]
+fn where_runs_are_chosen_only_the_data_that_they_take_or_make_are_shown() {
+    let (shop, data, run, made) = two_steps();
+    let failing = shop.apply(&PlanFile::shell("exit 3").input("/in", &["c:d"]).output("/out", &["e:f"]));
+    let failed = id_of(&shop.only_run_reaches(&failing, "failed"), "runId");
+    let other = shop.push(&[("it", "y")], &["a:b"]);
+    let shown = |words: &[&str]| {
+        let graph = shop.knit(&[&["data", "lineage", "-o", "json"], words].concat()).json();
+        let ids = |list: &str, name: &str| -> Vec<String> {
+            graph[list].as_array().unwrap().iter().map(|one| id_of(one, name)).collect()
+        };
+        (ids("data", "knitId"), ids("runs", "runId"))
+    };
+    let (of_failed, runs) = shown(&["-s", "failed", &data]);
+    assert_eq!(runs, [failed]);
+    // What was asked for stays, and what the failed Run takes and makes; of the rest of the way nothing is shown.
+    assert!(of_failed.len() == 3 && of_failed[0] == data && of_failed.contains(&made), "{of_failed:?}");
+    let nobody = "00000000-0000-0000-0000-000000000000";
+    assert_eq!(shown(&["-p", nobody, &made]), (vec![made.clone()], Vec::new()));
+    let (_, whole) = shown(&[&made]);
+    assert!(whole.contains(&run) && !shown(&[&made]).0.contains(&other));
+}

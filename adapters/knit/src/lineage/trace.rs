@@ -5,7 +5,7 @@ use std::mem;
 use bytes::Bytes;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use knit_schemas::api::{LineageGraph, Tag};
+use knit_schemas::api::{LineageGraph, LineageRun, Tag};
 use knit_schemas::lineage::graph::Graph;
 
 use super::print::{Printing, Shape};
@@ -130,6 +130,16 @@ impl Tracing {
         let is_in = |list: &[String], text: &String| list.is_empty() || list.contains(text);
         let shown = |plan_id: &String, status: &String| is_in(plan, plan_id) && is_in(&self.status, status);
         graph.runs.retain(|run| run.run_id == start || shown(&run.plan_id, &run.status));
+        if !plan.is_empty() || !self.status.is_empty() {
+            let is_touched = |id: &String| {
+                let touches = |run: &LineageRun| {
+                    run.inputs.iter().chain(&run.outputs).any(|edge| edge.knit_id == *id)
+                        || run.log.as_ref() == Some(id)
+                };
+                graph.runs.iter().any(touches)
+            };
+            graph.data.retain(|data| data.knit_id == start || is_touched(&data.knit_id));
+        }
         graph.plans.retain(|plan| graph.runs.iter().any(|run| run.plan_id == plan.plan_id));
         graph.cut.retain(|id| graph.data.iter().any(|data| data.knit_id == *id));
     }

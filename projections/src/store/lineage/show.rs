@@ -11,7 +11,7 @@ use knit_domain::tag::Tag;
 use super::super::column::{DataRow, RunRow};
 use super::super::find::Wanted;
 use super::super::{Limit, Store};
-use super::{Start, Walked};
+use super::{Seen, Start, Walked};
 
 /// What to show of a walk; the default is all of it. It goes through everything, whatever is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -76,7 +76,8 @@ impl Store {
         (walked, (end < all).then_some(end))
     }
 
-    /// Leaves out what does not fit; the start stays.
+    /// Leaves out what does not fit; the start stays. Where Runs are left out, so are the Data that none of those that stay
+    /// takes or makes: who asks for the Runs of a Plan wants to see what these are about.
     fn sift(&self, start: Start, walked: &mut Walked, show: &Show, limit: Limit) {
         if !show.tags.is_empty() {
             let wanted = Wanted::of(&show.tags, &self.tags);
@@ -85,7 +86,23 @@ impl Store {
         }
         if show.plans.is_some() || show.statuses.is_some() {
             walked.runs.retain(|row| start == Start::Run(self.runs.id(*row)) || self.run_fits(*row, show, limit));
+            let touched = self.touched(&walked.runs, limit);
+            walked.data.retain(|row| start == Start::Data(self.data.id(*row)) || touched.contains(*row));
         }
+    }
+
+    /// The Data that these Runs take or make.
+    fn touched(&self, runs: &[RunRow], limit: Limit) -> Seen<DataRow> {
+        let mut touched = Seen::with_room_for(self.data.ids.len());
+        for &run in runs {
+            self.runs.inputs(run).for_each(|(_, edge)| {
+                touched.insert(edge.data);
+            });
+            self.outputs(run, limit).into_iter().for_each(|data| {
+                touched.insert(data);
+            });
+        }
+        touched
     }
 
     fn run_fits(&self, row: RunRow, show: &Show, limit: Limit) -> bool {

@@ -277,6 +277,12 @@ fn fitting_part(mut graph: api::LineageGraph, show: &Show) -> api::LineageGraph 
             || (is_one(show.plans.as_ref().map(texts), &run.plan_id)
                 && is_one(show.statuses.as_ref().map(words), &run.status))
     });
+    if show.plans.is_some() || show.statuses.is_some() {
+        let edges = graph.runs.iter().flat_map(|run| run.inputs.iter().chain(&run.outputs));
+        let logs = graph.runs.iter().filter_map(|run| run.log.clone());
+        let touched: HashSet<String> = edges.map(|edge| edge.knit_id.clone()).chain(logs).collect();
+        graph.data.retain(|data| data.knit_id == start || touched.contains(&data.knit_id));
+    }
     let (data, runs) = met(&graph);
     graph.cut.retain(|id| data.contains(id));
     let plans: HashSet<String> = graph.runs.iter().map(|run| run.plan_id.clone()).collect();
