@@ -30,7 +30,7 @@ pub use admin::{
     SkipAhead, SkipOrder, Skipped, Verdict,
 };
 pub use data::{DataDetail, DataDownstream, DataUpstream, Nomination, TagChange};
-pub use difference::{Aspect, AspectName, Difference, DifferingPair, PairKind};
+pub use difference::{Aspect, AspectName, Difference, DifferingData, DifferingPair, PairKind};
 pub use error::ErrorMessage;
 pub use event::{
     EVENT_STREAM, EVENTS_LAST_MAX, EVENTS_SILENCE_SECONDS_MAX, EventMark, EventStream, LAST_EVENT_ID_HEADER, LogEvent,

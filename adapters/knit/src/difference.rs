@@ -1,6 +1,6 @@
 //! In what two results differ: asked and told for `knit data diff` and `knit run diff` alike.
 
-use knit_schemas::api::{Aspect, AspectName, Difference, DifferingPair, PairKind};
+use knit_schemas::api::{Aspect, AspectName, Difference, DifferingData, DifferingPair, PairKind};
 
 use crate::as_of::AsOf;
 use crate::client::Client;
@@ -60,19 +60,34 @@ fn lines(difference: &Difference) -> Vec<String> {
 }
 
 fn pair(pair: &DifferingPair, result: &str) -> Vec<String> {
-    let kind = match pair.kind {
-        PairKind::Data => "Data",
-        PairKind::Run => "Runs",
+    let far = match pair.distance {
+        1 => format!("1 Run upstream by {}", route(&pair.route)),
+        distance => format!("{distance} Runs upstream by {}", route(&pair.route)),
     };
-    let place = match pair.distance {
-        0 if pair.left == result => "the two themselves".to_owned(),
-        0 => "the Runs that made them".to_owned(),
-        1 => format!("{kind}, 1 Run upstream by {}", route(&pair.route)),
-        distance => format!("{kind}, {distance} Runs upstream by {}", route(&pair.route)),
+    let is_upload = pair.aspects.iter().any(|aspect| aspect.name == AspectName::Upload);
+    let place = match (pair.distance, pair.kind, pair.route.last()) {
+        (0, ..) if pair.left == result => "the two themselves".to_owned(),
+        (0, ..) => "the Runs that made them".to_owned(),
+        (_, PairKind::Run, Some(path)) if is_upload => format!("{path} is another Data, {far}"),
+        (_, PairKind::Data, _) => format!("Data, {far}"),
+        (_, PairKind::Run, _) => format!("Runs, {far}"),
     };
-    let mut lines = vec![place, format!("  < {}", pair.left), format!("  > {}", pair.right)];
+    let mut lines = vec![place];
+    lines.push(format!("  < {}", side(pair.kind, is_upload, &pair.left, pair.left_data.as_ref())));
+    lines.push(format!("  > {}", side(pair.kind, is_upload, &pair.right, pair.right_data.as_ref())));
     lines.extend(pair.aspects.iter().flat_map(aspect));
     lines
+}
+
+/// What stands on one side. Nobody knows a Run by its id that did nothing but take in a Data.
+fn side(kind: PairKind, is_upload: bool, id: &str, data: Option<&DifferingData>) -> String {
+    let Some(data) = data else { return id.to_owned() };
+    let tags: String = data.tags.iter().map(|tag| format!(" `{tag}`")).collect();
+    match (kind, is_upload) {
+        (PairKind::Data, _) => id.to_owned(),
+        (PairKind::Run, true) => format!("Data {}{tags}", data.knit_id),
+        (PairKind::Run, false) => format!("{id}, which made Data {}{tags}", data.knit_id),
+    }
 }
 
 /// The inputs on the way; those of the same path in a row are told once.

@@ -9,9 +9,10 @@ use std::collections::{HashSet, VecDeque};
 use knit_domain::event::plan::{Mountpoint, PlanDefinition};
 use knit_domain::id::{KnitId, RunId};
 use knit_domain::run::Status;
-use knit_schemas::api::{Aspect, AspectName, Difference, DifferingPair, PairKind};
+use knit_schemas::api::{Aspect, AspectName, Difference, DifferingData, DifferingPair, PairKind};
 
 use super::column::{DataRow, PlanRow, RunRow};
+use super::render::tags_of;
 use super::steps::{Decided, StepKind};
 use super::{At, Limit, Store};
 
@@ -24,6 +25,8 @@ const TOLD_MAX: usize = 100;
 /// A pair that stands at the same place of both histories.
 struct Pair {
     both: Both,
+    /// The Data by which the walk came to two Runs.
+    by: Option<(DataRow, DataRow)>,
     distance: u32,
     route: Vec<String>,
 }
@@ -55,7 +58,7 @@ impl Store {
     fn differ(&self, left: String, right: String, both: Both, at: At) -> Difference {
         let limit = at.limit();
         let mut seen = HashSet::from([both]);
-        let mut queue = VecDeque::from([Pair { both, distance: 0, route: Vec::new() }]);
+        let mut queue = VecDeque::from([Pair { both, by: None, distance: 0, route: Vec::new() }]);
         let (mut differing, mut cut) = (Vec::new(), false);
         while let Some(pair) = queue.pop_front() {
             if pair.both.is_one() {
@@ -74,20 +77,31 @@ impl Store {
                 }
             }
             if !aspects.is_empty() {
-                differing.push(self.told(pair, aspects));
+                differing.push(self.told(pair, aspects, limit));
             }
         }
         Difference { left, right, as_of: at.position(self.position), differing, cut }
     }
 
-    fn told(&self, pair: Pair, aspects: Vec<Aspect>) -> DifferingPair {
+    fn told(&self, pair: Pair, aspects: Vec<Aspect>, limit: Limit) -> DifferingPair {
         let (kind, left, right) = match pair.both {
             Both::Data(left, right) => {
                 (PairKind::Data, self.data.id(left).to_string(), self.data.id(right).to_string())
             }
             Both::Runs(left, right) => (PairKind::Run, self.runs.id(left).to_string(), self.runs.id(right).to_string()),
         };
-        DifferingPair { kind, distance: pair.distance, route: pair.route, left, right, aspects }
+        let (left_data, right_data) = match (pair.both, pair.by) {
+            (Both::Data(left, right), _) | (Both::Runs(..), Some((left, right))) => {
+                (Some(self.named(left, limit)), Some(self.named(right, limit)))
+            }
+            (Both::Runs(..), None) => (None, None),
+        };
+        let Pair { distance, route, .. } = pair;
+        DifferingPair { kind, distance, route, left, right, left_data, right_data, aspects }
+    }
+
+    fn named(&self, data: DataRow, limit: Limit) -> DifferingData {
+        DifferingData { knit_id: self.data.id(data).to_string(), tags: tags_of(&self.data_tags(data, limit)) }
     }
 
     /// The pairs that a pair was made by, or made from.
@@ -95,7 +109,7 @@ impl Store {
         match pair.both {
             Both::Data(left, right) => {
                 let both = Both::Runs(self.data.records[left].run, self.data.records[right].run);
-                vec![Pair { both, distance: pair.distance, route: pair.route.clone() }]
+                vec![Pair { both, by: Some((left, right)), distance: pair.distance, route: pair.route.clone() }]
             }
             Both::Runs(left, right) => {
                 let taken = |run: RunRow| {
@@ -107,7 +121,7 @@ impl Store {
                 let next = taken(left).filter_map(|(path, data)| Some((path, Both::Data(data, partner(path)?))));
                 let next = next.map(|(path, both)| {
                     let route = pair.route.iter().cloned().chain([path.to_owned()]).collect();
-                    Pair { both, distance: pair.distance + 1, route }
+                    Pair { both, by: None, distance: pair.distance + 1, route }
                 });
                 next.collect()
             }

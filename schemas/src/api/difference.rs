@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::Tag;
+
 /// The ancestors in which two results differ, those nearest to the results first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -33,8 +35,25 @@ pub struct DifferingPair {
     pub left: String,
     /// Id of the one in the other.
     pub right: String,
+    /// The Data on the one side: itself, or what the Run made on the way to the result; absent where two Runs were asked
+    /// about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_data: Option<DifferingData>,
+    /// The Data on the other side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub right_data: Option<DifferingData>,
     /// In what they differ.
     pub aspects: Vec<Aspect>,
+}
+
+/// A Data by which one history is known from the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DifferingData {
+    /// The Data.
+    pub knit_id: String,
+    /// Its user tags.
+    pub tags: Vec<Tag>,
 }
 
 /// What is compared.
