@@ -37,7 +37,8 @@ pub use event::{
     Seal, SealedEvent, Why,
 };
 pub use explain::{
-    ExplainedInput, ExplainedStep, Failure, MatchedTag, Moment, RunExplanation, Trigger, TriggerKind, Waiting,
+    ExplainedInput, ExplainedStep, Failure, Holder, MatchedTag, Moment, RunExplanation, Share, Trigger, TriggerKind,
+    Waiting, WantedRoom,
 };
 pub use forecast::{DayOfRuns, ForecastData, PastRuns, PlanForecast, PlanOrForecast};
 pub use lineage::{LineageData, LineageEdge, LineageGraph, LineageRun};

@@ -34,13 +34,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use knit_domain::event::plan::Image;
 use knit_domain::id::{KnitId, VolumeRef, WorkerName};
 use tokio::sync::broadcast;
 
 use crate::archive::{self, Limits};
 use crate::port::{
     ArchiveBody, ArchiveStream, CreateError, Created, Fault, Incoming, LogStream, LogTail, Observation, ReadError,
-    ReceiveError, Runtime, Unfit, WorkerSpec, WorkerState,
+    ReceiveError, Room, Runtime, Unfit, WorkerSpec, WorkerState,
 };
 use logs::Log;
 pub use open::{Capacity, OpenError, Options};
@@ -173,6 +174,14 @@ impl Runtime for LocalRuntime {
     async fn observe_worker(&self, name: &WorkerName) -> Result<Option<Observation>, Fault> {
         let (workers, name) = (Arc::clone(&self.workers), name.clone());
         blocking("look at a Worker", move || workers.observe(&name)).await
+    }
+
+    fn lacks_image(&self, image: &Image) -> Option<String> {
+        order::check_image(image).err()
+    }
+
+    async fn room_for(&self, worker: &WorkerName) -> Option<Room> {
+        self.workers.room_for(worker)
     }
 
     async fn list_workers(&self) -> Result<Vec<Observation>, Fault> {

@@ -8,11 +8,12 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::Stream;
+use knit_domain::event::plan::Image;
 use knit_domain::id::{KnitId, VolumeRef, WorkerName};
 use tokio::sync::broadcast;
 
 pub use error::{CreateError, Fault, ReadError, ReceiveError, Unfit};
-pub use worker::{Created, Mount, Observation, WorkerSpec, WorkerState};
+pub use worker::{Created, Mount, Observation, Room, Share, WorkerSpec, WorkerState};
 
 /// An archive on its way in: the bytes of the wire, as they arrive. An error item means that the
 /// sender is gone.
@@ -117,6 +118,16 @@ pub trait Runtime: Send + Sync + 'static {
     /// [`ReadError::Missing`] if there is no such volume.
     async fn log_sha256(&self, volume: &VolumeRef) -> Result<String, ReadError>;
 
+    /// Why no Worker can be made from an image here, for people; `None` if one can, or that is seen only when it is tried.
+    fn lacks_image(&self, _: &Image) -> Option<String> {
+        None
+    }
+
+    /// Why a Worker that was created has no room yet; `None` if it does not wait for room, or nobody knows.
+    async fn room_for(&self, _: &WorkerName) -> Option<Room> {
+        None
+    }
+
     /// The name of the place that this is, if only one server at a time can reach what is kept there: the same
     /// for whoever comes back to it, and no other place has it. `None` = every server reaches everything.
     fn place(&self) -> Option<&str> {
@@ -176,6 +187,10 @@ pub enum ArchivePart {
         md5: String,
     },
 }
+
+/// What stands in a message for people where the id of the Plan belongs, as in a command to paste: whoever orders a Worker
+/// knows it, and puts it there.
+pub const PLAN_PLACEHOLDER: &str = "PLAN_ID";
 
 /// The end of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -151,6 +151,49 @@ pub struct Waiting {
     pub since: Instant,
     /// Whether its Plan is switched off: then it waits until somebody switches it on.
     pub held: bool,
+    /// Milliseconds for which it has waited; absent where the past is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_ms: Option<u64>,
+    /// Which room its Worker waits for, as far as the runtime tells; absent where it waits for something else, and where
+    /// the past is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<WantedRoom>,
+}
+
+/// The room for which a Worker waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WantedRoom {
+    /// What it asks for.
+    pub asked: Share,
+    /// What nobody holds.
+    pub free: Share,
+    /// What all Workers may have together.
+    pub whole: Share,
+    /// Workers that came before it and wait as well; nobody overtakes.
+    pub ahead: u64,
+    /// Runs that hold the rest, those that hold most first; at most twenty.
+    pub held_by: Vec<Holder>,
+}
+
+/// A Run whose Worker holds a part of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    /// The Run.
+    pub run_id: String,
+    /// What its Worker holds.
+    pub share: Share,
+}
+
+/// A part of what Workers may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Share {
+    /// Thousandths of a processor.
+    pub cpu_millis: u64,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
 }
 
 /// Why an attempt failed.

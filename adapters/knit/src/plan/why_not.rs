@@ -118,7 +118,8 @@ fn verdict((input, verdict): (&InputMatches, &DataVerdict)) -> Vec<String> {
     if !lacks.is_empty() {
         let lacked: Vec<String> = lacks.iter().map(|tag| format!("`{tag}`")).collect();
         lines.push(format!("Data {knit_id} does not fit {path}: it lacks {}", lacked.join(", ")));
-        if !lacks.iter().any(Tag::is_system) {
+        // Where its Run was removed, it would get none even if it fitted again.
+        if !lacks.iter().any(Tag::is_system) && verdict.removed.is_empty() {
             let adds: String = lacks.iter().map(|tag| format!(" --add '{tag}'")).collect();
             lines.push(format!("hint: if it should fit, `knit data tag{adds} {knit_id}`"));
         }

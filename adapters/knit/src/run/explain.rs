@@ -2,8 +2,8 @@
 
 use clap::Args;
 use knit_schemas::api::{
-    ExplainedInput, ExplainedStep, Failure, MatchedTag, PlanSummary, RunDetail, RunExplanation, Tag, Trigger,
-    TriggerKind,
+    ExplainedInput, ExplainedStep, Failure, MatchedTag, PlanSummary, RunDetail, RunExplanation, Share, Tag, Trigger,
+    TriggerKind, WantedRoom,
 };
 
 use super::notes;
@@ -14,7 +14,7 @@ use crate::form::{Form, Told};
 use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
-use crate::telling::{clock, day, moment, person, span, time, when};
+use crate::telling::{Telling, clock, counted, day, moment, person, span, time, when};
 
 /// Say why a Run is there, what it waited for and why it failed
 ///
@@ -78,10 +78,28 @@ fn lines(told: &RunExplanation) -> Vec<String> {
     lines.push("what happened".to_owned());
     lines.extend(steps(&told.steps));
     if let Some(waiting) = &told.waits_for {
-        lines.push(format!("it waits for {}, since {}", waiting.what, time(waiting.since)));
+        let so_far = waiting.waited_ms.map(|ms| format!(", {} so far", span(ms))).unwrap_or_default();
+        lines.push(format!("it waits for {}, since {}{so_far}", waiting.what, time(waiting.since)));
+        lines.extend(waiting.room.iter().flat_map(room));
     }
-    lines.extend(told.failure.iter().map(failure));
+    lines.extend(told.failure.iter().map(|why| failure(why, &told.plan.plan_id)));
     lines
+}
+
+/// The room for which its Worker waits, and who has it.
+fn room(room: &WantedRoom) -> Vec<String> {
+    let WantedRoom { asked, free, whole, ahead, held_by } = room;
+    let mut lines = vec![format!("  it asks for {}; of {} are free {}", share(*asked), share(*whole), share(*free))];
+    if *ahead > 0 {
+        lines.push(format!("  {} before it", counted(*ahead, "Run waits", "Runs wait")));
+    }
+    lines.extend(held_by.iter().map(|holder| format!("  Run {} holds {}", holder.run_id, share(holder.share))));
+    lines
+}
+
+fn share(Share { cpu_millis, memory_bytes }: Share) -> String {
+    let cpu = if cpu_millis % 1_000 == 0 { (cpu_millis / 1_000).to_string() } else { format!("{cpu_millis}m") };
+    format!("cpu={cpu} memory={}Mi", memory_bytes >> 20)
 }
 
 fn plan(plan: &PlanSummary) -> String {
@@ -172,9 +190,9 @@ fn happened(event: &str) -> &str {
     }
 }
 
-fn failure(failure: &Failure) -> String {
+fn failure(failure: &Failure, plan_id: &str) -> String {
     let reason = match (&failure.exit, failure.cause.as_deref()) {
-        (Some(exit), _) => notes::reason(exit),
+        (Some(exit), _) => notes::reason(exit, plan_id),
         (None, Some(cause)) => match &failure.reason {
             Some(reason) => format!("{reason} ({cause})"),
             None => cause.to_owned(),

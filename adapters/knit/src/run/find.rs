@@ -14,6 +14,8 @@ use crate::listing::{self, Column, Listed, Order, Shape};
 use crate::session::Session;
 use crate::since::{self, range_query};
 
+use super::notes;
+
 /// The states that can be asked for. Anything else is told here, where it can be told how to write it.
 pub(crate) const STATUSES: [&str; 9] =
     ["deactivated", "waiting", "ready", "starting", "running", "completing", "aborting", "done", "failed"];
@@ -69,7 +71,7 @@ impl Listed for RunDetail {
     }
 
     fn cells(&self) -> Vec<String> {
-        let exit = self.exit.as_ref().map(|exit| match exit.message.as_str() {
+        let exit = self.exit.as_ref().map(|exit| match notes::message(exit, &self.plan.plan_id).as_str() {
             "" => exit.code.to_string(),
             message => format!("{} {message}", exit.code),
         });

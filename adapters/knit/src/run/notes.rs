@@ -14,6 +14,8 @@ const OUT_OF_MEMORY: &str = "(container main) OOMKilled";
 const ANOTHER_PLAN: &str = "register a Plan";
 /// The code by which shells say that there is no such program.
 const COMMAND_NOT_FOUND: u8 = 127;
+/// What stands in messages of runtimes for the id of the Plan.
+pub(super) const PLAN_PLACEHOLDER: &str = "PLAN_ID";
 /// The code of a Run whose Worker never ran.
 const NEVER_RAN: u8 = 255;
 
@@ -29,7 +31,9 @@ pub(super) async fn about(client: &Client, run: &RunDetail) -> Vec<String> {
             format!("hint: `knit plan active yes {plan}` lets it start; `knit run stop --fail {id}` ends it"),
         ],
         ("starting", ..) => {
-            vec!["note: its Worker is asked for; it may wait until there is room for it".to_owned()]
+            vec![format!(
+                "note: its Worker is asked for; it may wait until there is room for it, which `knit run explain {id}` tells"
+            )]
         }
         _ => Vec::new(),
     }
@@ -45,7 +49,7 @@ async fn failed_upload(client: &Client, id: &str) -> Vec<String> {
 }
 
 /// When a Run was removed and by whom, and how it is seen as it was. What the server does not tell is left out.
-async fn removal(client: &Client, id: &str) -> Vec<String> {
+pub(super) async fn removal(client: &Client, id: &str) -> Vec<String> {
     const FINAL: &str = "the Data that it made; its Plan is not run on the same Data again";
     let ask = Ask::question("explain", Subject::Run(id.to_owned()));
     let told = client.get::<RunExplanation>(&ask, &["runs", id, "explain"], Query::new()).await;
@@ -61,8 +65,7 @@ async fn removal(client: &Client, id: &str) -> Vec<String> {
 
 async fn failure(client: &Client, run: &RunDetail, exit: &Exit) -> Vec<String> {
     let id = &run.run_id;
-    // A runtime that says what to do with the Plan does not know its id.
-    let reason = reason(exit).replace("PLAN_ID", &run.plan.plan_id);
+    let reason = reason(exit, &run.plan.plan_id);
     let mut notes = vec![format!("note: the Run {}: {reason}", verb(&run.status))];
     if exit.message == OUT_OF_MEMORY {
         notes.push(more_memory(client, run).await);
@@ -88,9 +91,14 @@ pub(super) fn verb(status: &str) -> &'static str {
     if status == "failed" { "failed" } else { "is failing" }
 }
 
+/// What an `exit` of a Run of the Plan `plan_id` says. A runtime that says what to do with the Plan does not know its id.
+pub(super) fn message(exit: &Exit, plan_id: &str) -> String {
+    exit.message.replace(PLAN_PLACEHOLDER, plan_id)
+}
+
 /// Why it failed.
-pub(super) fn reason(exit: &Exit) -> String {
-    match exit.message.as_str() {
+pub(super) fn reason(exit: &Exit, plan_id: &str) -> String {
+    match message(exit, plan_id).as_str() {
         "" => format!("exit code {}", exit.code),
         COMMAND_FAILED => format!("its command ended with exit code {}", exit.code),
         OUT_OF_MEMORY => format!("it used more memory than its Plan allows (OOMKilled, exit code {})", exit.code),

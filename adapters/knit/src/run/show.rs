@@ -119,7 +119,11 @@ async fn show_attempt(client: &Client, run_id: &str, number: u32, as_of: &AsOf, 
         output::say(format_args!("note: {note}"));
     }
     if let ("failed" | "aborting", Some(exit)) = (attempt.status.as_str(), &attempt.exit) {
-        output::say(format_args!("note: the attempt {}: {}", notes::verb(&attempt.status), notes::reason(exit)));
+        output::say(format_args!(
+            "note: the attempt {}: {}",
+            notes::verb(&attempt.status),
+            notes::reason(exit, notes::PLAN_PLACEHOLDER)
+        ));
     }
     Ok(())
 }

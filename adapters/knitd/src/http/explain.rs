@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::Response;
 use knit_domain::event::{Entity, Position, Recorded, StreamId};
-use knit_domain::id::{KnitId, RunId};
+use knit_domain::id::{KnitId, RunId, WorkerName};
 use knit_domain::run::Status;
 use knit_domain::time::Timestamp;
 use knit_projections::projection::Projection as _;
 use knit_projections::store::{
-    FailureStory, InputStory, RunStory, RunTrigger, RunTriggerKind, StepStory, Store, TagStory,
+    At, FailureStory, InputStory, RunStory, RunTrigger, RunTriggerKind, StepStory, Store, TagStory,
 };
+use knit_runtime::port::{Room, Share};
 use knit_schemas::api;
 use knit_schemas::instant::Instant;
 
@@ -23,6 +24,8 @@ use super::{as_of, matches, past, reply};
 /// Events outside the Run's own stream that are looked up for one answer. Each is a question to the database, and a
 /// Plan may have hundreds of inputs; the moments of what is beyond are left out.
 const LOOKED_UP_MAX: usize = 256;
+/// Runs that are named as holding the room for which another one waits: a person looks into a few.
+const HOLDERS_MAX: usize = 20;
 
 /// `GET /api/runs/{id}/explain`: what set the Run off, what it waited for, why it failed.
 #[utoipa::path(get, path = "/api/runs/{id}/explain", operation_id = "explainRun",
@@ -44,7 +47,25 @@ pub(super) async fn run(State(api): State<Api>, named: Named, Asked(query): Aske
     let (position, told) = asked.await?;
     let (story, plan) = told.ok_or_else(|| Problem::not_found("Run", &id.to_string()))?;
     let moments = moments(&api, &story).await?;
-    Ok(reply::at(position, reply::json(&explanation(story, plan.summary(), position, &moments))))
+    let attempt = story.steps.last().map_or(1, |step| step.attempt);
+    let is_starting = story.status == Status::Starting;
+    let mut told = explanation(story, plan.summary(), position, &moments);
+    if let Some(waiting) = told.waits_for.as_mut().filter(|_| at == At::Now) {
+        waiting.waited_ms = Some(positive(as_of::now().0 - waiting.since.unix_ms()));
+        waiting.room = if is_starting { room(&api, id, attempt).await } else { None };
+    }
+    Ok(reply::at(position, reply::json(&told)))
+}
+
+/// What room the Worker of a Run waits for. Nothing is kept of it: the runtime is asked as it is now.
+async fn room(api: &Api, run: RunId, attempt: u32) -> Option<api::WantedRoom> {
+    let Room { asked, free, whole, ahead, holders } = api.app.runtime().room_for(&WorkerName::of(run, attempt)).await?;
+    let share = |share: Share| api::Share { cpu_millis: share.cpu_millis, memory_bytes: share.memory_bytes };
+    let holder = |(worker, held): &(WorkerName, Share)| {
+        Some(api::Holder { run_id: worker.run()?.to_string(), share: share(*held) })
+    };
+    let held_by = holders.iter().filter_map(holder).take(HOLDERS_MAX).collect();
+    Some(api::WantedRoom { asked: share(asked), free: share(free), whole: share(whole), ahead: ahead as u64, held_by })
 }
 
 /// `GET /api/data/{id}/diff?with=ID`: in what the histories of two Data differ.
@@ -216,7 +237,7 @@ fn waiting(story: &RunStory) -> Option<api::Waiting> {
     let since = story.steps.last().and_then(|step| instant(step.at))?;
     let held = story.status == Status::Deactivated;
     let what = if held { "its Plan to be switched on" } else { what };
-    Some(api::Waiting { what: what.to_owned(), since, held })
+    Some(api::Waiting { what: what.to_owned(), since, held, waited_ms: None, room: None })
 }
 
 fn told_failure(failure: FailureStory, moments: &Moments) -> api::Failure {

@@ -18,7 +18,7 @@ use knit_domain::run::{
 };
 use knit_failpoint::failpoint;
 use knit_projections::worklists::{Kind, Mount, RunWork, Stage};
-use knit_runtime::port::{CreateError, Created, Observation, WorkerSpec, WorkerState};
+use knit_runtime::port::{CreateError, Created, Observation, PLAN_PLACEHOLDER, WorkerSpec, WorkerState};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -91,7 +91,7 @@ impl RunManagement {
             Ok(created) => Ok(self.record_spawn(work, &name, created).await?),
             Err(CreateError::Impossible { reason }) => {
                 failpoint("worker.impossible");
-                self.fail(work, &Failure::WorkerStuck { message: reason }).await
+                self.fail(work, &stuck(work, &reason)).await
             }
             Err(CreateError::Fault(fault)) => Err(CommandError::from(fault).into()),
         }
@@ -142,7 +142,7 @@ impl RunManagement {
                 self.decide(work, Status::Completing, |run| Ok(decide_success(run, attempt, Success::Worker)?)).await
             }
             Some(WorkerState::Failed(exit)) => self.fail(work, &Failure::WorkerFailed(exit)).await,
-            Some(WorkerState::Stuck(exit)) => self.fail(work, &Failure::WorkerStuck { message: exit.message }).await,
+            Some(WorkerState::Stuck(exit)) => self.fail(work, &stuck(work, &exit.message)).await,
             Some(WorkerState::Lost) | None => self.fail(work, &Failure::WorkerLost).await,
         }
     }
@@ -276,6 +276,11 @@ fn requested(recorded: Recorded) -> Option<WorkerOrder> {
             None
         }
     }
+}
+
+/// Why the Worker cannot run. Where a runtime says what to do with the Plan, the id stands for the word that it knows.
+fn stuck(work: &RunWork, message: &str) -> Failure {
+    Failure::WorkerStuck { message: message.replace(PLAN_PLACEHOLDER, &work.plan_id.to_string()) }
 }
 
 fn spec(work: &RunWork, order: WorkerOrder) -> WorkerSpec {

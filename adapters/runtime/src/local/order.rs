@@ -54,7 +54,7 @@ pub(super) fn accept(spec: &WorkerSpec, capacity: Capacity) -> Result<Accepted, 
     Ok(Accepted { command, cpu_millis, memory_bytes, notes: placement(order)? })
 }
 
-fn check_image(image: &Image) -> Result<(), String> {
+pub(super) fn check_image(image: &Image) -> Result<(), String> {
     if image.repository == "host" && image.tag == "latest" {
         return Ok(());
     }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use knit_domain::id::WorkerName;
 
 use super::Capacity;
+use crate::port::{Room, Share};
 
 /// Workers that wait and Workers that hold a part of the machine.
 pub(super) struct Queue {
@@ -54,12 +55,34 @@ impl Queue {
         self.waiting.iter().any(|(waiting, _)| waiting == name)
     }
 
+    /// What a Worker waits for; `None` if it does not wait.
+    pub(super) fn room_for(&self, name: &WorkerName) -> Option<Room> {
+        let ahead = self.waiting.iter().position(|(waiting, _)| waiting == name)?;
+        let used = self.used();
+        let free = Share {
+            cpu_millis: self.capacity.cpu_millis.saturating_sub(used.cpu_millis),
+            memory_bytes: self.capacity.memory_bytes.saturating_sub(used.memory_bytes),
+        };
+        let mut holders: Vec<(WorkerName, Share)> =
+            self.holding.iter().map(|(holder, part)| (holder.clone(), share(*part))).collect();
+        holders.sort_by(|(a, held), (b, other)| {
+            let most = |share: &Share| (share.cpu_millis, share.memory_bytes);
+            most(other).cmp(&most(held)).then_with(|| a.cmp(b))
+        });
+        let (_, asked) = self.waiting[ahead];
+        Some(Room { asked: share(asked), free, whole: share(self.capacity), ahead, holders })
+    }
+
     fn used(&self) -> Capacity {
         self.holding.values().fold(Capacity { cpu_millis: 0, memory_bytes: 0 }, |sum, part| Capacity {
             cpu_millis: sum.cpu_millis + part.cpu_millis,
             memory_bytes: sum.memory_bytes + part.memory_bytes,
         })
     }
+}
+
+fn share(part: Capacity) -> Share {
+    Share { cpu_millis: part.cpu_millis, memory_bytes: part.memory_bytes }
 }
 
 #[cfg(test)]
@@ -87,6 +110,19 @@ mod tests {
         queue.leave(&name("b"));
         assert_eq!(queue.admit(), Some(name("c")));
         assert_eq!(queue.admit(), None);
+    }
+
+    #[test]
+    fn who_waits_is_told_who_holds_what_and_who_is_before() {
+        let mut queue = Queue::new(cpus(3));
+        for (worker, request) in [("a", 1), ("b", 2), ("c", 2), ("d", 1)] {
+            queue.wait(name(worker), cpus(request));
+        }
+        while queue.admit().is_some() {}
+        let room = queue.room_for(&name("d")).unwrap();
+        assert_eq!((room.asked, room.free, room.whole), (share(cpus(1)), Share::default(), share(cpus(3))));
+        assert_eq!((room.ahead, room.holders), (1, vec![(name("b"), share(cpus(2))), (name("a"), share(cpus(1)))]));
+        assert_eq!((queue.room_for(&name("a")), queue.room_for(&name("x"))), (None, None));
     }
 
     #[test]

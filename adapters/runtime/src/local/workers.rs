@@ -30,7 +30,7 @@ use super::process::boot_id;
 use super::queue::Queue;
 use super::record::{End, Place, Record, Spec};
 use super::{Capacity, shim};
-use crate::port::{CreateError, Created, Fault, Mount, Observation, WorkerSpec, WorkerState};
+use crate::port::{CreateError, Created, Fault, Mount, Observation, Room, WorkerSpec, WorkerState};
 
 /// Notices kept for a receiver that is slow; one that misses some lists all Workers.
 const NOTICES_MAX: usize = 1_024;
@@ -226,6 +226,11 @@ impl Workers {
             None if lives => WorkerState::Pending { reason: None },
             None => WorkerState::Lost,
         })
+    }
+
+    /// What a Worker waits for, if it waits in the queue.
+    pub(super) fn room_for(&self, name: &WorkerName) -> Option<Room> {
+        self.table().queue.room_for(name)
     }
 
     pub(super) fn list(&self) -> Result<Vec<Observation>, Fault> {

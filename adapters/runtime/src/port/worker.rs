@@ -1,7 +1,7 @@
 //! Workers as the port sees them.
 
 use knit_domain::event::run::{Exit, WorkerOrder};
-use knit_domain::id::{RunId, VolumeRef};
+use knit_domain::id::{RunId, VolumeRef, WorkerName};
 
 /// What a Worker is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct Created {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
     /// Its name.
-    pub name: knit_domain::id::WorkerName,
+    pub name: WorkerName,
     /// The runtime's own identity of it.
     pub uid: String,
     /// Label: its Run.
@@ -74,4 +74,28 @@ pub enum WorkerState {
     /// It ended, and how it ended will never be known. Treat it as absent after having been spawned:
     /// it is listed only so that it can be removed.
     Lost,
+}
+
+/// What a Worker waits for that has no room yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// What it asks for.
+    pub asked: Share,
+    /// What nobody holds.
+    pub free: Share,
+    /// What all Workers may have together.
+    pub whole: Share,
+    /// Workers that came before it and wait as well; nobody overtakes.
+    pub ahead: usize,
+    /// Who holds how much, those that hold most processors first.
+    pub holders: Vec<(WorkerName, Share)>,
+}
+
+/// A part of what Workers may have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Thousandths of a processor.
+    pub cpu_millis: u64,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
 }
