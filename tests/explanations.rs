@@ -92,6 +92,9 @@ fn what_was_removed_since_is_told_as_such() {
     assert!(why_not.contains("but for those whose Run was removed"), "{why_not}");
 
     let _ = shop.knit(&["data", "tag", "--remove", "is:checked", &source]);
+    let untagged = shop.knit(&["plan", "why-not", "--data", &source, "-o", "text", &plan]).stdout;
+    assert!(untagged.contains("it lacks `is:checked`") && untagged.contains("so it is not made again"), "{untagged}");
+    assert!(!untagged.contains("if it should fit"), "to tag it again would make no Run: {untagged}");
     let after = explained(&run);
     assert!(after.contains("; removed again 20") && after.contains("after the Run was made"), "{after}");
     assert!(after.contains("it failed: its command ended with exit code 3"), "{after}");
@@ -114,6 +117,8 @@ fn what_a_plan_would_start_is_told_before_it_is_registered_and_then_happens() {
     let past = &told["past"];
     let days: u64 = past["days"].as_array().unwrap().iter().map(|day| day["runs"].as_u64().unwrap()).sum();
     assert_eq!((days, past["days"].as_array().map(Vec::len), &past["exact"]), (3, Some(2), &json!(true)));
+    let few = shop.knit(&["plan", "apply", "--dry-run", "--limit", "2", &file]).json();
+    assert_eq!((&few["runs"], few["first"].as_array().map(Vec::len)), (&json!(3), Some(2)));
     let text = shop.knit(&["plan", "apply", "--dry-run", "-o", "text", &file]).stdout;
     assert!(text.contains("nothing is registered; the Plan would get 3 Runs now"), "{text}");
     assert_eq!(shop.knit(&["plan", "find", "--image", "host"]).json(), json!([]), "nothing was registered");
@@ -240,4 +245,74 @@ fn two_results_differ_in_the_image_the_arguments_and_the_resources_that_made_the
     assert_eq!(aspect(&told, "resources"), (vec!["resources".to_owned()], json!([["cpu=200m"], ["cpu=300m"]])));
     let uploads = &told["differing"][1];
     assert_eq!((&uploads["route"], &uploads["aspects"][0]["name"]), (&json!(["/in"]), &json!("upload")));
+    // Nobody knows an upload by its Run: the Data of both sides are named, with their tags.
+    assert_eq!(uploads["rightData"], json!({"knitId": again, "tags": ["is:data"]}));
+    let text = shop.knit(&["run", "diff", "-o", "text", &id_of(&first, "runId"), &id_of(&second, "runId")]).stdout;
+    assert!(text.contains("/in is another Data, 1 Run upstream by /in\n  < Data "), "{text}");
+    assert!(text.contains(&format!("  > Data {again} `is:data`\n")), "{text}");
+}
+
+#[test]
+fn all_runs_that_a_plan_would_get_are_named_when_that_is_asked_for() {
+    let shop = Workshop::open();
+    for number in 0..6 {
+        let _ = shop.push(&[("it", &number.to_string())], &["is:a", &format!("n:{number}")]);
+    }
+    let plan = PlanFile::shell("true").input("/in/a", &["is:a"]).input("/in/b", &["is:a"]);
+    let file = shop.written(&plan);
+    let named = |limit: &[&str]| {
+        let words = [&["plan", "apply", "--dry-run", "-o", "json"][..], limit, &[&*file]].concat();
+        let told = shop.knit(&words).json();
+        assert_eq!(told["runs"], 36);
+        told["first"].as_array().unwrap().len()
+    };
+    assert_eq!((named(&[]), named(&["--limit", "0"]), named(&["--limit", "30"])), (20, 36, 30));
+    let text = shop.knit(&["plan", "apply", "--dry-run", "-o", "text", "--limit", "0", &file]).stdout;
+    assert_eq!(text.lines().filter(|line| line.starts_with("  a Run of /in/a ")).count(), 36, "{text}");
+    let _ = shop.refused(1, &["plan", "apply", "--dry-run", "--limit", "10001", &file]).tells("10000 at most");
+}
+
+#[test]
+fn a_run_that_waits_for_room_says_how_much_is_free_and_who_has_the_rest() {
+    let shop = Workshop::open();
+    // All that the machine has, however many that are.
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    let busy = PlanFile::shell("sleep 1000").input("/in", &["is:a"]);
+    let busy = busy.with("resources", json!({"cpu": cpus.to_string()}));
+    let plan = shop.apply(&busy);
+    let _ = shop.push(&[("it", "1")], &["is:a"]);
+    let first = id_of(&shop.only_run_reaches(&plan, "running"), "runId");
+    let second = shop.push(&[("it", "2")], &["is:a"]);
+    let second = knit_tests::wait::wait_for("the Run that waits for room", || {
+        let runs = shop.runs_of(&plan);
+        let waits = |run: &&serde_json::Value| run["inputs"][0]["knitId"] == second && run["status"] == "starting";
+        runs.iter().find(waits).map(|run| id_of(run, "runId"))
+    });
+    let told = knit_tests::wait::wait_for("the runtime to say what it waits for", || {
+        let told = shop.knit(&["run", "explain", &second]).json();
+        told["waitsFor"]["room"].is_object().then_some(told)
+    });
+    let room = &told["waitsFor"]["room"];
+    assert_eq!((&room["asked"]["cpuMillis"], &room["free"]["cpuMillis"]), (&json!(1_000 * cpus), &json!(0)));
+    assert_eq!((&room["ahead"], &room["heldBy"][0]["runId"]), (&json!(0), &json!(first)));
+    let text = shop.knit(&["run", "explain", "-o", "text", &second]).stdout;
+    assert!(
+        text.contains(&format!(" so far\n  it asks for cpu={cpus} memory=")) && text.contains("are free cpu=0"),
+        "{text}"
+    );
+    assert!(text.contains(&format!("  Run {first} holds cpu={cpus}")), "{text}");
+}
+
+#[test]
+fn before_a_plan_is_registered_it_is_asked_whether_a_tag_is_misspelt_and_said_that_its_image_is_not_there() {
+    let shop = Workshop::open();
+    let _ = shop.push(&[("it", "1")], &["type:model"]);
+    let wrong = PlanFile::shell("true").input("/in", &["type:modle"]).with("image", json!("other:1"));
+    let file = shop.written(&wrong);
+    let text = shop.knit(&["plan", "apply", "--dry-run", "-o", "text", &file]).stdout;
+    assert!(text.contains("note: there are Data with `type:model`: is `type:modle` misspelt?"), "{text}");
+    assert!(text.contains("note: no Run could run here: the image `other:1` is not on this machine"), "{text}");
+    let right = shop.written(&PlanFile::shell("true").input("/in", &["type:model"]));
+    let told = shop.knit(&["plan", "apply", "--dry-run", &right]).json();
+    assert_eq!(told.get("notes"), None, "{told}");
 }

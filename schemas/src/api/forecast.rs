@@ -17,7 +17,11 @@ pub struct PlanForecast {
     pub at_once: u64,
     /// What each input finds.
     pub inputs: Vec<InputMatches>,
-    /// The first of the Runs, each as the Data on its inputs.
+    /// What would keep its Runs from running on this server as it is, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub notes: Vec<String>,
+    /// The first of the Runs, as many as were asked for, each as the Data on its inputs.
     pub first: Vec<Vec<LineageEdge>>,
     /// The Data that these take, with their tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use knit_schemas::api::{InputMatches, LineageEdge, PastRuns, PlanDetail, PlanForecast, PlanSpec};
+use knit_schemas::slip::is_slip_of;
 use reqwest::Method;
 
 use super::{count, doubtful_limits, file, show};
@@ -24,6 +25,9 @@ const RUNS_TOLD_MAX: usize = 4;
 /// Tags by which a Data of such a Run is told from others.
 const TAGS_TOLD_MAX: usize = 2;
 
+/// Tags of one key that are looked through for what is meant: as many as the server tells.
+const TAGS_ASKED_MAX: usize = 1_000;
+
 /// Register a Plan and print it
 ///
 /// A Plan cannot be registered twice: when an equivalent one exists, that one is named. With `--dry-run` nothing is
@@ -37,6 +41,10 @@ pub(crate) struct Arguments {
     /// With `--dry-run`: say also how many Runs it would have got on each of the last so many days
     #[arg(long, value_name = "N", requires = "dry_run", value_parser = number::parse::<u32>)]
     days: Option<u32>,
+    /// With `--dry-run`: name at most so many of the Runs, from the first on; 0 names all, as far as they are made at
+    /// once [default: 4, in JSON 20]
+    #[arg(long, value_name = "NUMBER", requires = "dry_run", value_parser = number::parse::<usize>)]
+    limit: Option<usize>,
     /// Refuse a Plan that would get more than so many Runs
     #[arg(long, value_name = "N", value_parser = number::parse::<u64>)]
     max_runs: Option<u64>,
@@ -65,10 +73,15 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         let mut query: Query = vec![("dry-run", String::new())];
         query.extend(arguments.max_runs.map(within));
         query.extend(arguments.days.map(|days| ("days", days.to_string())));
+        query.extend(arguments.limit.map(|limit| ("limit", limit.to_string())));
         let verb = if arguments.max_runs.is_some() { "accept" } else { "forecast" };
         let ask = Ask::question(verb, Subject::NewPlan(arguments.file));
         let forecast: PlanForecast = client.change_with(&ask, Method::POST, &["plans"], query, Some(&spec)).await?;
-        return arguments.form.tell(&forecast, |forecast| lines(forecast, spec.active.unwrap_or(true)));
+        let told_max = if arguments.limit.is_some() { usize::MAX } else { RUNS_TOLD_MAX };
+        let is_active = spec.active.unwrap_or(true);
+        let misspelt = if arguments.form.is_for_people() { misspelt(&client, &forecast).await } else { Vec::new() };
+        let told = |forecast: &PlanForecast| lines(forecast, is_active, told_max).into_iter().chain(misspelt).collect();
+        return arguments.form.tell(&forecast, told);
     }
     let query = match arguments.max_runs {
         Some(runs_max) => limit(&client, &arguments.file, &spec, runs_max).await?,
@@ -131,7 +144,7 @@ fn read(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-fn lines(forecast: &PlanForecast, is_active: bool) -> Vec<String> {
+fn lines(forecast: &PlanForecast, is_active: bool, told_max: usize) -> Vec<String> {
     let PlanForecast { runs, at_once, .. } = forecast;
     let mut lines = vec![match runs {
         0 => "nothing is registered; the Plan would get no Run now".to_owned(),
@@ -148,14 +161,28 @@ fn lines(forecast: &PlanForecast, is_active: bool) -> Vec<String> {
             "note: a Plan may have {at_once} Runs that have not ended, so the others are made as these end; `--max-runs N` refuses a Plan with so many"
         ));
     }
+    lines.extend(forecast.notes.iter().map(|note| format!("note: no Run could run here: {note}")));
     lines.extend(forecast.inputs.iter().map(found));
-    lines.extend(forecast.first.iter().take(RUNS_TOLD_MAX).map(|run| one(run, forecast)));
-    let told = forecast.first.len().min(RUNS_TOLD_MAX) as u64;
+    lines.extend(forecast.first.iter().take(told_max).map(|run| one(run, forecast)));
+    let told = forecast.first.len().min(told_max) as u64;
     if *runs > told {
         lines.push(format!("  and {} more", runs - told));
     }
     lines.extend(forecast.past.iter().flat_map(past));
     lines
+}
+
+/// Which tags that no Data fits are nearly others that some have. What cannot be asked for is not told.
+async fn misspelt(client: &Client, forecast: &PlanForecast) -> Vec<String> {
+    let mut notes = Vec::new();
+    for tag in forecast.inputs.iter().filter(|input| input.candidates == 0).flat_map(|input| &input.missing) {
+        let ask = Ask::question("find", Subject::AnyData);
+        let of_key = vec![("prefix", format!("{}:", tag.key)), ("limit", TAGS_ASKED_MAX.to_string())];
+        let had: Vec<String> = client.get(&ask, &["tags"], of_key).await.unwrap_or_default();
+        let meant = had.iter().find(|had| is_slip_of(&tag.to_string(), had));
+        notes.extend(meant.map(|meant| format!("note: there are Data with `{meant}`: is `{tag}` misspelt?")));
+    }
+    notes
 }
 
 fn found(input: &InputMatches) -> String {

@@ -10,6 +10,7 @@ use knit_domain::event::run::Assignment;
 use knit_domain::id::KnitId;
 use knit_domain::plan::PlanDraft;
 use knit_domain::time::Timestamp;
+use knit_projections::matcher::PENDING_RUNS_PER_PLAN_MAX;
 use knit_projections::store::{At, LOOKED_AT_MAX, PastRuns, Store};
 use knit_schemas::api;
 
@@ -20,8 +21,11 @@ use super::{as_of, matches, reply};
 use crate::app::plans;
 use crate::streams;
 
-/// Runs that are told one by one: as many as a person reads.
-const RUNS_TOLD_MAX: usize = 20;
+/// Runs that are told one by one if nothing is said: as many as a person reads.
+const RUNS_TOLD_DEFAULT: usize = 20;
+/// The most Runs that are told: as many as a Plan gets at once, for the others are made of what is there by then. With
+/// two inputs they take some five megabytes.
+const RUNS_TOLD_MAX: usize = PENDING_RUNS_PER_PLAN_MAX as usize;
 /// Days that can be asked about: ten years, for each of which the log looks at some twenty events.
 const DAYS_MAX: u64 = 3_653;
 
@@ -30,9 +34,10 @@ const DAYS_MAX: u64 = 3_653;
 /// # Errors
 /// Whatever refuses the registration itself; 400 when a number is none.
 pub(super) async fn answer(api: &Api, draft: &PlanDraft, query: &Query) -> Result<Response, Problem> {
-    let (days, runs_max) = (days(query)?, runs_max(query)?);
+    let (days, runs_max, told_max) = (days(query)?, runs_max(query)?, told_max(query)?);
     let definition = admissible(api, draft).await?;
-    let (as_of, found) = api.app.forecast(definition.clone(), RUNS_TOLD_MAX).await.map_err(Problem::of_log)?;
+    let notes = api.app.runtime().lacks_image(&definition.image).into_iter().collect();
+    let (as_of, found) = api.app.forecast(definition.clone(), told_max).await.map_err(Problem::of_log)?;
     if let Some(runs_max) = runs_max {
         plans::prospect(as_of, &found).check(runs_max)?;
     }
@@ -44,7 +49,7 @@ pub(super) async fn answer(api: &Api, draft: &PlanDraft, query: &Query) -> Resul
     let data = named(api, &found.first, as_of).await?;
     let edge = |input: Assignment| api::LineageEdge { path: input.path, knit_id: input.knit_id.to_string() };
     let first = found.first.into_iter().map(|run| run.into_iter().map(edge).collect()).collect();
-    let told = api::PlanForecast { as_of, runs: found.runs, at_once: found.at_once, inputs, first, data, past };
+    let told = api::PlanForecast { as_of, runs: found.runs, at_once: found.at_once, inputs, notes, first, data, past };
     Ok(reply::at(as_of, reply::json(&told)))
 }
 
@@ -66,6 +71,19 @@ pub(super) fn runs_max(query: &Query) -> Result<Option<u64>, Problem> {
     let Some(text) = query.scalar("max-runs") else { return Ok(None) };
     let number = || Problem::bad_request("`max-runs` should be a number").because(format!("got `{text}`"));
     text.parse().map(Some).map_err(|_| number())
+}
+
+/// How many Runs are told one by one; 0 asks for all.
+fn told_max(query: &Query) -> Result<usize, Problem> {
+    match query.scalar("limit").map(|text| (text, text.parse())) {
+        None => Ok(RUNS_TOLD_DEFAULT),
+        Some((_, Ok(0))) => Ok(RUNS_TOLD_MAX),
+        Some((_, Ok(limit))) if limit <= RUNS_TOLD_MAX => Ok(limit),
+        Some((text, _)) => {
+            let wanted = format!("`limit` should be a number of Runs, {RUNS_TOLD_MAX} at most, or 0 for all of these");
+            Err(Problem::bad_request(wanted).because(format!("got `{text}`")))
+        }
+    }
 }
 
 /// What `draft` defines, if it may be registered.
@@ -118,6 +136,14 @@ mod tests {
         let days: Vec<String> = last_days(now, 3).iter().map(ToString::to_string).collect();
         assert_eq!(days, ["2025-02-27", "2025-02-28", "2025-03-01"]);
         assert_eq!(midnight_ms(last_days(now, 1)[0]), 1_740_787_200_000);
+    }
+
+    #[test]
+    fn so_many_runs_are_told_as_are_asked_for() {
+        let told = |text: &str| told_max(&Query::parse(Some(text)));
+        assert_eq!((told(""), told("limit=3")), (Ok(RUNS_TOLD_DEFAULT), Ok(3)));
+        assert_eq!((told("limit=0"), told("limit=10000")), (Ok(RUNS_TOLD_MAX), Ok(RUNS_TOLD_MAX)));
+        assert!(["limit=-1", "limit=x", "limit=10001"].iter().all(|bad| told(bad).is_err()));
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub(super) async fn show(State(api): State<Api>, named: Named, Asked(query): Ask
     params(
         ("dry-run" = Option<bool>, Query, description = "If it is there, whatever its value: register nothing and say what would be started"),
         ("days" = Option<u64>, Query, description = "With `dry-run`: say also how many Runs there would have been on each of the last so many days"),
+        ("limit" = Option<u64>, Query, description = "With `dry-run`: name at most so many of the Runs, the first ones; 20 if absent, 0 for all, of which a Plan gets at most 10000 at once"),
         ("max-runs" = Option<u64>, Query, description = "Refuse a Plan that would get more Runs than so many, as the log is at the moment of the registration"),
     ),
     request_body = api::PlanSpec, responses((status = 200, body = api::PlanOrForecast), Problem))]
