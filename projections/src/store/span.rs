@@ -1,6 +1,7 @@
 //! From where to where in the log something existed.
 
 use knit_domain::event::{Entity, Position};
+use knit_domain::id::RunId;
 
 use super::data::NEVER;
 use super::steps::StepKind;
@@ -38,5 +39,14 @@ impl Store {
                 Some(Span { from: self.runs.steps.steps[record.born].position, gone })
             }
         }
+    }
+
+    /// Where a Run was removed, if it was.
+    #[must_use]
+    pub fn run_removed_at(&self, id: RunId) -> Option<Position> {
+        let row = self.runs.ids.row(id.0)?;
+        let life = self.runs.steps.back_from(self.runs.records[row].newest, Limit::NOW).map(|(_, step)| step);
+        let ends = life.take_while(|step| matches!(step.kind, StepKind::Invalidated | StepKind::Erased));
+        ends.last().map(|step| step.position)
     }
 }

@@ -91,7 +91,7 @@ impl Wait<'_> {
         for id in std::mem::take(&mut self.left) {
             match self.ask(&id).await {
                 Ok((run, _)) => self.judge(&run).await,
-                Err(Error::Refused(refusal)) if refusal.status == 404 => self.removed(id),
+                Err(Error::Refused(refusal)) if refusal.status == 404 => self.removed(id).await,
                 Err(error) => return Err(error),
             }
         }
@@ -112,13 +112,14 @@ impl Wait<'_> {
                 notes::about(self.client, run).await.iter().for_each(output::say);
                 self.failed.push(id);
             }
-            "invalidated" => self.removed(id),
+            "invalidated" => self.removed(id).await,
             _ => self.left.push(id),
         }
     }
 
-    fn removed(&mut self, id: String) {
+    async fn removed(&mut self, id: String) {
         self.session.log.line(format_args!("Run `{id}` was removed"));
+        notes::removal(self.client, &id).await.iter().for_each(output::say);
         self.failed.push(id);
     }
 }

@@ -17,7 +17,7 @@ use super::front::Api;
 use super::openapi::RawBytes;
 use super::problem::Problem;
 use super::request::{Asked, Named, NamedAttempt};
-use super::{as_of, reply};
+use super::{as_of, past, reply};
 use crate::command::{Cause, with_causes};
 use crate::streams;
 
@@ -90,11 +90,14 @@ pub(super) async fn of_attempt(
 /// The Run, unless it was deleted.
 async fn existing(api: &Api, id: RunId) -> Result<RunRecord, Problem> {
     let run = streams::run(api.app.log(), id).await.map_err(|error| Problem::unexpected(error.to_string()))?;
-    let run = run.state.record.ok_or_else(|| Problem::not_found("Run", &id.to_string()))?;
-    if run.status == Status::Invalidated {
-        return Err(Problem::absent(format!("the Run `{id}` was removed, and its log with it")));
+    match run.state.record {
+        None => Err(past::told_run(api, id, Problem::not_found("Run", &id.to_string())).await),
+        Some(run) if run.status == Status::Invalidated => {
+            let gone = Problem::absent(format!("the Run `{id}` was removed, and its log with it"));
+            Err(past::told_run(api, id, gone).await)
+        }
+        Some(run) => Ok(run),
     }
-    Ok(run)
 }
 
 /// What the Worker writes, from the beginning until it ends. When the server stops before, the answer breaks off at

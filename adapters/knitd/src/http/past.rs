@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use knit_domain::event::data::{DataEvent, DiscardReason};
 use knit_domain::event::{Entity, Event, Position, Recorded};
-use knit_domain::id::KnitId;
+use knit_domain::id::{KnitId, RunId};
 use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, Span};
 
@@ -47,6 +47,16 @@ pub(super) async fn told(api: &Api, id: KnitId, refused: Problem) -> Problem {
     match existed(api, Entity::Data(id), At::Now).await {
         Err(gone) => refused.explained_by(gone),
         Ok(()) => refused,
+    }
+}
+
+/// What is to be said of a Run for which a request is `refused`: where it was removed, when and by whom.
+pub(super) async fn told_run(api: &Api, id: RunId, refused: Problem) -> Problem {
+    let removed = api.app.views().store.read().run_removed_at(id);
+    let Some(removed) = removed else { return refused };
+    match went(api, Entity::Run(id), removed).await {
+        Ok(gone) => refused.explained_by(gone),
+        Err(_) => refused,
     }
 }
 

@@ -72,8 +72,9 @@ pub(super) async fn attempts(State(api): State<Api>, named: Named, Asked(query):
 #[utoipa::path(put, path = "/api/runs/{id}/abort", operation_id = "abortRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
 pub(super) async fn abort(State(api): State<Api>, named: Named, cause: Cause) -> Result<Response, Problem> {
     let id = named.id("Run")?;
-    let aborted = api.app.abort(&cause, id).await;
-    aborted.map_err(|error| Problem::of_run(RunOperation::Abort, error))?;
+    if let Err(error) = api.app.abort(&cause, id).await {
+        return Err(past::told_run(&api, id, Problem::of_run(RunOperation::Abort, error)).await);
+    }
     detail(&api, id)
 }
 
@@ -81,8 +82,9 @@ pub(super) async fn abort(State(api): State<Api>, named: Named, cause: Cause) ->
 #[utoipa::path(put, path = "/api/runs/{id}/tearoff", operation_id = "tearOffRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 200, body = api::RunDetail), Problem))]
 pub(super) async fn tear_off(State(api): State<Api>, named: Named, cause: Cause) -> Result<Response, Problem> {
     let id = named.id("Run")?;
-    let torn_off = api.app.tear_off(&cause, id).await;
-    torn_off.map_err(|error| Problem::of_run(RunOperation::TearOff, error))?;
+    if let Err(error) = api.app.tear_off(&cause, id).await {
+        return Err(past::told_run(&api, id, Problem::of_run(RunOperation::TearOff, error)).await);
+    }
     detail(&api, id)
 }
 
@@ -92,16 +94,19 @@ pub(super) async fn retry(State(api): State<Api>, named: Named, cause: Cause) ->
     // The end of the present log is kept with the attempt that ends; it must be in reach.
     api.transfers.offered()?;
     let id = named.id("Run")?;
-    let retried = api.app.retry(&cause, id).await;
-    retried.map_err(|error| not_retried(&api, id, error))?;
+    if let Err(error) = api.app.retry(&cause, id).await {
+        return Err(past::told_run(&api, id, not_retried(&api, id, error)).await);
+    }
     Ok(reply::at(api.app.views().position(), StatusCode::OK.into_response()))
 }
 
 /// `DELETE /api/runs/{id}`: 204.
 #[utoipa::path(delete, path = "/api/runs/{id}", operation_id = "deleteRun", params(("id" = String, Path, description = "Id of a Run")), responses((status = 204, description = "Deleted"), Problem))]
 pub(super) async fn delete(State(api): State<Api>, named: Named, cause: Cause) -> Result<Response, Problem> {
-    let deleted = api.app.delete(&cause, named.id("Run")?).await;
-    deleted.map_err(|error| Problem::of_run(RunOperation::Delete, error))?;
+    let id = named.id("Run")?;
+    if let Err(error) = api.app.delete(&cause, id).await {
+        return Err(past::told_run(&api, id, Problem::of_run(RunOperation::Delete, error)).await);
+    }
     Ok(reply::at(api.app.views().position(), StatusCode::NO_CONTENT.into_response()))
 }
 

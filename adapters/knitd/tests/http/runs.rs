@@ -73,7 +73,7 @@ async fn a_run_that_has_not_started_is_not_torn_off_and_its_log_is_gone_when_it_
     assert!(refused.contains("`knit run stop --fail` ends it"), "{refused}");
     world.call("DELETE", &target).await.expect(204);
     let gone = world.get(&format!("{target}/log")).await.expect(404).message();
-    assert!(gone.contains("was removed, and its log with it"), "{gone}");
+    assert!(gone.contains("went when it was deleted"), "{gone}");
 }
 
 #[tokio::test]
