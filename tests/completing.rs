@@ -91,7 +91,7 @@ fn fish_shows_commands_ids_and_tags() {
         printed(&shop, command)
     };
     assert!(shown("knit data li").starts_with("lineage\tShow where a Data comes from"), "{}", shown("knit data li"));
-    assert_eq!(shown("knit data lineage "), format!("{data}\n"));
+    assert_eq!(shown("knit data lineage "), format!("{data}\tnote:two words project:hello\n"));
     assert_eq!(shown("knit data find -t project:"), "project:hello\n");
     assert_eq!(shown("knit data find -t 'note:two w"), "note:two words\n");
 }
@@ -107,6 +107,6 @@ fn what_the_script_for_powershell_asks_is_answered_line_by_line() {
         printed(&shop, command).trim_end().to_owned()
     };
     assert!(answered("data li").starts_with("lineage\tShow where a Data comes from"), "{}", answered("data li"));
-    assert_eq!(answered("data lineage ''"), data);
+    assert_eq!(answered("data lineage ''"), format!("{data}\tproject:hello"));
     assert_eq!(answered("data find -t project:"), "project:hello");
 }

@@ -165,3 +165,47 @@ fn a_misspelt_parameter_is_refused_and_what_only_the_original_ignores_is_ignored
     assert_eq!(http.get(&format!("/api/data/{source}/lineage?from=x")).status, 400);
     assert_eq!(http.get("/api/data?from=x&all=true").status, 200);
 }
+
+#[test]
+fn whoever_asks_for_a_removed_run_in_whatever_way_is_told_when_it_went_and_by_whom() {
+    let shop = Workshop::open();
+    let make = PlanFile::shell("echo x > /out/x; exit 3").input("/in", &["a:b"]).output("/out", &["c:d"]);
+    let plan = shop.apply(&make.log(&["is:log"]));
+    let _ = shop.push(&[("it", "x")], &["a:b"]);
+    let failed = shop.only_run_reaches(&plan, "failed");
+    let (run, made) = (id_of(&failed, "runId"), output_of(&failed, "/out"));
+    let _ = shop.knit(&["run", "rm", &run]);
+
+    for (code, words) in [
+        (4, &["run", "retry", &*run][..]),
+        (4, &["run", "rm", &*run][..]),
+        (5, &["run", "stop", &*run][..]),
+        (4, &["run", "show", "--log", &*run][..]),
+    ] {
+        let refused = shop.refused(code, words).tells(&format!("Run `{run}` went when it was deleted, at 20"));
+        let _ = refused.tells("by anonymous").tells("hint: `knit run show --as-of");
+    }
+    let _ = shop.refused(6, &["run", "wait", &run]).tells("note: the Run was removed 20").tells("by anonymous");
+    for words in [
+        &["run", "find", "-o", &*made][..],
+        &["run", "find", "-i", &*made],
+        &["data", "find", "-t", &format!("knit#id:{made}")],
+    ] {
+        let answer = shop.knit(words);
+        assert_eq!(answer.json(), json!([]));
+        let _ = answer.tells(&format!("there is no Data `{made}`: Data `{made}` went when its Run was deleted, at 20"));
+    }
+}
+
+#[test]
+fn what_is_gone_is_shown_by_the_verb_that_was_asked() {
+    let shop = Workshop::open();
+    let plan = shop.apply(&PlanFile::shell("echo x > /out/x").input("/in", &["a:b"]).output("/out", &["c:d"]));
+    let _ = shop.push(&[("it", "x")], &["a:b"]);
+    let run = shop.only_run_reaches(&plan, "done");
+    let (run, made) = (id_of(&run, "runId"), output_of(&run, "/out"));
+    let _ = shop.knit(&["run", "rm", &run]);
+    let _ = shop.refused(4, &["data", "lineage", &made]).tells("hint: `knit data lineage --as-of ");
+    let _ = shop.refused(4, &["data", "show", &made]).tells("hint: `knit data show --as-of ");
+    let _ = shop.refused(4, &["data", "pull", &made]).tells("hint: `knit data ");
+}

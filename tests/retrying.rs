@@ -82,7 +82,11 @@ fn a_run_whose_data_were_used_is_not_retried() {
     shop.push(&[("it", "x")], &["a:b"]);
     shop.only_run_reaches(&second, "done");
     let first = shop.only_run_reaches(&first, "done");
-    let _ = shop.refused(5, &["run", "retry", &id_of(&first, "runId")]).tells("output of the run is in use");
+    let user = id_of(&shop.only_run_reaches(&second, "done"), "runId");
+    let refused = shop.refused(5, &["run", "retry", &id_of(&first, "runId")]).tells("output of the run is in use");
+    let refused = refused.tells(&format!("hint: `knit run rm {user}` removes what uses it"));
+    assert!(!refused.stderr.contains("discard"), "nothing was discarded: {}", refused.stderr);
+    let _ = shop.refused(5, &["run", "rm", &id_of(&first, "runId")]).tells(&format!("hint: `knit run rm {user}`"));
     assert_eq!(shop.run(&id_of(&first, "runId")), first, "a refusal changes nothing");
 }
 

@@ -112,7 +112,10 @@ fn waiting_for_runs_ends_with_how_they_ended() {
     let _ = shop.push(&[("it", "y")], &["a:b"]);
     let runs = wait_for("both Runs", || Some(shop.runs_of(&plan)).filter(|runs| runs.len() == 2));
     let (one, other) = (id_of(&runs[0], "runId"), id_of(&runs[1], "runId"));
-    let _ = shop.refused(7, &["run", "wait", "--timeout", "1s", &one]).tells("have not ended within 1s");
+    let _ = shop
+        .refused(7, &["run", "wait", "--timeout", "1s", &one])
+        .tells("have not ended within 1s")
+        .tells("such as `--timeout 1m0s`");
     for id in [&one, &other] {
         let _ = shop.reaches(id, "running");
     }

@@ -33,8 +33,8 @@ pub use data::{DataDetail, DataDownstream, DataUpstream, Nomination, TagChange};
 pub use difference::{Aspect, AspectName, Difference, DifferingData, DifferingPair, PairKind};
 pub use error::ErrorMessage;
 pub use event::{
-    EVENT_STREAM, EVENTS_LAST_MAX, EVENTS_SILENCE_SECONDS_MAX, EventMark, EventStream, LAST_EVENT_ID_HEADER, LogEvent,
-    Seal, SealedEvent, Why,
+    EVENT_STREAM, EVENT_TYPES, EVENTS_LAST_MAX, EVENTS_SILENCE_SECONDS_MAX, EventMark, EventStream,
+    LAST_EVENT_ID_HEADER, LogEvent, Seal, SealedEvent, Why,
 };
 pub use explain::{
     ExplainedInput, ExplainedStep, Failure, Holder, MatchedTag, Moment, RunExplanation, Share, Trigger, TriggerKind,

@@ -33,6 +33,26 @@ impl GoDuration {
     }
 }
 
+/// How many milliseconds ago a `text` like `2h ago` means: a duration that is not negative, or whole days or weeks, as in
+/// `3d ago` and `1w ago`. Blanks in it do no harm.
+#[must_use]
+pub fn ago_ms(text: &str) -> Option<i64> {
+    let span: String = text.trim().strip_suffix("ago")?.split_whitespace().collect();
+    let hours = match span.as_bytes().last()? {
+        b'd' => Some(DAY_HOURS),
+        b'w' => Some(7 * DAY_HOURS),
+        _ => None,
+    };
+    let span = match hours {
+        Some(hours) => format!("{}h", span[..span.len() - 1].parse::<i64>().ok()?.checked_mul(hours)?),
+        None => span,
+    };
+    GoDuration::parse(&span).ok().map(GoDuration::as_ms).filter(|ms| *ms >= 0)
+}
+
+/// Hours of a day, which Go's notation of durations lacks.
+const DAY_HOURS: i64 = 24;
+
 fn parse_ns(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -140,6 +160,25 @@ fn decimal(f: &mut fmt::Formatter<'_>, ns: u64, unit_ns: u64, unit: &str) -> fmt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn so_long_ago_may_be_written_in_days_and_weeks_and_with_blanks() {
+        let hour = 3_600_000;
+        for (text, ms) in [
+            ("2h ago", 2 * hour),
+            ("2 h ago", 2 * hour),
+            ("1h30m ago", hour + hour / 2),
+            ("1m ago", 60_000),
+            ("3d ago", 72 * hour),
+            ("3dago", 72 * hour),
+            (" 1 w  ago ", 7 * 24 * hour),
+        ] {
+            assert_eq!(ago_ms(text), Some(ms), "{text}");
+        }
+        for bad in ["2h", "ago", "-2h ago", "d ago", "1x ago", "-1d ago", "9999999999999d ago", "yesterday"] {
+            assert_eq!(ago_ms(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn every_form_in_use_is_read_and_written_canonically() {

@@ -155,7 +155,7 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
     match error {
         Error::Usage(_) => vec![format!("`knit {words} --help` explains the command")],
         Error::NoSuchCommand { .. } => hint("`knit --help` lists the commands"),
-        Error::Refused(refusal) => refused::hints(refusal),
+        Error::Refused(refusal) => refused::hints(refusal, words),
         Error::Unreachable { by_default, .. } => unreachable_hints(error, *by_default),
         Error::NoSocket { .. }
         | Error::Differs { .. }
@@ -197,7 +197,7 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         }
         Error::NotWhole(flaw) | Error::NotWholeIn { flaw, .. } => vec![audit::hint(flaw)],
         Error::Signing(error) => vec![error.hint()],
-        Error::NotInTime { .. } => hint("ask again, or wait longer: `--timeout`"),
+        Error::NotInTime { longer, .. } => vec![format!("ask again, or wait longer, such as `--timeout {longer}`")],
         Error::Unable { .. } => hint("`knitd` is a server that can"),
         Error::NoPast => hint("leave out `--as-of`; `knitd` is a server that keeps the past"),
         Error::OtherLog { .. } => hint("`knit events` tells from the beginning what the log holds now"),

@@ -219,6 +219,8 @@ pub(crate) enum Error {
         what: String,
         /// For how long that was waited for.
         limit: String,
+        /// A longer time.
+        longer: String,
     },
     /// Runs that were waited for ended otherwise than done.
     #[error("not every Run is done")]

@@ -32,7 +32,7 @@ pub(crate) enum Format {
     Table,
     /// For programs
     Json,
-    /// The same as YAML
+    /// The same, as YAML
     Yaml,
     /// Ids alone, one a line
     Name,

@@ -9,7 +9,7 @@ use crate::session::{Session, briefly};
 /// Fewer digits are too likely to mean another thing tomorrow.
 const DIGITS_MIN: usize = 4;
 /// Digits and dashes of a whole id, which needs no completing.
-const ID_CHARS: usize = 36;
+pub(crate) const ID_CHARS: usize = 36;
 /// Ids that are listed where a beginning fits several.
 const NAMED_MAX: usize = 5;
 /// Ids of a filter that are looked up: each is a question, and who names more has them from a program.
@@ -78,6 +78,7 @@ pub(crate) async fn whole(client: &Client, kind: Kind, typed: String) -> Result<
 
 /// The same among those that were there at some time.
 pub(crate) async fn whole_as_of(client: &Client, kind: Kind, typed: String, as_of: &AsOf) -> Result<String, Error> {
+    let typed = as_written(typed);
     if !is_beginning(&typed) {
         return Ok(typed);
     }
@@ -195,17 +196,38 @@ async fn unknown(client: &Client, kind: Kind, id: &str, as_of: &AsOf) -> Result<
         [one] if one == id => None,
         [one] => Some(format!("note: `{id}` is not the whole id of a {name}; did you mean `{one}`?")),
         _ => Some(match kind {
-            Kind::Data => {
-                format!("note: {there} no Data `{id}`{then}; `knit data show {id}` says whether there ever was")
-            }
+            Kind::Data => match what_became(client, id, as_of).await {
+                Some(what) => format!("note: {there} no Data `{id}`{then}: {what}"),
+                None => {
+                    format!("note: {there} no Data `{id}`{then}; `knit data show {id}` says whether there ever was")
+                }
+            },
             Kind::Plan | Kind::Run => format!("note: {there} no {name} `{id}`{then}; `knit {route} find` lists all"),
         }),
     })
 }
 
+/// When a Data that is not there went and by whom, or when it came, as far as the server tells.
+async fn what_became(client: &Client, id: &str, as_of: &AsOf) -> Option<String> {
+    if id.len() != ID_CHARS {
+        return None;
+    }
+    let ask = Ask::question("show", Kind::Data.one(id));
+    match client.get_bytes_as_of(&ask, &["data", id, "detail"], Query::new(), as_of).await {
+        Err(Error::Refused(refusal)) => refusal.cause,
+        Ok(_) | Err(_) => None,
+    }
+}
+
 /// Whether `typed` may be the beginning of an id, but of too many.
 pub(crate) fn is_too_short(typed: &str) -> bool {
     (1..DIGITS_MIN).contains(&typed.len()) && typed.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// An id in the letters in which the wire has it; other programs print them in capitals.
+fn as_written(typed: String) -> String {
+    let is_id = typed.len() <= ID_CHARS && typed.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    if is_id { typed.to_ascii_lowercase() } else { typed }
 }
 
 /// Whether `typed` may be the beginning of an id, and not all of it.

@@ -1,7 +1,7 @@
 //! Times as people write them after `--since`; the wire gets strict ones.
 
-use chrono::{DateTime, FixedOffset, Local, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeZone};
-use knit_schemas::duration::GoDuration;
+use chrono::{DateTime, FixedOffset, Local, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, TimeZone};
+use knit_schemas::duration::{GoDuration, ago_ms};
 use knit_schemas::instant::Instant;
 
 use crate::client::Query;
@@ -20,7 +20,9 @@ pub(crate) fn range_query(since: Option<DateTime<FixedOffset>>, duration: Option
 
 /// The text is not a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a time: write it like 2025-03-03, 2025-03-03T10:15 or 2025-03-03T10:15:30.25+09:00")]
+#[error(
+    "`{text}` is not a time: write it like 2025-03-03, 2025-03-03T10:15 or 2025-03-03T10:15:30.25+09:00, or like `2h ago`"
+)]
 pub(crate) struct MalformedTime {
     text: String,
 }
@@ -28,15 +30,22 @@ pub(crate) struct MalformedTime {
 /// Parses a date, optionally followed by `T` or a space and a time whose parts may be left out from
 /// the right, optionally followed by `Z` or an offset. Without an offset local time is meant.
 ///
+/// So may how long ago it was, like `2h ago`.
+///
 /// Whatever the wire has may be given too, leap seconds among it: people copy times from answers.
 pub(crate) fn parse(text: &str) -> Result<DateTime<FixedOffset>, MalformedTime> {
+    let malformed = || MalformedTime { text: text.to_owned() };
+    if let Some(ms) = ago_ms(text) {
+        let ago = TimeDelta::try_milliseconds(ms).and_then(|ago| Local::now().checked_sub_signed(ago));
+        return ago.map(|time| time.fixed_offset()).ok_or_else(malformed);
+    }
     if let Ok(instant) = Instant::parse(text) {
         return Ok(*instant.as_date_time());
     }
     let local = |naive: &NaiveDateTime| Local.from_local_datetime(naive).earliest().map(|time| time.fixed_offset());
     // What the wire cannot say would only be refused by the server.
     let time = parse_in(text, local).filter(|time| Instant::parse(&time.to_rfc3339()).is_ok());
-    time.ok_or_else(|| MalformedTime { text: text.to_owned() })
+    time.ok_or_else(malformed)
 }
 
 fn parse_in(

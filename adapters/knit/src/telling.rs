@@ -26,7 +26,7 @@ enum Format {
     Text,
     /// For programs
     Json,
-    /// The same as YAML
+    /// The same, as YAML
     Yaml,
 }
 

@@ -17,6 +17,41 @@ pub const EVENTS_SILENCE_SECONDS_MAX: u64 = 15;
 /// The last events that may be asked for at once: a person looks through fewer, and a program goes on behind a position.
 pub const EVENTS_LAST_MAX: usize = 1_000;
 
+/// The name of every event, sorted: what a shell completes, and what may be asked for.
+pub const EVENT_TYPES: &[&str] = &[
+    "AgentClosed",
+    "AgentOpened",
+    "BuiltinPlanDefined",
+    "DataDiscarded",
+    "DataReserved",
+    "DataTagsChanged",
+    "EventRedacted",
+    "EventSkipped",
+    "ImportStarted",
+    "PlanActivated",
+    "PlanAdmitted",
+    "PlanAnnotationsChanged",
+    "PlanDeactivated",
+    "PlanRegistered",
+    "PlanResourcesChanged",
+    "PlanServiceAccountCleared",
+    "PlanServiceAccountSet",
+    "RunErased",
+    "RunFailed",
+    "RunFailureDecided",
+    "RunInvalidated",
+    "RunProjected",
+    "RunRetried",
+    "RunStarted",
+    "RunSucceeded",
+    "RunSuccessDecided",
+    "RunVolumesPrepared",
+    "UploadStarted",
+    "VolumeReclaimed",
+    "WorkerRequested",
+    "WorkerSpawned",
+];
+
 /// One fact, and where in the log it stands.
 ///
 /// The payload is read as it is wanted: whole by most, and as text by those who only pass it on.

@@ -9,13 +9,19 @@ use crate::ids::{self, Kind};
 /// Why a Plan is not registered that would get more Runs than are wanted.
 const TOO_MANY_RUNS: &str = "too many Runs";
 
-/// What to try after a refusal.
-pub(super) fn hints(refusal: &Refusal) -> Vec<String> {
+/// Why a Run is neither retried nor removed whose Data are used.
+const IN_USE: &str = "output of the run is in use";
+/// Commands that show one thing and can do so as of a time.
+const SHOWING: [&str; 8] =
+    ["data lineage", "data show", "plan graph", "plan show", "plan why-not", "run explain", "run lineage", "run show"];
+
+/// What to try after a refusal that ended the command `words`.
+pub(super) fn hints(refusal: &Refusal, words: &str) -> Vec<String> {
     if refusal.is_of_a_stranger() {
         return vec![NO_KNITFAB.to_owned()];
     }
     if let Some(command) = refusal.advice.iter().find(|line| shows_as_it_was(line)) {
-        return vec![command.clone()];
+        return vec![same_verb(command, words)];
     }
     if refusal.absent().is_some_and(|(_, id)| ids::is_too_short(id)) {
         return vec!["an id may be shortened to its first four digits, and not to fewer".to_owned()];
@@ -50,6 +56,11 @@ pub(super) fn hints(refusal: &Refusal) -> Vec<String> {
             hints.push(format!("`knit run show {id}` prints the Run; with `log:` in its file, a Plan keeps logs"));
         }
         (400 | 409, _, Subject::NewPlan(file)) => hints.extend(of_registration(refusal, file)),
+        (409, _, Subject::Run(id)) if refusal.reason == IN_USE && consumer(refusal).is_some() => {
+            let first = consumer(refusal).unwrap_or_default();
+            hints.push(format!("`knit run rm {first}` removes what uses it, with all that it made"));
+            hints.push(format!("`knit run lineage -d {id}` shows everything that was made of it"));
+        }
         (409, _, Subject::Run(id)) => hints.push(format!("`knit run show {id}` tells its status")),
         (503, _, Subject::LogOf(id)) => {
             hints.push(format!("the Run may not have started yet: `knit run show {id}` tells its status"));
@@ -65,6 +76,8 @@ pub(super) fn hints(refusal: &Refusal) -> Vec<String> {
 
 /// What to try when a Plan is not registered, or would not be.
 fn of_registration(refusal: &Refusal, file: &Path) -> Vec<String> {
+    // What came from standard input is gone.
+    let file = if file.as_os_str() == "-" { Path::new("PLAN_FILE") } else { file };
     let dry_run = format!("`knit plan apply --dry-run {}`", shell_word(file));
     let has_too_many = refusal.reason == TOO_MANY_RUNS;
     match &refusal.see {
@@ -79,9 +92,25 @@ fn of_registration(refusal: &Refusal, file: &Path) -> Vec<String> {
             vec![format!("nothing is registered; without `--max-runs`, {dry_run} says which Runs it would get")]
         }
         // It is an option that is wrong, and not the file.
-        None if refusal.says("`days`") || refusal.says("`max-runs`") => Vec::new(),
+        None if ["`days`", "`limit`", "`max-runs`"].iter().any(|option| refusal.says(option)) => Vec::new(),
         None => vec![format!("nothing is registered; correct the file and try it: {dry_run}")],
     }
+}
+
+/// The command that the server names, which shows something as it was, with the verb that was asked for.
+fn same_verb(command: &str, words: &str) -> String {
+    let Some((kind, rest)) = command.trim_start_matches("`knit ").split_once(" show ") else {
+        return command.to_owned();
+    };
+    let is_of_kind = words.split_once(' ').is_some_and(|(asked, _)| asked == kind);
+    if is_of_kind && SHOWING.contains(&words) { format!("`knit {words} {rest}") } else { command.to_owned() }
+}
+
+/// The first of the Runs that the server names as using what a Run made.
+fn consumer(refusal: &Refusal) -> Option<&str> {
+    let cause = refusal.cause.as_deref()?;
+    let mut words = cause.split(|c: char| !(c.is_ascii_hexdigit() || c == '-'));
+    words.find(|word| word.len() == ids::ID_CHARS)
 }
 
 /// Whether the server names the command that shows what is gone, or not there yet: that is to be pasted.

@@ -1,5 +1,6 @@
 //! What may stand for a value: ids and tags that the server has, profiles, fields, files.
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::future::Future;
 use std::sync::Arc;
@@ -7,16 +8,17 @@ use std::sync::Arc;
 use clap::{Arg, Command, ValueHint};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, SubcommandCandidates};
 use knit_schemas::api::{
-    DataDetail, Difference, LogEvent, PlanDetail, PlanMatches, ProjectionState, RunDetail, RunExplanation,
-    SavedSnapshot,
+    DataDetail, Difference, EVENT_TYPES, LogEvent, PlanDetail, PlanMatches, PlanSummary, ProjectionState, RunDetail,
+    RunExplanation, SavedSnapshot,
 };
 
 use crate::as_of::AsOf;
-use crate::client::Client;
+use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Subject};
 use crate::extension;
 use crate::form::Told as _;
 use crate::ids::{self, Kind};
+use crate::listing;
 use crate::profile;
 use crate::session::{Session, briefly};
 
@@ -26,6 +28,9 @@ const IDS_MAX: usize = 30;
 const TAGS_MAX: usize = 100;
 /// What tags of the system begin with; people may ask for them, but not put them on anything.
 const SYSTEM: &str = "knit#";
+
+/// The tag by which a Data is asked for by its id.
+const BY_ID: &str = "knit#id:";
 
 /// What is offered for a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +98,7 @@ fn offer(command: &str, value: &str) -> Option<Offer> {
         (_, "ENTITY") => Offer::Entity,
         // Of `knit` itself: the profile.
         ("", "NAME") => Offer::Profile,
+        ("events", "NAME") => Offer::Words(EVENT_TYPES),
         (_, "ACTOR") => Offer::Words(ACTORS),
         (_, "POSITION|RUN_ID") => Offer::Id(Kind::Run),
         (_, "NUMBER|all") => Offer::Words(&["all"]),
@@ -140,7 +146,15 @@ impl Offer {
     fn candidates(self, typed: &OsStr, session: &Session) -> Vec<CompletionCandidate> {
         let Some(typed) = typed.to_str() else { return Vec::new() };
         let words = match self {
-            Self::Id(kind) => ids(session, kind, typed),
+            Self::Id(kind) => {
+                let mut ids = ids(session, kind, typed);
+                ids.retain(|id| id.starts_with(typed));
+                return described(session, kind, ids);
+            }
+            Self::Tag if typed.starts_with(BY_ID) => {
+                let ids = ids(session, Kind::Data, &typed[BY_ID.len()..]);
+                ids.iter().map(|id| format!("{BY_ID}{id}")).collect()
+            }
             Self::Tag => tags(session, typed),
             Self::UserTag => user_tags(session, typed),
             Self::UserTagKey if typed.contains(':') => Vec::new(),
@@ -158,6 +172,48 @@ fn ids(session: &Session, kind: Kind, typed: &str) -> Vec<String> {
     let mut ids = ask(session, async |client| ids::beginning(&client, kind, typed, &AsOf::default()).await);
     ids.truncate(IDS_MAX);
     ids
+}
+
+/// The same ids, each with a word about what it is the id of, as far as the server says that at once.
+fn described(session: &Session, kind: Kind, ids: Vec<String>) -> Vec<CompletionCandidate> {
+    let told = RefCell::new(Vec::with_capacity(ids.len()));
+    if let Ok(client) = session.client() {
+        let _: Option<()> = briefly(async {
+            for id in &ids {
+                let about = about(&client, kind, id).await?;
+                told.borrow_mut().push(about);
+            }
+            Ok(())
+        });
+    }
+    let mut told = told.into_inner().into_iter();
+    let candidate = |id: String| CompletionCandidate::new(id).help(told.next().map(Into::into));
+    ids.into_iter().map(candidate).collect()
+}
+
+/// What people know it by: the status and the command of a Run, the image and the command of a Plan, the tags of a Data.
+async fn about(client: &Client, kind: Kind, id: &str) -> Result<String, Error> {
+    let ask = Ask::question("show", kind.one(id));
+    match kind {
+        Kind::Data => {
+            let data: DataDetail = client.get(&ask, &["data", id, "detail"], Query::new()).await?;
+            let tags = data.tags.iter().filter(|tag| !tag.is_system()).map(ToString::to_string);
+            Ok(tags.collect::<Vec<_>>().join(" "))
+        }
+        Kind::Plan => {
+            let plan: PlanDetail = client.get(&ask, &["plans", id], Query::new()).await?;
+            Ok(in_one_line(&plan.summary()))
+        }
+        Kind::Run => {
+            let run: RunDetail = client.get(&ask, &["runs", id], Query::new()).await?;
+            Ok(format!("{} {}", run.status, in_one_line(&run.plan)))
+        }
+    }
+}
+
+fn in_one_line(plan: &PlanSummary) -> String {
+    let command = plan.command_line().map(|command| format!(" {command}")).unwrap_or_default();
+    format!("{}{command}", listing::plan(plan))
 }
 
 fn entities(session: &Session, typed: &str) -> Vec<String> {

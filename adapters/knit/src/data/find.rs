@@ -11,6 +11,7 @@ use crate::client::Query;
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
 use crate::listing::{self, Column, Listed, Order, Shape};
+use crate::output;
 use crate::session::Session;
 use crate::since::{self, range_query};
 
@@ -81,6 +82,12 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     // The wire has no such filter; the answer is looked through here, as the original does.
     let keep = |data: &DataDetail| arguments.transient.admits(is_transient(data));
     arguments.shape.print(&body, ask, arguments.order, keep)?;
+    for tag in arguments.tag.iter().filter(|tag| tag.value.is_empty()) {
+        output::say(format_args!(
+            "note: `{tag}` asks for Data on which `{}` has no value, and not for any value",
+            tag.key
+        ));
+    }
     ids::say_unknown(&client, Kind::Data, &pinned(&arguments.tag), &arguments.as_of).await;
     Ok(())
 }

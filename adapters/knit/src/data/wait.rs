@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     #[arg(long, short, value_name = "KEY:VALUE", value_parser = Tag::parse, required = true)]
     tag: Vec<Tag>,
     /// How many there must be
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = number::parse::<usize>)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = how_many)]
     count: usize,
     /// Wait no longer than this, such as 90s or 1h30m [default: for ever]
     #[arg(long, value_name = "DURATION", value_parser = GoDuration::parse)]
@@ -50,6 +50,13 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let what = if count == 1 { "there is no such Data".to_owned() } else { format!("there are not {count} such Data") };
     let body = deadline::within(timeout, &what, enough(&client, &query, count)).await?;
     shape.print(&body, ask(), Order::default(), |data: &DataDetail| !is_transient(data))
+}
+
+fn how_many(text: &str) -> Result<usize, String> {
+    match number::parse(text)? {
+        0 => Err("nothing is waited for then: write 1 or more".to_owned()),
+        count => Ok(count),
+    }
 }
 
 fn ask() -> Ask {

@@ -14,7 +14,7 @@ use crate::form::{Form, Told};
 use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
-use crate::telling::{Telling, clock, counted, day, moment, person, span, time, when};
+use crate::telling::{clock, counted, day, moment, person, span, time, when};
 
 /// Say why a Run is there, what it waited for and why it failed
 ///

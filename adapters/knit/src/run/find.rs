@@ -20,6 +20,11 @@ use super::notes;
 pub(crate) const STATUSES: [&str; 9] =
     ["deactivated", "waiting", "ready", "starting", "running", "completing", "aborting", "done", "failed"];
 
+/// The state of what was removed, which the wire lists and does not let anybody ask for.
+const REMOVED: &str = "invalidated";
+/// What people write after an `-o` that names a Data here.
+const FORMATS: [&str; 4] = ["json", "yaml", "table", "name"];
+
 /// Find Runs
 ///
 /// The one that changed longest ago comes first. Values of one option are alternatives; all options
@@ -35,8 +40,8 @@ pub(crate) struct Arguments {
     /// With this Data as an output or as the log; may be repeated
     #[arg(long, short, value_name = "KNIT_ID")]
     out_knitid: Vec<String>,
-    /// In this state; may be repeated. Runs that are removed (`invalidated`) are listed, but cannot be asked for
-    #[arg(long, short, value_name = "STATUS", value_delimiter = ',', value_parser = PossibleValuesParser::new(STATUSES))]
+    /// In this state; may be repeated. Runs that were removed are `invalidated`
+    #[arg(long, short, value_name = "STATUS", value_delimiter = ',', value_parser = PossibleValuesParser::new(STATUSES.into_iter().chain([REMOVED])))]
     status: Vec<String>,
     /// Updated at or after this time, such as 2025-03-03 or 2025-03-03T10:15:30+09:00
     #[arg(long, value_name = "TIME", value_parser = since::parse)]
@@ -89,13 +94,21 @@ impl Listed for RunDetail {
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let Arguments { planid, in_knitid, out_knitid, status, since, duration, as_of, order, shape } = arguments;
     shape.check::<RunDetail>()?;
+    if let Some(format) = out_knitid.iter().find(|typed| FORMATS.contains(&typed.as_str())) {
+        let why = format!(
+            "`-o` names a Data that an output makes, and `{format}` is none; did you mean `--output {format}`?"
+        );
+        return Err(Error::Usage(why));
+    }
     let client = session.client()?;
     let planid = ids::all_whole_as_of(&client, Kind::Plan, planid, &as_of).await?;
     let in_knitid = ids::all_whole_as_of(&client, Kind::Data, in_knitid, &as_of).await?;
     let out_knitid = ids::all_whole_as_of(&client, Kind::Data, out_knitid, &as_of).await?;
+    let with_removed = status.iter().any(|status| status == REMOVED);
+    let asked_status = if with_removed { Vec::new() } else { status.clone() };
     let mut query = Query::new();
     for (name, values) in
-        [("plan", &planid), ("knitIdInput", &in_knitid), ("knitIdOutput", &out_knitid), ("status", &status)]
+        [("plan", &planid), ("knitIdInput", &in_knitid), ("knitIdOutput", &out_knitid), ("status", &asked_status)]
     {
         if !values.is_empty() {
             query.push((name, values.join(",")));
@@ -104,7 +117,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     query.extend(range_query(since, duration)?);
     let ask = Ask::question("find", Subject::AnyRun);
     let body = client.get_bytes_as_of(&ask, &["runs"], query, &as_of).await?;
-    shape.print(&body, ask, order, |_: &RunDetail| true)?;
+    shape.print(&body, ask, order, |run: &RunDetail| !with_removed || status.contains(&run.status))?;
     for (kind, named) in [(Kind::Plan, planid), (Kind::Data, in_knitid), (Kind::Data, out_knitid)] {
         ids::say_unknown(&client, kind, &named, &as_of).await;
     }

@@ -12,7 +12,7 @@ use crate::session::Session;
 
 /// Run a finished Run again
 ///
-/// The Data it made are discarded, and named before that. Earlier attempts stay readable: `knit run show RUN_ID --attempt N`.
+/// The Data it made are discarded, and named. Earlier attempts stay readable: `knit run show RUN_ID --attempt N`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Id of the Run
@@ -23,16 +23,17 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let client = session.client()?;
     let run_id = ids::whole(&client, Kind::Run, arguments.run_id).await?;
-    if let Some(note) = discarded(&client, &run_id).await {
-        output::say(note);
-    }
+    let discarded = discarded(&client, &run_id).await;
     let ask = Ask::order("retry", Subject::Run(run_id.clone()));
     client.command(&ask, Method::PUT, &["runs", &run_id, "retry"]).await?;
+    if let Some(note) = discarded {
+        output::say(note);
+    }
     session.log.line(format_args!("Run `{run_id}` will run again"));
     Ok(())
 }
 
-/// Which Data a retry of a Run that is done discards. When that cannot be told, the retry says why.
+/// Which Data a retry of a Run that is done discards.
 async fn discarded(client: &Client, run_id: &str) -> Option<String> {
     let ask = Ask::question("show", Subject::Run(run_id.to_owned()));
     let run: RunDetail = client.get(&ask, &["runs", run_id], Query::new()).await.ok()?;
@@ -40,5 +41,5 @@ async fn discarded(client: &Client, run_id: &str) -> Option<String> {
     let log = run.log.iter().map(|log| format!("`{}` (log)", log.knit_id));
     let made: Vec<String> = outputs.chain(log).collect();
     let is_done = run.status == "done" && !made.is_empty();
-    is_done.then(|| format!("note: a retry discards what the Run made: Data {}", made.join(", ")))
+    is_done.then(|| format!("note: discarded what the Run had made: Data {}", made.join(", ")))
 }

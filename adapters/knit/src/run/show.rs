@@ -112,7 +112,9 @@ async fn show_attempt(client: &Client, run_id: &str, number: u32, as_of: &AsOf, 
     form.tell(attempt, |attempt| {
         let mut lines = vec![format!("attempt {} of Run {run_id} is {}", attempt.attempt, attempt.status)];
         lines.extend(times(attempt));
-        lines.extend(attempt.exit.iter().map(|exit| format!("  ended: {}", notes::reason(exit))));
+        lines.extend(
+            attempt.exit.iter().map(|exit| format!("  ended: {}", notes::reason(exit, notes::PLAN_PLACEHOLDER))),
+        );
         lines
     })?;
     for note in &attempt.notes {
@@ -148,7 +150,7 @@ fn lines(run: &RunDetail, attempts: &[Attempt]) -> Vec<String> {
         lines.push(counted(attempts.len() as u64, "attempt", "attempts"));
         // Who looks wants the latest, and those before only when there are few.
         let latest: Vec<&Attempt> = attempts.iter().rev().collect();
-        lines.extend(first(&latest, |attempt| earlier(attempt)));
+        lines.extend(first(&latest, |attempt| earlier(attempt, &run.plan.plan_id)));
     }
     if is_too_many(&run.inputs) || is_too_many(&run.outputs) || is_too_many(attempts) {
         lines.push(format!("hint: `knit run show -o json {}` prints all of it", run.run_id));
@@ -182,9 +184,9 @@ fn times(attempt: &Attempt) -> Vec<String> {
 }
 
 /// One of several attempts in a line.
-fn earlier(attempt: &Attempt) -> String {
+fn earlier(attempt: &Attempt, plan_id: &str) -> String {
     let exit = attempt.exit.as_ref().filter(|_| attempt.status == "failed");
-    let why = exit.map(|exit| format!(": {}", notes::reason(exit))).unwrap_or_default();
+    let why = exit.map(|exit| format!(": {}", notes::reason(exit, plan_id))).unwrap_or_default();
     let at = attempt.ended_at.or(attempt.started_at).unwrap_or(attempt.created_at);
     format!("  {}  {}  {}{why}", attempt.attempt, time(at), attempt.status)
 }

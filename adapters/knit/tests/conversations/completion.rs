@@ -9,13 +9,22 @@ use crate::server::{Reply, Server};
 
 const ONE: &str = "6cd03965-619d-4429-afcd-de2db9e7a326";
 const OTHER: &str = "7cd04111-0000-4429-afcd-de2db9e7a326";
+const RUN: &str = "8cd04111-0000-4429-afcd-de2db9e7a326";
 
 /// A server that knows two Data, three keys and two values.
 fn server() -> Server {
     Server::start(|request| {
+        if request.target == format!("/api/runs/{RUN}") {
+            return Reply::json(&json!({
+                "runId": RUN, "status": "done", "updatedAt": "2025-03-03T10:15:30+00:00", "inputs": [], "outputs": [],
+                "plan": {"planId": "p1", "image": "host:latest", "entrypoint": ["sh"]},
+            }));
+        }
         let (path, query) = request.target.split_once('?').unwrap_or_default();
         let prefix = query.split_once("prefix=").map(|(_, prefix)| prefix.split('&').next().unwrap_or(""));
         match (path, prefix.unwrap_or_default()) {
+            ("/api/ids", "f8ed") => Reply::json(&json!(["f8ed3965-619d-4429-afcd-de2db9e7a326"])),
+            ("/api/ids", _) if query.starts_with("of=run") => Reply::json(&json!([RUN])),
             ("/api/ids", _) if query.starts_with("of=data") => Reply::json(&json!([ONE, OTHER])),
             ("/api/tags", prefix) if prefix.starts_with("project%3A") => {
                 Reply::json(&json!(["project:hello", "project:other one"]))
@@ -59,9 +68,28 @@ fn ids_are_those_of_the_server_of_the_kind_that_is_wanted() {
     assert_eq!(offered(&place, &["data", "path", ONE, "7c"]), [OTHER]);
     assert_eq!(offered(&place, &["plan", "why-not", "--data", "6"]), [ONE]);
     assert_eq!(offered(&place, &["events", "-e", "data:6c"]), [format!("data:{ONE}")]);
-    assert_eq!(offered(&place, &["run", "rm", ""]), Vec::<String>::new());
+    assert_eq!(offered(&place, &["run", "rm", ""]), [RUN]);
+    assert_eq!(
+        offered(&place, &["data", "find", "-t", "knit#id:f8ed"]),
+        ["knit#id:f8ed3965-619d-4429-afcd-de2db9e7a326"]
+    );
     assert_eq!(server.lines()[0], "GET /api/ids?of=data&prefix=");
-    assert_eq!(server.lines()[4], "GET /api/ids?of=run&prefix=");
+    assert!(server.lines().contains(&"GET /api/ids?of=run&prefix=".to_owned()));
+}
+
+#[test]
+fn ids_have_a_word_beside_them_and_names_of_events_need_no_server() {
+    let server = server();
+    let place = Place::with(&server);
+    let run = format!("{RUN}\tdone host:latest sh\n");
+    assert_eq!(asked(&place, &["run", "explain", ""]).stdout, run);
+    let zsh = place.knit_in(&["--", "knit", "run", "explain", ""], &[("KNIT_COMPLETE", "zsh")]).succeeded().stdout;
+    assert!(zsh.ends_with(":done host\\:latest sh\n") || zsh.ends_with(":done host:latest sh\n"), "{zsh}");
+    assert_eq!(
+        offered(&Place::new(), &["events", "--type", "RunS"]),
+        ["RunStarted", "RunSucceeded", "RunSuccessDecided"]
+    );
+    assert_eq!(offered(&Place::new(), &["events", "--type", "RunFailed,RunEr"]), ["RunFailed,RunErased"]);
 }
 
 #[test]

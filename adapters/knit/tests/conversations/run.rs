@@ -298,7 +298,7 @@ fn stopping_removing_and_retrying_say_one_line_and_need_no_body() {
 }
 
 #[test]
-fn a_retry_names_what_it_discards_before_it_does() {
+fn a_retry_names_what_it_has_discarded() {
     let retried = |status: &'static str| {
         let server = Server::start(move |request| match request.method.as_str() {
             "GET" => Reply::json(&detail(status, None)),
@@ -309,7 +309,7 @@ fn a_retry_names_what_it_discards_before_it_does() {
         told.stderr
     };
     let said = "[knit run retry] [TIME] Run `r1` will run again\n";
-    let note = "note: a retry discards what the Run made: Data `d2` (/out/model), `d3` (log)\n";
+    let note = "note: discarded what the Run had made: Data `d2` (/out/model), `d3` (log)\n";
     assert_eq!(retried("done"), format!("{note}{said}"));
     assert_eq!(retried("failed"), said, "what a failed Run left is no result");
 }

@@ -10,7 +10,7 @@ use knit_domain::event::Position;
 use knit_domain::time::Timestamp;
 use knit_projections::projection::Projection as _;
 use knit_projections::store::At;
-use knit_schemas::duration::GoDuration;
+use knit_schemas::duration::ago_ms;
 
 use super::front::Api;
 use super::problem::Problem;
@@ -20,8 +20,6 @@ use crate::app::App;
 /// What may be written.
 const FORMS: &str = "should be a position of the log, a time like 2025-03-03T09:15:02.4+00:00, \
                      or how long ago, like `2h ago` or `3d ago`";
-/// Hours of a day, which Go's notation of durations lacks.
-const DAY_HOURS: i64 = 24;
 
 /// The time that `query` asks about; now if it does not say.
 ///
@@ -103,25 +101,14 @@ impl Asked {
     pub(super) fn parse(name: &str, text: &str, now: Timestamp) -> Result<Self, Problem> {
         let text = text.trim();
         let malformed = || Problem::bad_request(format!("`{name}` {FORMS}")).because(format!("got `{text}`"));
-        if let Some(ago) = text.strip_suffix("ago") {
-            let ago_ms = milliseconds(ago.trim()).filter(|ms| *ms >= 0).ok_or_else(malformed)?;
+        if text.ends_with("ago") {
+            let ago_ms = ago_ms(text).ok_or_else(malformed)?;
             return Ok(Self::Time(now.plus_ms(-ago_ms)));
         }
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             return text.parse().map(Self::Position).map_err(|_| malformed());
         }
         Timestamp::parse(text).map(Self::Time).map_err(|_| malformed())
-    }
-}
-
-/// A number of days, or a duration as Go writes it.
-fn milliseconds(text: &str) -> Option<i64> {
-    match text.strip_suffix('d') {
-        Some(days) => {
-            let hours = days.parse::<i64>().ok()?.checked_mul(DAY_HOURS)?;
-            GoDuration::parse(&format!("{hours}h")).ok().map(GoDuration::as_ms)
-        }
-        None => GoDuration::parse(text).ok().map(GoDuration::as_ms),
     }
 }
 

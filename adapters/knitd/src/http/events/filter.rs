@@ -259,6 +259,12 @@ mod tests {
     }
 
     #[test]
+    fn the_names_that_are_published_are_those_of_the_events_there_are() {
+        let known: std::collections::BTreeSet<&str> = names().collect();
+        assert_eq!(known.into_iter().collect::<Vec<_>>(), knit_schemas::api::EVENT_TYPES);
+    }
+
+    #[test]
     fn kinds_ids_and_names_are_lists() {
         let filter = read(&format!("entity=run,data:{ID}&type=RunSucceeded,RunFailed")).unwrap();
         assert_eq!(filter.kinds, [StreamType::Run]);
