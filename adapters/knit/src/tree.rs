@@ -18,8 +18,7 @@ use crate::listing::distinct_digits;
 use crate::output;
 use crate::session::Session;
 
-/// Of so many that are alike each is drawn; of more, so many and the number of the rest. Of those below which there is
-/// more one is enough, since what is below them is mostly alike too.
+/// Of so many that are alike each is drawn; of more, so many and the number of the rest.
 pub(crate) const ALIKE_MAX: usize = 2;
 /// Kinds of what hangs in one place: of more, one of each is drawn, or what is left of them would not be seen.
 const KINDS_MAX: usize = 4;
@@ -188,7 +187,7 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
         let mut kept = Vec::new();
         for node in nodes {
             let drawn = *drawn_of.entry(self.soil.likeness(node)).or_insert_with(|| match self.soil.alike_max(node) {
-                ALIKE_MAX if alike.len() > KINDS_MAX || !self.soil.beyond(node).is_empty() => 1,
+                ALIKE_MAX if alike.len() > KINDS_MAX => 1,
                 drawn => drawn,
             });
             let all = alike[&self.soil.likeness(node)];
