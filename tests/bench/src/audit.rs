@@ -95,7 +95,8 @@ fn verifying(bench: &Bench) -> anyhow::Result<Outcome> {
 fn importing(bench: &Bench, kind: Kind) -> anyhow::Result<Outcome> {
     let events = bench.sizes.events / IMPORTED_PART;
     let file = export(bench, Some(events))?;
-    let rows = bench.tokio.block_on(copied::rows(bench, kind, events))?;
+    let filled = bench.filled(kind, Content::Events)?;
+    let rows = bench.tokio.block_on(copied::rows(&filled, events))?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..bench.sizes.rounds {
         let anchor = bench.place(kind)?;

@@ -7,7 +7,7 @@ use sqlx::postgres::PgPoolCopyExt as _;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection as _, PgConnection, PgPool, Row as _, SqliteConnection};
 
-use crate::bench::{Bench, Content, Kind, Place};
+use crate::bench::{Filled, Kind, Place};
 
 const COLUMNS: &str = "position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, \
                        metadata, recorded_at, salt, leaf, chain";
@@ -21,10 +21,9 @@ pub(super) enum Rows {
 }
 
 /// The first `count` events of the long log.
-pub(super) async fn rows(bench: &Bench, kind: Kind, count: usize) -> anyhow::Result<Rows> {
-    let filled = bench.filled(kind, Content::Events)?;
+pub(super) async fn rows(filled: &Filled, count: usize) -> anyhow::Result<Rows> {
     let select = format!("SELECT {COLUMNS} FROM events WHERE position <= {count} ORDER BY position");
-    Ok(match kind {
+    Ok(match filled.place.kind {
         Kind::Postgres => {
             let pool = PgPool::connect(&filled.place.url()).await?;
             let copied = pool.copy_out_raw(&format!("COPY ({select}) TO STDOUT (FORMAT binary)")).await?;
