@@ -5,6 +5,7 @@
 //! chain are written as they come; who imports has verified them. What the log keeps beside the events, reservations
 //! and the index of entities, is derived from them again, as it was when they were appended.
 
+mod emptied;
 mod page;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::postgres;
 use crate::reader::patiently;
 use crate::sqlite;
 
+use emptied::Emptied;
 pub use page::ImportPage;
 pub(crate) use page::{IndexRow, Rows};
 
@@ -88,6 +90,7 @@ pub struct Import {
     log: Log,
     writing: Writing,
     end: End,
+    emptied: Emptied,
 }
 
 /// The transaction.
@@ -125,7 +128,7 @@ impl Log {
             }
         })?;
         let end = End { position: 0, chain: GENESIS, recorded_at: Timestamp(0) };
-        let import = Import { log: self.clone(), writing, end };
+        let import = Import { log: self.clone(), writing, end, emptied: Emptied::default() };
         if position == 0 {
             return Ok(import);
         }
@@ -139,11 +142,14 @@ impl Log {
     /// # Errors
     /// [`ImportError::Unreadable`] for what this program does not know, [`ImportError::TakenTwice`].
     pub fn import_page(&self, events: Vec<Event>) -> Result<Option<ImportPage>, ImportError> {
-        let is_copied = match self.backend() {
+        ImportPage::of(events, self.copies())
+    }
+
+    fn copies(&self) -> bool {
+        match self.backend() {
             Backend::Postgres(_) => true,
             Backend::Sqlite(_) => false,
-        };
-        ImportPage::of(events, is_copied)
+        }
     }
 }
 
@@ -157,6 +163,14 @@ impl Import {
         if found != expected {
             return Err(ImportError::OutOfOrder { expected, found });
         }
+        self.put(page).await?;
+        self.emptied.note(page);
+        self.end = page.end;
+        failpoint("import.page-written");
+        Ok(())
+    }
+
+    async fn put(&mut self, page: &ImportPage) -> Result<(), ImportError> {
         let written = on!(&mut self.writing, transaction => transaction.write(page).await);
         written.map_err(|error| match Trouble::of(&error) {
             Trouble::Content | Trouble::Race => {
@@ -165,19 +179,20 @@ impl Import {
             Trouble::Connection | Trouble::DiskFull | Trouble::Occupied | Trouble::Other => {
                 Fault::of("importing events", error).into()
             }
-        })?;
-        self.end = page.end;
-        failpoint("import.page-written");
-        Ok(())
+        })
     }
 
     /// Lets everything be there at once; answers the last position. Who follows the log hears of it.
     ///
     /// # Errors
+    /// [`ImportError::Unreadable`] when it is not said what remains of an emptied event,
     /// [`Fault::OutcomeUnknown`] when the database went away over it and cannot be asked; after any other nothing is
     /// there.
     pub async fn commit(mut self) -> Result<Position, ImportError> {
         let (end, log) = (self.end, self.log.clone());
+        if let Some(rest) = self.emptied.rest(log.copies())? {
+            self.put(&rest).await?;
+        }
         let moved = on!(&mut self.writing, transaction => transaction.move_head(&end).await);
         moved.map_err(|error| Fault::of("importing events", error))?;
         failpoint("import.head-moved");

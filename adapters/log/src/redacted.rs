@@ -110,7 +110,7 @@ impl Remaining {
         self.by_position.get(&position).map(|remains| remains.redacted_at)
     }
 
-    fn take(&mut self, recorded: Recorded) {
+    pub(crate) fn take(&mut self, recorded: Recorded) {
         let Some((position, leaf)) = emptied_by(&recorded.event) else { return };
         let redacted_at = recorded.position;
         self.up_to = redacted_at;

@@ -28,6 +28,7 @@ pub const EVENT_TYPES: &[&str] = &[
     "EventRedacted",
     "EventSkipped",
     "ImportStarted",
+    "LogRedacted",
     "PlanActivated",
     "PlanAdmitted",
     "PlanAnnotationsChanged",

@@ -23,10 +23,10 @@ fn every_history_on_postgresql_is_as_the_model_says() {
 
 #[test]
 fn d15_what_is_redacted_in_a_history_on_sqlite_is_folded_as_if_it_had_never_been_said() {
-    redactions::hold(CASES, &Place::sqlite());
+    redactions::hold(CASES, &Place::sqlite(), &Place::postgresql());
 }
 
 #[test]
 fn d15_what_is_redacted_in_a_history_on_postgresql_is_folded_as_if_it_had_never_been_said() {
-    redactions::hold(CASES, &Place::postgresql());
+    redactions::hold(CASES, &Place::postgresql(), &Place::sqlite());
 }

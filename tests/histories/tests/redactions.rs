@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use knit_domain::data::{self, Data, TagChange};
 use knit_domain::decision::{Decision, Versioned};
-use knit_domain::event::{Event, Metadata, Position, Recorded, StreamId, StreamType};
+use knit_domain::event::{Entity, Event, Metadata, Position, Recorded, StreamId, StreamType};
 use knit_domain::id::KnitId;
 use knit_domain::redaction::{Content, RedactionRefused, redact, word_at};
 use knit_domain::reservation::{Holder, Scope};
@@ -16,12 +16,14 @@ use knit_projections::matcher::Matcher;
 use knit_projections::projection::Projection;
 use knit_projections::store::Store;
 use knit_projections::worklists::Worklists;
+use knit_schemas::export::Format;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Runtime;
 
 use crate::rehearsal::Place;
+use crate::rehearsal::carried::{exported, import};
 
 /// Why. It must not say any of the tags, which are single letters.
 const REASON: &str = "nothing";
@@ -32,22 +34,23 @@ const SHRINKING_MAX: u32 = 50;
 /// Events that are read at once: several pages, also in a small log.
 const PAGE: usize = 50;
 
-/// Lets so many histories happen at `place`, one after the other, each in an empty log.
+/// Lets so many histories happen at `place`, one after the other, each in an empty log, and carries them `elsewhere`.
 ///
 /// # Panics
 /// When one does not hold; the message has the smallest one that was found.
-pub(crate) fn hold(cases: u32, place: &Place) {
+pub(crate) fn hold(cases: u32, place: &Place, elsewhere: &Place) {
     let config = Config { cases, failure_persistence: None, max_shrink_iters: SHRINKING_MAX, ..Config::default() };
     let runtime = Runtime::new().expect("a runtime can be made");
     let histories = (prop::collection::vec(step(), 0..STEPS_MAX), any::<[Index; 2]>());
     let outcome = TestRunner::new(config).run(&histories, |(steps, tags)| {
         place.clear();
-        runtime.block_on(rehearse(place, steps, tags))
+        elsewhere.clear();
+        runtime.block_on(rehearse(place, elsewhere, steps, tags))
     });
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-async fn rehearse(place: &Place, steps: Vec<Step>, tags: [Index; 2]) -> Result<(), TestCaseError> {
+async fn rehearse(place: &Place, elsewhere: &Place, steps: Vec<Step>, tags: [Index; 2]) -> Result<(), TestCaseError> {
     let mut play = Play::new();
     steps.into_iter().for_each(|step| play.take(step));
     let logs = place.open().await;
@@ -61,11 +64,30 @@ async fn rehearse(place: &Place, steps: Vec<Step>, tags: [Index; 2]) -> Result<(
         events = forget(&logs, &Content::Tag(tag), events).await?;
     }
     prop_assert_eq!(self::holders(&logs[0], &events).await?, holders);
+    is_the_same(elsewhere, &logs[0], &events).await?;
     go_on(&logs[0], &events).await?;
     let events = read(&logs[0]).await?;
     folds::<Store>(&events)?;
     folds::<Matcher>(&events)?;
     folds::<Worklists>(&events)?;
+    for log in logs {
+        log.close().await;
+    }
+    Ok(())
+}
+
+/// Imported elsewhere the history reads the same, and takes the same places: what emptied events mean is said behind them.
+async fn is_the_same(elsewhere: &Place, log: &Log, events: &[Recorded]) -> Result<(), TestCaseError> {
+    let logs = elsewhere.open().await;
+    import(&logs[0], &exported(log, Format::Protobuf).await?).await?;
+    prop_assert_eq!(read(&logs[0]).await?, events);
+    prop_assert_eq!(holders(&logs[0], events).await?, holders(log, events).await?);
+    let entities: BTreeSet<Entity> =
+        events.iter().flat_map(|recorded| recorded.event.entities(&recorded.stream)).collect();
+    for entity in entities {
+        let there = logs[0].positions_of(entity, 0, events.len()).await.map_err(failed)?;
+        prop_assert_eq!(there, log.positions_of(entity, 0, events.len()).await.map_err(failed)?, "{:?}", entity);
+    }
     for log in logs {
         log.close().await;
     }

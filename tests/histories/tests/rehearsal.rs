@@ -4,7 +4,7 @@
 //! are also decided early and appended late, appended by several at once, or asked for again although they were
 //! answered; projections follow in pieces, are saved, thrown away and brought back; the log is closed and opened.
 
-mod carried;
+pub(crate) mod carried;
 mod followers;
 mod model;
 mod moves;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use knit_domain::event::{Entity, Position, StreamId};
+use knit_domain::event::{Entity, Position, Recorded, StreamId};
 use knit_domain::id::EventId;
 use knit_domain::reservation::{self, Change, Holder, Scope};
 use knit_domain::time::Timestamp;
@@ -11,13 +11,11 @@ use uuid::Uuid;
 
 use super::ImportError;
 use crate::batch::{End, Place};
-use crate::columns::{entity, signed};
+use crate::columns::{self, signed};
 use crate::error::ReadError;
 use crate::postgres::Copied;
 use crate::reader::EventRow;
-
-/// What stands in the place of a payload that was taken out: `json` of PostgreSQL cannot hold an empty text.
-const EMPTIED: &str = "{}";
+use crate::redacted::{EMPTIED, emptied_by};
 
 /// A row of the index from entities to events: kind, id, position.
 pub(crate) type IndexRow = (&'static str, Uuid, i64);
@@ -32,6 +30,12 @@ pub struct ImportPage {
     /// Places to be given back, and then those to be taken.
     pub(crate) released: Vec<Place>,
     pub(crate) taken: Vec<Place>,
+    /// Events whose content was taken out; what they mean is said behind them.
+    pub(super) emptied: Vec<Event>,
+    /// Those that say what remains of such events.
+    pub(super) redactions: Vec<Recorded>,
+    /// Places that are given back, and where.
+    pub(super) released_at: Vec<(Place, Position)>,
 }
 
 /// The rows as the database takes them.
@@ -52,17 +56,42 @@ impl ImportPage {
         let recorded_at = Timestamp(last.recorded_at_ms);
         let end = End { position: last.position, chain: last.chain, recorded_at };
         let (mut index, mut places) = (Vec::new(), Places::default());
+        let (mut emptied, mut redactions) = (Vec::new(), Vec::new());
         for event in &mut events {
-            let (entities, changes) = meaning(event)?;
             let position = signed(event.position);
-            index.extend(entities.into_iter().map(entity).map(|(kind, id)| (kind, id, position)));
-            changes.into_iter().try_for_each(|change| places.change(event.position, change))?;
+            let mut index_of = |entity: Entity| {
+                let (kind, id) = columns::entity(entity);
+                index.push((kind, id, position));
+            };
+            if event.is_emptied() {
+                EMPTIED.clone_into(&mut event.payload);
+                own_entity(event)?.into_iter().for_each(&mut index_of);
+                emptied.push(event.clone());
+                continue;
+            }
+            let recorded = row(event).decode()?;
+            recorded.event.entities(&recorded.stream).into_iter().for_each(&mut index_of);
+            let mut changes = reservation::changes(&recorded.stream, &recorded.event).into_iter();
+            changes.try_for_each(|change| places.change(event.position, change))?;
+            if emptied_by(&recorded.event).is_some() {
+                redactions.push(recorded);
+            }
         }
         // Neighbours in the index are written one after another, so that each of its pages is touched once.
         index.sort_unstable();
+        let released_at = std::mem::take(&mut places.released_at);
         let (released, taken) = places.net();
-        let rows = if is_copied { Rows::Copied(Copied::of(&events, &index)) } else { Rows::Bound { events, index } };
-        Ok(Some(Self { first, end, rows, released, taken }))
+        let rows = Rows::of(events, index, is_copied);
+        Ok(Some(Self { first, end, rows, released, taken, emptied, redactions, released_at }))
+    }
+
+    /// What is written beside the events, when the last of those it is about is `last`.
+    pub(super) fn without_events(last: &Event, index: Vec<IndexRow>, taken: Vec<Place>, is_copied: bool) -> Self {
+        let recorded_at = Timestamp(last.recorded_at_ms);
+        let end = End { position: last.position, chain: last.chain, recorded_at };
+        let rows = Rows::of(Vec::new(), index, is_copied);
+        let (emptied, redactions, released_at) = (Vec::new(), Vec::new(), Vec::new());
+        Self { first: last.position, end, rows, released: Vec::new(), taken, emptied, redactions, released_at }
     }
 
     /// How many events they are.
@@ -72,22 +101,20 @@ impl ImportPage {
     }
 }
 
-/// What the log derives from an event when it is appended.
-fn meaning(event: &mut Event) -> Result<(Vec<Entity>, Vec<Change>), ReadError> {
-    if event.is_emptied() {
-        EMPTIED.clone_into(&mut event.payload);
-        // Nobody can read it any more. What is taken out (tags, annotations) is of no other entity, and takes no place.
-        let kind = event.stream_type.parse();
-        let kind = kind.map_err(|source| ReadError::Undecodable { position: event.position, source })?;
-        let of_stream = Entity::of_stream(&StreamId { kind, id: event.stream_id.clone() });
-        return Ok((of_stream.into_iter().collect(), Vec::new()));
+impl Rows {
+    fn of(events: Vec<Event>, index: Vec<IndexRow>, is_copied: bool) -> Self {
+        if is_copied { Self::Copied(Copied::of(&events, &index)) } else { Self::Bound { events, index } }
     }
-    let recorded = row(event).decode()?;
-    let changes = reservation::changes(&recorded.stream, &recorded.event);
-    Ok((recorded.event.entities(&recorded.stream), changes))
 }
 
-fn row(event: &Event) -> EventRow<'_> {
+/// The entity whose stream the event is of, if it is one's: all that is known of an emptied event by itself.
+pub(super) fn own_entity(event: &Event) -> Result<Option<Entity>, ReadError> {
+    let kind = event.stream_type.parse();
+    let kind = kind.map_err(|source| ReadError::Undecodable { position: event.position, source })?;
+    Ok(Entity::of_stream(&StreamId { kind, id: event.stream_id.clone() }))
+}
+
+pub(super) fn row(event: &Event) -> EventRow<'_> {
     EventRow {
         position: event.position,
         event_id: EventId(event.event_id),
@@ -107,18 +134,24 @@ fn row(event: &Event) -> EventRow<'_> {
 
 /// Places that were mentioned, with what must have been of each before, and what is now.
 #[derive(Debug, Default)]
-struct Places(BTreeMap<(Scope, Holder), (bool, bool)>);
+struct Places {
+    mentioned: BTreeMap<(Scope, Holder), (bool, bool)>,
+    released_at: Vec<(Place, Position)>,
+}
 
 impl Places {
     fn change(&mut self, position: Position, change: Change) -> Result<(), ImportError> {
         match change {
             Change::Take(scope, holder) => {
-                let (_, is_taken) = self.0.entry((scope, holder.clone())).or_insert((false, false));
+                let (_, is_taken) = self.mentioned.entry((scope, holder.clone())).or_insert((false, false));
                 if std::mem::replace(is_taken, true) {
                     return Err(ImportError::TakenTwice { position, scope, holder });
                 }
             }
-            Change::Release(scope, holder) => self.0.entry((scope, holder)).or_insert((true, true)).1 = false,
+            Change::Release(scope, holder) => {
+                self.released_at.push(((scope, holder.clone()), position));
+                self.mentioned.entry((scope, holder)).or_insert((true, true)).1 = false;
+            }
         }
         Ok(())
     }
@@ -126,7 +159,7 @@ impl Places {
     /// Those to be given back, and then those to be taken.
     fn net(self) -> (Vec<Place>, Vec<Place>) {
         let (mut released, mut taken) = (Vec::new(), Vec::new());
-        for (place, (was_taken, is_taken)) in self.0 {
+        for (place, (was_taken, is_taken)) in self.mentioned {
             if is_taken {
                 taken.push(place.clone());
             }

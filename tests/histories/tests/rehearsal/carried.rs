@@ -57,7 +57,8 @@ impl Rehearsal<'_> {
     }
 }
 
-async fn exported(log: &Log, format: Format) -> Result<Vec<u8>, TestCaseError> {
+/// The whole log, as it is stored.
+pub(crate) async fn exported(log: &Log, format: Format) -> Result<Vec<u8>, TestCaseError> {
     let head = log.head().await.map_err(failed)?;
     let (mut export, mut after) = (Vec::new(), 0);
     format.encode(&Record::Begin(Begin::of_the_log()), &mut export);
@@ -71,7 +72,8 @@ async fn exported(log: &Log, format: Format) -> Result<Vec<u8>, TestCaseError> {
     Ok(export)
 }
 
-async fn import(log: &Log, export: &[u8]) -> Result<(), TestCaseError> {
+/// Imports it into an empty log, in pages that end anywhere.
+pub(crate) async fn import(log: &Log, export: &[u8]) -> Result<(), TestCaseError> {
     let mut import = log.import().await.map_err(failed)?;
     let (mut splitter, mut verification) = (Splitter::default(), Verification::default());
     let mut batches: Vec<_> = export.chunks(PIECE_BYTES).filter_map(|piece| splitter.push(piece)).collect();
