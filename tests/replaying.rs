@@ -83,3 +83,21 @@ fn what_is_not_whole_is_not_replayed() {
     let _ = shop.refused(NOT_WHOLE, &["audit", "replay", "--until", "1", text(&file)]).tells("position ");
     assert_eq!(Workshop::open().knit(&["audit", "replay", "--until", "0"]).json()["position"], 0);
 }
+
+#[test]
+fn a_redacted_history_is_replayed_by_a_server_and_not_from_a_file() {
+    let database = TestDatabase::new();
+    let shop = with_a_history(Setup::new());
+    let data = shop.knit(&["data", "find", "--output", "json"]).json()[0]["knitId"].as_str().unwrap().to_owned();
+    let _ = shop.knit(&["data", "tag", "--add", "owner:alice", &data]);
+    let _ = shop.knit(&["admin", "redact", "--yes", "--tag", "owner:alice", "--reason", "asked for"]);
+    let file = exported(&shop, "proto");
+    let refused = shop.refused(1, &["audit", "replay", text(&file)]);
+    let _ = refused.tells("was redacted, and what remains of it is said behind it").tells("knit audit import");
+
+    let there = looking(Setup::new().database(database.url()));
+    let _ = there.knit(&["audit", "import", text(&file)]);
+    assert_eq!(digests(&there), digests(&shop));
+    assert_eq!(replayed(&there.knit(&["audit", "replay"]).json()), digests(&shop));
+    assert_eq!(there.knit(&["data", "find", "-t", "owner:alice"]).json(), serde_json::json!([]));
+}

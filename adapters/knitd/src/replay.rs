@@ -11,12 +11,13 @@ use knit_domain::event::journal::JournalEvent;
 use knit_domain::event::{Event, Position, Recorded};
 use knit_domain::journal::Journal;
 use knit_domain::time::Timestamp;
-use knit_log::{ReadError, StoredEvent, chain};
+use knit_log::{StoredEvent, chain};
 use knit_projections::matcher::Matcher;
 use knit_projections::projection::Projection;
 use knit_projections::store::Store;
 use knit_projections::worklists::Worklists;
 use knit_schemas::api::{ReplayStep, ReplayedProjection, SkipAhead};
+use knit_schemas::export;
 use tokio::sync::mpsc;
 
 use crate::app::App;
@@ -111,6 +112,22 @@ impl From<Broken> for Interrupted {
     }
 }
 
+/// What an event that is sent says.
+///
+/// # Errors
+/// Why it cannot be told.
+fn decode(event: export::Event) -> Result<Recorded, String> {
+    if event.is_emptied() {
+        // What remains of it is said behind it, and a file is folded as it comes.
+        return Err(format!(
+            "event {} was redacted, and what remains of it is said behind it: import the history into an empty log \
+             (`knit audit import`, of a `knitd --look-only`), and replay that",
+            event.position
+        ));
+    }
+    StoredEvent::from(event).decode().map_err(|error| with_causes(&error))
+}
+
 fn journal_of(skips: &[SkipAhead]) -> Journal {
     let mut journal = Journal::default();
     for SkipAhead { projection, position } in skips {
@@ -159,11 +176,10 @@ impl Replay {
     }
 
     async fn take(&mut self, body: Body, until: Until) -> Result<(), Interrupted> {
-        let decode = |event| StoredEvent::from(event).decode();
-        let mut sent: Sent<Result<Vec<Recorded>, ReadError>> =
-            Sent::new(body, move |events| events.into_iter().map(decode).collect());
+        let mut sent: Sent<Result<Vec<Recorded>, String>> =
+            Sent::new(body, |events| events.into_iter().map(decode).collect());
         while let Some(events) = sent.next().await? {
-            let events = events.map_err(|error| Interrupted::Failed(with_causes(&error)))?;
+            let events = events.map_err(Interrupted::Failed)?;
             for event in &events {
                 if let Event::Journal(event) = &event.event {
                     self.journal.apply(event);
