@@ -90,10 +90,19 @@ impl Api {
             let view = &app.views().store;
             let store = view.read();
             let position = at.position(store.position());
-            question(&store, At::Position(position)).map(|json| (position, view.reached().instance, json))
+            let mut text = question(&store, At::Position(position))?;
+            // In the same look: an answer of one piece is never cut off, whatever takes the place of this store.
+            let mut first = Vec::new();
+            let goes_on = write(&mut text, &store, &mut first, reply::PIECE_BYTES);
+            Ok::<_, Problem>((position, view.reached().instance, text, (first, goes_on)))
         });
-        let (position, instance, mut text) = asked.await.map_err(|_| Problem::bug())??;
+        let (position, instance, mut text, first) = asked.await.map_err(|_| Problem::bug())??;
+        let mut first = Some(first);
         let body = reply::written(content_type, move |piece, room_bytes| {
+            if let Some((first, goes_on)) = first.take() {
+                *piece = first;
+                return Ok(goes_on);
+            }
             // The rows of a store that was folded anew are other rows: what has been sent must not seem whole. One
             // that a rebuild has replaced stays for a while, for answers that are on their way.
             let view = &self.app.views().store;

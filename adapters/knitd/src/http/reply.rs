@@ -12,7 +12,7 @@ use serde::Serialize;
 
 /// Bytes of an answer rendered at once: what a long answer costs in memory, whatever its length, and for
 /// how long rendering keeps a thread and the projections' lock (well under a millisecond).
-const PIECE_BYTES: usize = 64 * 1024;
+pub(super) const PIECE_BYTES: usize = 64 * 1024;
 
 /// 200 with one JSON value.
 pub(super) fn json(value: &impl Serialize) -> Response {
