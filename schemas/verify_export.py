@@ -121,11 +121,16 @@ def uncompressed(data):
     unpacker, pieces = zlib.decompressobj(31), []
     try:
         for at in range(0, len(data), 1 << 16):
-            pieces.append(unpacker.decompress(data[at:at + (1 << 16)]))
+            rest = data[at:at + (1 << 16)]
+            while rest:
+                if unpacker.eof:
+                    # What was compressed in several pieces is several of these files, one behind the other.
+                    unpacker = zlib.decompressobj(31)
+                pieces.append(unpacker.decompress(rest))
+                rest = unpacker.unused_data
     except zlib.error as error:
         return b"".join(pieces), error
-    whole = unpacker.eof and not unpacker.unused_data
-    return b"".join(pieces), None if whole else EOFError("the compressed file is cut off, or something stands behind it")
+    return b"".join(pieces), None if unpacker.eof else EOFError("the compressed file is cut off")
 
 
 def file_records(path):

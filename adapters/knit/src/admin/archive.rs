@@ -7,8 +7,8 @@ use knit_schemas::api::{ArchiveOrder, ArchiveStep, ArchivedSegment, SegmentDone}
 use reqwest::Response;
 use serde::Serialize;
 
-use super::bytes;
-use crate::client::{Client, connection_lost, understand};
+use super::{bytes, lines};
+use crate::client::Client;
 use crate::environment::Environment;
 use crate::error::{Ask, Error, Subject};
 use crate::output::Progress;
@@ -68,26 +68,36 @@ fn absolute(path: &Path) -> Result<String, Error> {
     text.ok_or_else(|| Error::Usage(format!("`{}` is no text, and cannot be told to the server", path.display())))
 }
 
-async fn until_the_end(ask: &Ask, mut response: Response, progress: &Progress) -> Result<Answer, Error> {
-    let (mut line, mut checked, mut segments) = (Vec::new(), 0, Vec::new());
-    while let Some(piece) = response.chunk().await.map_err(connection_lost(ask))? {
-        for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            line.extend_from_slice(part);
-            if !part.ends_with(b"\n") {
-                continue;
-            }
-            match understand(ask, &std::mem::take(&mut line))? {
-                ArchiveStep::Archiving { position, until } => progress.reach(position, until),
-                ArchiveStep::Segment(segment) if segment.done == SegmentDone::Checked => checked += 1,
-                ArchiveStep::Segment(segment) => segments.push(segment),
-                ArchiveStep::Archived { directory, position, head } => {
-                    return Ok(Answer { directory, position, head, checked, segments });
-                }
-                ArchiveStep::Failed { why } => return Err(Error::NotArchived { why }),
-            }
+/// Hears what is done, until an end. Damage that was found is told also where archiving came to nothing after it.
+async fn until_the_end(ask: &Ask, response: Response, progress: &Progress) -> Result<Answer, Error> {
+    let (mut checked, mut segments) = (0, Vec::new());
+    lines::until_the_end(ask, response, |step: ArchiveStep| match step {
+        ArchiveStep::Archiving { position, until } => {
+            progress.reach(position, until);
+            None
         }
-    }
-    Err(Error::NoEnd { ask: ask.clone() })
+        ArchiveStep::Segment(segment) if segment.done == SegmentDone::Checked => {
+            checked += 1;
+            None
+        }
+        ArchiveStep::Segment(segment) => {
+            segments.push(segment);
+            None
+        }
+        ArchiveStep::Archived { directory, position, head } => {
+            Some(Ok(Answer { directory, position, head, checked, segments: std::mem::take(&mut segments) }))
+        }
+        ArchiveStep::Failed { why } => {
+            let damaged = segments.iter().filter(|segment| segment.done == SegmentDone::Damaged).map(told);
+            Some(Err(Error::NotArchived { why: std::iter::once(why).chain(damaged).collect::<Vec<_>>().join("; ") }))
+        }
+    })
+    .await?
+}
+
+/// A segment that is damaged, and how.
+fn told(segment: &ArchivedSegment) -> String {
+    format!("damaged: {}: {}", segment.file, segment.why.as_deref().unwrap_or_default())
 }
 
 impl Answer {
@@ -111,7 +121,7 @@ impl Answer {
             lines.push(format!("in order as before: {}", segments(self.checked)));
         }
         for segment in self.damaged() {
-            lines.push(format!("damaged: {}: {}", segment.file, segment.why.as_deref().unwrap_or_default()));
+            lines.push(told(segment));
         }
         lines.push(format!("not in it yet: {}", counted(self.head.saturating_sub(self.position), "event", "events")));
         lines

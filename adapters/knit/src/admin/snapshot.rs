@@ -10,7 +10,7 @@ use crate::listing::{Column, Listed, Order, Shape};
 
 /// Save the projections now, so that the next start has less to fold
 ///
-/// A server saves them by itself after many events. Two snapshots of each are kept, and older ones are removed.
+/// A server saves them by itself after many events, and after some time if anything has happened. Two snapshots of each are kept, and older ones are removed.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::shell_word;
-use crate::error::Error;
+use crate::error::{Error, Subject};
 
 /// What to try; nothing for what has nothing to do with administration.
 pub(super) fn hints(error: &Error) -> Vec<String> {
@@ -25,7 +25,7 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
         return vec!["`knit admin projections` shows how they are".to_owned()];
     }
     if let Error::NotArchived { .. } = error {
-        return vec!["what is in the directory is whole: begin again once the reason is gone".to_owned()];
+        return vec!["what was written is there: begin again once the reason is gone".to_owned()];
     }
     if let Error::DamagedArchive { directory, .. } = error {
         let directory = shell_word(directory);
@@ -38,8 +38,13 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
     if let Error::NotTaken { .. } = error {
         return vec!["nothing of it was kept, and the log of the server is as it was".to_owned()];
     }
-    if let Error::NoEnd { .. } = error {
-        return vec!["look how they are, `knit admin projections`, before trying again".to_owned()];
+    if let Error::NoEnd { ask } = error {
+        let hint = if matches!(ask.subject, Subject::Projection(_)) {
+            "look how they are, `knit admin projections`, before trying again"
+        } else {
+            "the server broke off: begin again once `knit admin doctor` finds it"
+        };
+        return vec![hint.to_owned()];
     }
     Vec::new()
 }

@@ -3,13 +3,14 @@
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Frame;
 use knit_schemas::export::{Broken, Flaw, Record, Splitter, Wrong, flaw_of_parts};
 use reqwest::{Body, Response, Url};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::history::History;
 use crate::client::Client;
@@ -18,6 +19,9 @@ use crate::output::Progress;
 
 /// Pieces between the thread and the connection: enough to keep both busy, two megabytes in all.
 const PIECES_WAITING: usize = 32;
+/// How long the thread is waited for when the request broke, to hear whether it was to blame. It may never answer: it is
+/// stuck where nothing comes from what it reads.
+const BLAME_WAIT: Duration = Duration::from_secs(1);
 /// Bytes of a piece.
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -43,7 +47,7 @@ pub(super) async fn send(
     progress.finish();
     // When the files are to blame, the broken request is only the consequence.
     if let Err(Error::ConnectionLost { .. }) = answer
-        && let Ok(Err(Unread { position, error })) = read.await
+        && let Ok(Ok(Err(Unread { position, error }))) = timeout(BLAME_WAIT, read).await
     {
         let cut_off = Flaw { position: position.saturating_add(1), wrong: Wrong::CutOff };
         return Err(match Broken::of(&error) {

@@ -98,7 +98,7 @@ fn offer(command: &str, value: &str) -> Option<Offer> {
         (_, "ENTITY") => Offer::Entity,
         // Of `knit` itself: the profile.
         ("", "NAME") => Offer::Profile,
-        ("events", "NAME") => Offer::Words(EVENT_TYPES),
+        ("events" | "audit log", "NAME") => Offer::Words(EVENT_TYPES),
         (_, "ACTOR") => Offer::Words(ACTORS),
         (_, "POSITION|RUN_ID") => Offer::Id(Kind::Run),
         (_, "NUMBER|all") => Offer::Words(&["all"]),

@@ -56,10 +56,7 @@ fn lines(data: &DataDetail) -> Vec<String> {
         (Some(output), _) => format!("output {}", output.path),
         (None, _) => "log".to_owned(),
     };
-    let mut lines = vec![
-        format!("Data {}", data.knit_id),
-        format!("  tags: {}", telling::tags(data.tags.iter().filter(|tag| !tag.is_system()))),
-    ];
+    let mut lines = vec![format!("Data {}", data.knit_id), format!("  tags: {}", user_tags(data))];
     lines.extend(moment(data));
     lines.push(format!("{point} of Run {}, which is {}", run.run_id, run.status));
     lines.push(format!("  of {}", plan(&run.plan)));

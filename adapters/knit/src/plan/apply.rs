@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
 }
 
 impl Told for PlanForecast {
-    const FIELDS: &'static [&'static str] = &["asOf", "runs", "atOnce", "inputs", "first", "data", "past"];
+    const FIELDS: &'static [&'static str] = &["asOf", "runs", "atOnce", "inputs", "first", "data", "past", "notes"];
 
     /// The Data that the first of its Runs would take: the Plan and its Runs have no ids yet.
     fn ids(&self) -> Vec<String> {

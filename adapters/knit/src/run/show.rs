@@ -112,15 +112,15 @@ async fn show_attempt(client: &Client, run_id: &str, number: u32, as_of: &AsOf, 
     form.tell(attempt, |attempt| {
         let mut lines = vec![format!("attempt {} of Run {run_id} is {}", attempt.attempt, attempt.status)];
         lines.extend(times(attempt));
-        lines.extend(
-            attempt.exit.iter().map(|exit| format!("  ended: {}", notes::reason(exit, notes::PLAN_PLACEHOLDER))),
-        );
+        // The note below says how one ended that failed.
+        let exit = attempt.exit.as_ref().filter(|_| !is_failing(attempt));
+        lines.extend(exit.map(|exit| format!("  ended: {}", notes::reason(exit, notes::PLAN_PLACEHOLDER))));
         lines
     })?;
     for note in &attempt.notes {
         output::say(format_args!("note: {note}"));
     }
-    if let ("failed" | "aborting", Some(exit)) = (attempt.status.as_str(), &attempt.exit) {
+    if let Some(exit) = attempt.exit.as_ref().filter(|_| is_failing(attempt)) {
         output::say(format_args!(
             "note: the attempt {}: {}",
             notes::verb(&attempt.status),
@@ -128,6 +128,10 @@ async fn show_attempt(client: &Client, run_id: &str, number: u32, as_of: &AsOf, 
         ));
     }
     Ok(())
+}
+
+fn is_failing(attempt: &Attempt) -> bool {
+    matches!(attempt.status.as_str(), "failed" | "aborting")
 }
 
 fn lines(run: &RunDetail, attempts: &[Attempt]) -> Vec<String> {

@@ -90,21 +90,7 @@ async fn verified(log: &Log) -> Result<Verified, Flaw> {
     let mut write = |record| Format::JsonLines.encode(&record, &mut bytes);
     write(Record::Begin(Begin::of_the_log()));
     for event in log.read_unchecked(0, 100).await.unwrap() {
-        write(Record::Event(knit_schemas::export::Event {
-            position: event.position,
-            event_id: event.event_id.0,
-            stream_type: event.stream_type,
-            stream_id: event.stream_id,
-            sequence: event.sequence,
-            event_type: event.event_type,
-            event_version: event.event_version,
-            payload: event.payload,
-            metadata: event.metadata,
-            recorded_at_ms: event.recorded_at.0,
-            salt: event.salt,
-            leaf: event.leaf,
-            chain: event.chain,
-        }));
+        write(Record::Event(event.into()));
     }
     write(Record::End(End { position: head.position, chain: head.chain }));
     let file = tempfile::NamedTempFile::new().unwrap();
