@@ -181,6 +181,8 @@ fn a_server_that_only_looks_changes_nothing() {
     let tags = json!({"add": ["x:y"], "remove": []});
     let refused = shop.refused(CONFLICT, &["data", "tag", "--add", "x:y", &data]);
     let _ = refused.tells("--look-only");
+    let words = ["admin", "redact", "--yes", "--tag", "c:d 'e' \u{65e5}", "--reason", "asked for"];
+    let _ = shop.refused(CONFLICT, &words).tells("--look-only");
     is_refused(shop.server.http(), "PUT", &format!("/api/data/{data}"), Some(&tags));
     is_refused(shop.server.http(), "GET", &format!("/api/data/{data}"), None);
     is_refused(shop.server.http(), "POST", "/api/plans", Some(&plan));

@@ -202,6 +202,14 @@ impl App {
         views.position()
     }
 
+    /// Whether commands are taken at all.
+    ///
+    /// # Errors
+    /// [`Refusal::LooksOnly`].
+    pub(crate) fn may_change(&self) -> Result<(), CommandError> {
+        if self.parts.looks_only { Err(Refusal::LooksOnly.into()) } else { Ok(()) }
+    }
+
     /// Decides and appends as [`crate::command::execute`] does, then waits until the projections show it.
     ///
     /// # Errors
@@ -211,9 +219,7 @@ impl App {
         cause: &Cause,
         decide: impl Fn(Source<'a>) -> F + Send + Sync,
     ) -> Result<Done, CommandError> {
-        if self.parts.looks_only {
-            return Err(Refusal::LooksOnly.into());
-        }
+        self.may_change()?;
         let before = self.views().followed().position;
         let done = crate::command::execute(self.log(), cause, decide).await?;
         if (1..=before).contains(&done.position) {

@@ -62,11 +62,15 @@ impl Archive {
 
 /// Which of the segments that are there already are read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Checks {
+pub(crate) enum Checks<'a> {
     /// All of them.
     All,
-    /// The last one, which shows whether it is of this log at all, and those of which an event was redacted.
-    LastAndRedacted,
+    /// The last one, which shows whether it is of this log at all, and those of which an event was redacted that the
+    /// archive did not heed when it was looked at before.
+    LastAndRedacted {
+        /// The events whose redaction it heeded.
+        heeded: &'a BTreeSet<Position>,
+    },
 }
 
 /// Whoever follows the archiving, and may end it.
@@ -119,7 +123,7 @@ pub(crate) struct Archived {
 pub(crate) async fn archive(
     log: &Log,
     archive: &Archive,
-    checks: Checks,
+    checks: Checks<'_>,
     listener: &Listener,
 ) -> anyhow::Result<Option<Archived>> {
     let Some(directory) = Directory::enter(&archive.directory)? else { return Ok(None) };
@@ -130,8 +134,14 @@ pub(crate) async fn archive(
     let pass = Pass { log, directory: &directory, listener, until: sealed };
     let last = found.last().copied();
     for segment in found.iter().copied() {
-        let is_redacted = redacted.range(segment.first..=segment.last).next().is_some();
-        if checks == Checks::All || Some(segment) == last || is_redacted {
+        let mut emptied = redacted.range(segment.first..=segment.last);
+        let is_due = match checks {
+            Checks::All => true,
+            Checks::LastAndRedacted { heeded } => {
+                Some(segment) == last || emptied.any(|position| !heeded.contains(position))
+            }
+        };
+        if is_due {
             pass.check(segment, &redacted).await?;
         }
     }
@@ -165,10 +175,13 @@ impl Pass<'_> {
         let chain = self.chain_at(segment.last).await?;
         let (path, expected) = (self.directory.of(segment), redacted.range(segment.first..=segment.last).copied());
         let expected: BTreeSet<Position> = expected.collect();
+        let is_redacted = !expected.is_empty();
         let looked = tokio::task::spawn_blocking(move || look_at(&path, segment, chain, &expected)).await?;
         match looked {
             Ok(()) => self.done(segment, SegmentDone::Checked, None).await,
             Err(Unfit::Redacted) => self.write(segment, SegmentDone::Rewritten).await,
+            // What is damaged is left as evidence, but not what may hold something that is to be forgotten.
+            Err(Unfit::Damaged(_)) if is_redacted => self.write(segment, SegmentDone::Rewritten).await,
             Err(Unfit::Damaged(why)) => self.done(segment, SegmentDone::Damaged, Some(why)).await,
             Err(Unfit::OtherLog) => bail!(
                 "{segment} in {} is of another log than this, or this one was restored to an older state and went \

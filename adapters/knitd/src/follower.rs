@@ -159,7 +159,7 @@ impl Follower {
                     let Some(newest) = events.last() else { return Ok(()) };
                     let newest = (newest.position, newest.chain);
                     if after == 0 {
-                        self.begin(events.len()).await?;
+                        self.begin(events.len(), newest.0).await?;
                     }
                     self.apply(events, newest).await;
                     if newest.0 >= self.log.position() {
@@ -170,11 +170,13 @@ impl Follower {
         }
     }
 
-    /// Prepares to fold the log from its first event, when so many were read. An empty log that was followed may have
-    /// become one with a long past at once, by an import: then its skips are to be known, and until all of it is folded,
-    /// the projections show a past in which nobody may act.
-    async fn begin(&mut self, events: usize) -> Result<(), ReadError> {
-        if events == PAGE_EVENTS_MAX {
+    /// Prepares to fold the log from its first event, when so many were read, up to `position`. An empty log that was
+    /// followed may have become one with a long past at once, by an import: then its skips are to be known, and until all
+    /// of it is folded, the projections show a past in which nobody may act.
+    async fn begin(&mut self, events: usize, position: Position) -> Result<(), ReadError> {
+        // A page of large events has fewer, and nobody appends a page while one is read.
+        let is_followed = self.log.position().saturating_sub(position) >= PAGE_EVENTS_MAX as u64;
+        if events == PAGE_EVENTS_MAX || is_followed {
             self.views.fall_behind();
         }
         self.learn_skips().await

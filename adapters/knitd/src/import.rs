@@ -42,7 +42,8 @@ pub(crate) async fn import(app: &App, body: Body) -> Result<ImportEnd, NotImport
             return Err(broken);
         }
     };
-    let position = import.commit().await?;
+    // To its end, though whoever sent it may be gone: whoever follows the log is told behind it.
+    let position = tokio::spawn(import.commit()).await.map_err(|_| Broken::Bug)??;
     let took = begun.elapsed();
     tracing::info!(log.position = position, "a history was imported");
     Ok(ImportEnd::Imported {

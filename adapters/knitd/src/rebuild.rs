@@ -92,11 +92,13 @@ pub(crate) async fn roll_back<P>(app: &App, view: ViewOf<P>, listener: &Listener
 where
     P: Projection + Send + Sync + 'static,
 {
+    // Before it is taken, so that whatever is redacted from now on is noticed.
+    let redactions = app.views().redactions();
     let Some(previous) = view(app.views()).take_kept() else {
         return RebuildStep::Failed { why: format!("nothing is kept to which `{}` could be switched back", P::NAME) };
     };
-    let (position, redactions) = (previous.position(), app.views().redactions());
-    let mut fresh = match Fresh::going_on(app, listener, previous).await {
+    let position = previous.position();
+    let mut fresh = match Fresh::going_on(app, listener, previous, redactions).await {
         Ok(fresh) => fresh,
         Err((previous, broken)) => {
             keep(app, view, previous, redactions).await;
@@ -173,12 +175,18 @@ impl Comparison {
 
 impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
     async fn at_the_beginning(app: &'a App, listener: &'a Listener) -> Result<Self, Broken> {
-        Self::begin(app, listener, P::default(), chain::GENESIS).await.map_err(|(_, broken)| broken)
+        let redactions = app.views().redactions();
+        Self::begin(app, listener, P::default(), chain::GENESIS, redactions).await.map_err(|(_, broken)| broken)
     }
 
-    async fn going_on(app: &'a App, listener: &'a Listener, projection: P) -> Result<Self, (P, Broken)> {
+    async fn going_on(
+        app: &'a App,
+        listener: &'a Listener,
+        projection: P,
+        redactions: Redactions,
+    ) -> Result<Self, (P, Broken)> {
         match app.log().chain_at(projection.position()).await {
-            Ok(Some(chain)) => Self::begin(app, listener, projection, chain).await,
+            Ok(Some(chain)) => Self::begin(app, listener, projection, chain, redactions).await,
             Ok(None) => Err((projection, another_log())),
             Err(fault) => Err((projection, Broken::of(&fault))),
         }
@@ -189,14 +197,14 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         listener: &'a Listener,
         projection: P,
         chain: chain::Hash,
+        redactions: Redactions,
     ) -> Result<Self, (P, Broken)> {
         let followed = app.views().followed();
         if !followed.caught_up {
             let why = "the projections are being folded: the log was just opened, restored or swapped".to_owned();
             return Err((projection, Broken::Failed(why)));
         }
-        let redactions = app.views().redactions();
-        if redactions.are_in() {
+        if redactions.are_in() || redactions != app.views().redactions() {
             return Err((projection, redacted_meanwhile()));
         }
         let skipped = match streams::journal(app.log()).await {

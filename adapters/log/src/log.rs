@@ -355,7 +355,8 @@ impl Log {
     /// # Errors
     /// When the database does not take it.
     pub async fn save_snapshot(&self, meta: &SnapshotMeta, chunks: &[Vec<u8>]) -> Result<(), Fault> {
-        let id = Uuid::new_v4();
+        // Ids tell which was begun later.
+        let id = Uuid::now_v7();
         let count = i32::try_from(chunks.len()).unwrap_or(i32::MAX);
         for (bytes, chunk) in chunks.iter().zip(0..) {
             let chunk = Chunk { id, meta, chunk, chunks: count, bytes };
@@ -365,8 +366,8 @@ impl Log {
         patiently("removing snapshots", || self.inner.backend.supersede(id, meta)).await
     }
 
-    /// The newest whole snapshot of this name and revision: of the newest generation, at the last position. Whoever uses it first compares its chain
-    /// with [`Self::chain_at`] its position.
+    /// The newest whole snapshot of this name and revision: of the newest generation, at the last position. Whoever uses it
+    /// first compares its chain with [`Self::chain_at`] its position.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -69,6 +69,7 @@ impl App {
     /// # Errors
     /// Refused as the rules of redaction say, a conflict that does not end, or a fault.
     pub async fn redact(&self, cause: &Cause, content: Content, reason: &str) -> Result<Forgotten, CommandError> {
+        self.may_change()?;
         let search = Mutex::new(Search::new(content, reason)?);
         let decide = |_| async {
             let mut search = search.lock().await;
@@ -97,8 +98,15 @@ impl App {
             is_out = self.views().are_without(recorded_at, FORGOTTEN_WITHIN).await;
         }
         failpoint("redact.forgotten");
-        let is_overwritten = self.log().wipe().await?;
+        let is_overwritten = self.wipe().await?;
         Ok(Forgotten { events, word, recorded_at, is_out, is_overwritten, is_said_again })
+    }
+
+    /// Lets nothing remain in the files of the database; answers whether that is so. A snapshot that is being saved may
+    /// have been taken before, and is removed only when it is written: that is waited for.
+    async fn wipe(&self) -> Result<bool, CommandError> {
+        let _turn = self.views().turn_to_save().await;
+        Ok(self.log().wipe().await?)
     }
 
     /// Whether the log of a Run could be forgotten.
@@ -123,7 +131,7 @@ impl App {
             None => true,
         };
         failpoint("redact.destroyed");
-        let is_overwritten = self.log().wipe().await?;
+        let is_overwritten = self.wipe().await?;
         let (events, word, recorded_at) = (Vec::new(), None, position);
         Ok(Forgotten { events, word, recorded_at, is_out, is_overwritten, is_said_again: false })
     }

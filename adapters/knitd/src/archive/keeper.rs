@@ -36,12 +36,14 @@ struct Keeper {
 
 impl Keeper {
     async fn run(&mut self, listener: &Listener) {
+        let mut heeded = BTreeSet::new();
         loop {
             self.moved.mark_unchanged();
-            match archive(&self.log, &self.place, Checks::LastAndRedacted, listener).await {
+            match archive(&self.log, &self.place, Checks::LastAndRedacted { heeded: &heeded }, listener).await {
                 Ok(Some(archived)) => {
                     self.told.clear();
                     self.something_to_do(&archived).await;
+                    heeded = archived.redacted;
                 }
                 // Another server does it.
                 Ok(None) => tokio::time::sleep(FAULT_PAUSE).await,

@@ -64,9 +64,10 @@ async fn forget(log: &Log, views: &Arc<Views>) -> Result<bool, ReadError> {
         return Ok(false);
     }
     let gone = views.supplant(&fresh.views);
+    // Before anything may be saved: it would be saved as of a generation that went with the snapshots.
+    learn_generations(log, views).await;
     views.forgot(known);
     drop(standstill);
-    learn_generations(log, views).await;
     failpoint("forgetting.switched");
     // Freeing what is large takes a while.
     drop(tokio::task::spawn_blocking(move || drop(gone)));

@@ -231,11 +231,11 @@ SELECT coalesce(max(generation), 0) FROM (
     SELECT generation FROM log_snapshots WHERE name = $1
      GROUP BY id, generation, chunks HAVING count(*) = chunks) AS whole";
 pub(super) const CHUNKS: &str = "SELECT bytes FROM log_snapshots WHERE id = $1 ORDER BY chunk";
-/// What was saved earlier at the same position was saved of something else, or is the same. What was saved of a later
-/// generation stays.
+/// What was begun earlier at the same position was saved of something else, or is the same. What is of a later generation
+/// stays, and so does what was begun later, by another server: of two that are at it at once, neither would be left.
 pub(super) const SUPERSEDE_SNAPSHOTS: &str = "
 DELETE FROM log_snapshots
- WHERE name = $1 AND revision = $2 AND position = $3 AND generation <= $4 AND id <> $5";
+ WHERE name = $1 AND revision = $2 AND position = $3 AND (generation < $4 OR generation = $4 AND id < $5)";
 /// Other revisions go too: they belong to programs that have been replaced, which fold again if they
 /// come back.
 pub(super) const PRUNE_SNAPSHOTS: &str = "
