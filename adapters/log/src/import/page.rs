@@ -41,7 +41,7 @@ pub struct ImportPage {
 /// The rows as the database takes them.
 #[derive(Debug)]
 pub(crate) enum Rows {
-    /// Written down as PostgreSQL copies them.
+    /// The events written down as PostgreSQL copies them.
     Copied(Copied),
     /// As values.
     Bound { events: Vec<Event>, index: Vec<IndexRow> },
@@ -77,7 +77,8 @@ impl ImportPage {
                 redactions.push(recorded);
             }
         }
-        // Neighbours in the index are written one after another, so that each of its pages is touched once.
+        // Neighbours in the index are written one after another, so that each of its pages is touched once; PostgreSQL
+        // puts several pages' together.
         index.sort_unstable();
         let released_at = std::mem::take(&mut places.released_at);
         let (released, taken) = places.net();
@@ -103,7 +104,7 @@ impl ImportPage {
 
 impl Rows {
     fn of(events: Vec<Event>, index: Vec<IndexRow>, is_copied: bool) -> Self {
-        if is_copied { Self::Copied(Copied::of(&events, &index)) } else { Self::Bound { events, index } }
+        if is_copied { Self::Copied(Copied::of(&events, index)) } else { Self::Bound { events, index } }
     }
 }
 
