@@ -5,6 +5,7 @@
 //! chain are written as they come; who imports has verified them. What the log keeps beside the events, reservations
 //! and the index of entities, is derived from them again, as it was when they were appended.
 
+mod beside;
 mod emptied;
 mod page;
 
@@ -25,9 +26,11 @@ use crate::postgres;
 use crate::reader::patiently;
 use crate::sqlite;
 
+use beside::{Beside, ROWS_MAX};
+pub(crate) use beside::{BesideRows, IndexRow};
 use emptied::Emptied;
 pub use page::ImportPage;
-pub(crate) use page::{IndexRow, Rows};
+pub(crate) use page::Rows;
 
 /// How long whoever imports may keep the log waiting between two pages. PostgreSQL ends the session of one that takes
 /// longer, so that a process that stands still does not hold the head for ever.
@@ -90,6 +93,11 @@ pub struct Import {
     log: Log,
     writing: Writing,
     end: End,
+    beside: Beside,
+    /// How many rows of that are put together before they are written.
+    together: usize,
+    /// The last event of which everything was written.
+    written: Position,
     emptied: Emptied,
 }
 
@@ -128,7 +136,8 @@ impl Log {
             }
         })?;
         let end = End { position: 0, chain: GENESIS, recorded_at: Timestamp(0) };
-        let import = Import { log: self.clone(), writing, end, emptied: Emptied::default() };
+        let (beside, emptied) = (Beside::default(), Emptied::default());
+        let import = Import { log: self.clone(), writing, end, beside, together: ROWS_MAX, written: 0, emptied };
         if position == 0 {
             return Ok(import);
         }
@@ -154,6 +163,14 @@ impl Log {
 }
 
 impl Import {
+    /// Puts together no more than so many rows of what is kept beside the events before they are written: what takes
+    /// less memory takes longer.
+    #[must_use]
+    pub fn together(mut self, rows: usize) -> Self {
+        self.together = rows;
+        self
+    }
+
     /// Writes the next events.
     ///
     /// # Errors
@@ -163,36 +180,38 @@ impl Import {
         if found != expected {
             return Err(ImportError::OutOfOrder { expected, found });
         }
-        self.put(page).await?;
+        let written = on!(&mut self.writing, transaction => transaction.write(&page.events).await);
+        written.map_err(|error| not_taken(page.first, page.end.position, error))?;
+        self.beside.add(&page.meaning)?;
         self.emptied.note(page);
         self.end = page.end;
+        if self.beside.len() >= self.together {
+            self.write_beside().await?;
+        }
         failpoint("import.page-written");
         Ok(())
     }
 
-    async fn put(&mut self, page: &ImportPage) -> Result<(), ImportError> {
-        let written = on!(&mut self.writing, transaction => transaction.write(page).await);
-        written.map_err(|error| match Trouble::of(&error) {
-            Trouble::Content | Trouble::Race => {
-                ImportError::Contradiction { first: page.first, last: page.end.position, source: error }
-            }
-            Trouble::Connection | Trouble::DiskFull | Trouble::Occupied | Trouble::Other => {
-                Fault::of("importing events", error).into()
-            }
-        })
+    async fn write_beside(&mut self) -> Result<(), ImportError> {
+        let beside = std::mem::take(&mut self.beside);
+        let rows = tokio::task::spawn_blocking(move || beside.rows()).await;
+        let rows = rows.map_err(|_| Fault::of("putting rows in order", sqlx::Error::WorkerCrashed))?;
+        let written = on!(&mut self.writing, transaction => transaction.write_beside(rows).await);
+        written.map_err(|error| not_taken(self.written + 1, self.end.position, error))?;
+        self.written = self.end.position;
+        Ok(())
     }
 
     /// Lets everything be there at once; answers the last position. Who follows the log hears of it.
     ///
     /// # Errors
-    /// [`ImportError::Unreadable`] when it is not said what remains of an emptied event,
+    /// [`ImportError::Unreadable`] when it is not said what remains of an emptied event, what [`Self::write`] may answer,
     /// [`Fault::OutcomeUnknown`] when the database went away over it and cannot be asked; after any other nothing is
     /// there.
     pub async fn commit(mut self) -> Result<Position, ImportError> {
         let (end, log) = (self.end, self.log.clone());
-        if let Some(rest) = self.emptied.rest(log.copies())? {
-            self.put(&rest).await?;
-        }
+        self.beside.add(&self.emptied.meaning()?)?;
+        self.write_beside().await?;
         let moved = on!(&mut self.writing, transaction => transaction.move_head(&end).await);
         moved.map_err(|error| Fault::of("importing events", error))?;
         failpoint("import.head-moved");
@@ -213,6 +232,15 @@ impl Import {
     /// Takes everything back; when this returns, the log can be appended to.
     pub async fn cancel(self) {
         on!(self.writing, transaction => transaction.cancel().await);
+    }
+}
+
+fn not_taken(first: Position, last: Position, error: sqlx::Error) -> ImportError {
+    match Trouble::of(&error) {
+        Trouble::Content | Trouble::Race => ImportError::Contradiction { first, last, source: error },
+        Trouble::Connection | Trouble::DiskFull | Trouble::Occupied | Trouble::Other => {
+            Fault::of("importing events", error).into()
+        }
     }
 }
 

@@ -31,7 +31,7 @@ use crate::reader::{Between, EventRow, StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed, SnapshotMeta};
 use crate::tail::Head;
 
-pub(crate) use importing::{Copied, Importing};
+pub(crate) use importing::{Importing, copied_events};
 pub(crate) use writer::Writer;
 use writer::columns_of;
 

@@ -10,6 +10,7 @@ use knit_domain::event::Position;
 use knit_domain::reservation::{self, Change};
 use knit_schemas::export::Event;
 
+use super::beside::Meaning;
 use super::page::{ImportPage, own_entity, row};
 use crate::batch::Place;
 use crate::columns::{entity, signed};
@@ -35,26 +36,27 @@ impl Emptied {
         }
     }
 
-    /// What is still to be written once everything else is: rows of the index and places, but no event.
+    /// What is still to be said once everything is there: rows of the index and places.
     ///
     /// # Errors
     /// [`ReadError`] where it is not known what remains, or cannot be read.
-    pub(super) fn rest(&self, is_copied: bool) -> Result<Option<ImportPage>, ReadError> {
-        let (mut index, mut taken) = (Vec::new(), Vec::new());
+    pub(super) fn meaning(&self) -> Result<Meaning, ReadError> {
+        let mut meaning = Meaning::default();
         for event in &self.events {
             let recorded = self.remaining.seen(row(event))?.decode()?;
             let own = own_entity(event)?;
             let others = recorded.event.entities(&recorded.stream).into_iter().filter(|other| Some(*other) != own);
-            index.extend(others.map(entity).map(|(kind, id)| (kind, id, signed(event.position))));
+            meaning.index.extend(others.map(entity).map(|(kind, id)| (kind, id, signed(event.position))));
             for change in reservation::changes(&recorded.stream, &recorded.event) {
                 match change {
-                    Change::Take(scope, holder) => taken.push(((scope, holder), event.position)),
+                    Change::Take(scope, holder) => meaning.taken.push(((scope, holder), event.position)),
                     Change::Release(..) => {}
                 }
             }
         }
-        taken.retain(|(place, position)| self.released.get(place).is_none_or(|released| released < position));
-        let taken: Vec<Place> = taken.into_iter().map(|(place, _)| place).collect();
-        Ok(self.events.last().map(|last| ImportPage::without_events(last, index, taken, is_copied)))
+        let is_kept =
+            |(place, position): &(Place, Position)| self.released.get(place).is_none_or(|released| released < position);
+        meaning.taken.retain(is_kept);
+        Ok(meaning)
     }
 }

@@ -7,18 +7,15 @@ use knit_domain::id::EventId;
 use knit_domain::reservation::{self, Change, Holder, Scope};
 use knit_domain::time::Timestamp;
 use knit_schemas::export::Event;
-use uuid::Uuid;
 
 use super::ImportError;
+use super::beside::Meaning;
 use crate::batch::{End, Place};
 use crate::columns::{self, signed};
 use crate::error::ReadError;
-use crate::postgres::Copied;
+use crate::postgres::copied_events;
 use crate::reader::EventRow;
 use crate::redacted::{EMPTIED, emptied_by};
-
-/// A row of the index from entities to events: kind, id, position.
-pub(crate) type IndexRow = (&'static str, Uuid, i64);
 
 /// Some events in a row, ready to be written.
 #[derive(Debug)]
@@ -26,10 +23,8 @@ pub struct ImportPage {
     pub(crate) first: Position,
     /// The last of them.
     pub(crate) end: End,
-    pub(crate) rows: Rows,
-    /// Places to be given back, and then those to be taken.
-    pub(crate) released: Vec<Place>,
-    pub(crate) taken: Vec<Place>,
+    pub(crate) events: Rows,
+    pub(super) meaning: Meaning,
     /// Events whose content was taken out; what they mean is said behind them.
     pub(super) emptied: Vec<Event>,
     /// Those that say what remains of such events.
@@ -38,13 +33,13 @@ pub struct ImportPage {
     pub(super) released_at: Vec<(Place, Position)>,
 }
 
-/// The rows as the database takes them.
+/// The events as the database takes them.
 #[derive(Debug)]
 pub(crate) enum Rows {
-    /// The events written down as PostgreSQL copies them.
-    Copied(Copied),
+    /// Written down as PostgreSQL copies them.
+    Copied(Vec<u8>),
     /// As values.
-    Bound { events: Vec<Event>, index: Vec<IndexRow> },
+    Bound(Vec<Event>),
 }
 
 impl ImportPage {
@@ -77,34 +72,19 @@ impl ImportPage {
                 redactions.push(recorded);
             }
         }
-        // Neighbours in the index are written one after another, so that each of its pages is touched once; PostgreSQL
-        // puts several pages' together.
+        // What is in order by itself is soon in order together.
         index.sort_unstable();
         let released_at = std::mem::take(&mut places.released_at);
         let (released, taken) = places.net();
-        let rows = Rows::of(events, index, is_copied);
-        Ok(Some(Self { first, end, rows, released, taken, emptied, redactions, released_at }))
-    }
-
-    /// What is written beside the events, when the last of those it is about is `last`.
-    pub(super) fn without_events(last: &Event, index: Vec<IndexRow>, taken: Vec<Place>, is_copied: bool) -> Self {
-        let recorded_at = Timestamp(last.recorded_at_ms);
-        let end = End { position: last.position, chain: last.chain, recorded_at };
-        let rows = Rows::of(Vec::new(), index, is_copied);
-        let (emptied, redactions, released_at) = (Vec::new(), Vec::new(), Vec::new());
-        Self { first: last.position, end, rows, released: Vec::new(), taken, emptied, redactions, released_at }
+        let meaning = Meaning { index, released, taken };
+        let events = if is_copied { Rows::Copied(copied_events(&events)) } else { Rows::Bound(events) };
+        Ok(Some(Self { first, end, events, meaning, emptied, redactions, released_at }))
     }
 
     /// How many events they are.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.end.position + 1 - self.first
-    }
-}
-
-impl Rows {
-    fn of(events: Vec<Event>, index: Vec<IndexRow>, is_copied: bool) -> Self {
-        if is_copied { Self::Copied(Copied::of(&events, index)) } else { Self::Bound { events, index } }
     }
 }
 
@@ -133,10 +113,10 @@ pub(super) fn row(event: &Event) -> EventRow<'_> {
     }
 }
 
-/// Places that were mentioned, with what must have been of each before, and what is now.
+/// Places that were mentioned: whether each must have been taken before, and what has taken it since.
 #[derive(Debug, Default)]
 struct Places {
-    mentioned: BTreeMap<(Scope, Holder), (bool, bool)>,
+    mentioned: BTreeMap<(Scope, Holder), (bool, Option<Position>)>,
     released_at: Vec<(Place, Position)>,
 }
 
@@ -144,26 +124,24 @@ impl Places {
     fn change(&mut self, position: Position, change: Change) -> Result<(), ImportError> {
         match change {
             Change::Take(scope, holder) => {
-                let (_, is_taken) = self.mentioned.entry((scope, holder.clone())).or_insert((false, false));
-                if std::mem::replace(is_taken, true) {
+                let (_, taken_at) = self.mentioned.entry((scope, holder.clone())).or_insert((false, None));
+                if taken_at.replace(position).is_some() {
                     return Err(ImportError::TakenTwice { position, scope, holder });
                 }
             }
             Change::Release(scope, holder) => {
                 self.released_at.push(((scope, holder.clone()), position));
-                self.mentioned.entry((scope, holder)).or_insert((true, true)).1 = false;
+                self.mentioned.entry((scope, holder)).or_insert((true, None)).1 = None;
             }
         }
         Ok(())
     }
 
     /// Those to be given back, and then those to be taken.
-    fn net(self) -> (Vec<Place>, Vec<Place>) {
+    fn net(self) -> (Vec<Place>, Vec<(Place, Position)>) {
         let (mut released, mut taken) = (Vec::new(), Vec::new());
-        for (place, (was_taken, is_taken)) in self.mentioned {
-            if is_taken {
-                taken.push(place.clone());
-            }
+        for (place, (was_taken, taken_at)) in self.mentioned {
+            taken.extend(taken_at.map(|position| (place.clone(), position)));
             if was_taken {
                 released.push(place);
             }
@@ -176,6 +154,7 @@ impl Places {
 mod tests {
     use super::*;
     use knit_domain::id::{KnitId, RunId};
+    use uuid::Uuid;
 
     fn place(n: u128) -> Place {
         (Scope::DataUse(KnitId(Uuid::from_u128(n))), Holder::Run(RunId(Uuid::from_u128(7))))
@@ -189,7 +168,7 @@ mod tests {
         for change in [take(1), take(2), release(1), release(3), release(4), take(4), take(1), release(1)] {
             places.change(1, change).unwrap();
         }
-        assert_eq!(places.net(), (vec![place(3), place(4)], vec![place(2), place(4)]));
+        assert_eq!(places.net(), (vec![place(3), place(4)], vec![(place(2), 1), (place(4), 1)]));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use knit_domain::time::Timestamp;
 use knit_schemas::export::Event;
 use uuid::Uuid;
 
+use crate::batch::Place;
 use crate::columns::{hash, signed, unsigned};
 use crate::import::IndexRow;
 use crate::reader::EventRow;
@@ -22,6 +23,8 @@ const END: i16 = -1;
 const COLUMNS: i16 = 13;
 /// Columns of [`sql::COPY_INDEX`](super::sql::COPY_INDEX).
 const INDEX_COLUMNS: i16 = 3;
+/// Columns of [`sql::COPY_PLACES`](super::sql::COPY_PLACES).
+const PLACE_COLUMNS: i16 = 2;
 
 /// The event in a message; none in the last one.
 pub(super) fn event(message: &[u8]) -> Result<Option<EventRow<'_>>, sqlx::Error> {
@@ -118,6 +121,12 @@ impl Rows {
         self.field(kind.as_bytes());
         self.field(id.as_bytes());
         self.field(&position.to_be_bytes());
+    }
+
+    pub(super) fn place(&mut self, (scope, holder): &Place) {
+        self.0.extend_from_slice(&PLACE_COLUMNS.to_be_bytes());
+        self.field(scope.to_string().as_bytes());
+        self.field(holder.to_string().as_bytes());
     }
 
     pub(super) fn finish(mut self) -> Vec<u8> {

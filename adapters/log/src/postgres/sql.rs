@@ -150,8 +150,7 @@ pub(super) const COPY_INDEX: &str = "COPY entity_events (kind, id, position) FRO
 pub(super) const RELEASE: &str = "
 DELETE FROM reservations r USING (SELECT unnest($1::text[]) AS scope, unnest($2::text[]) AS holder) AS p
  WHERE r.scope = p.scope AND r.holder = p.holder";
-pub(super) const TAKE: &str = "
-INSERT INTO reservations (scope, holder) SELECT unnest($1::text[]), unnest($2::text[])";
+pub(super) const COPY_PLACES: &str = "COPY reservations (scope, holder) FROM STDIN (FORMAT binary)";
 /// Moves the head, and tells whoever listens.
 pub(super) const MOVE_EMPTY_HEAD: &str = "
 WITH moved AS (UPDATE head SET position = $1, chain = $2, recorded_at = $3 RETURNING position)

@@ -8,11 +8,14 @@ use super::sql;
 use super::writer::{Statement, bind_entity, json_of, list};
 use crate::batch::End;
 use crate::columns::{signed, unsigned};
-use crate::import::{ImportPage, Rows};
+use crate::import::{BesideRows, Rows};
 
 /// Memory for pages of the file: -KiB, as SQLite takes it. Ids are random, so that each page of events touches leaves
 /// all over the indexes; what has no room is written to the write-ahead log, and read from there again.
 pub(super) const CACHE: &str = "-131072";
+
+/// Places in one statement: a text of about a megabyte.
+const PLACES_MAX: usize = 1 << 13;
 
 /// A connection within the transaction. Closed before the commit, it leaves nothing.
 #[derive(Debug)]
@@ -26,18 +29,22 @@ impl Importing {
         Ok((Self(connection), unsigned(position)?))
     }
 
-    pub(crate) async fn write(&mut self, page: &ImportPage) -> Result<(), sqlx::Error> {
-        let Rows::Bound { events, index } = &page.rows else {
+    pub(crate) async fn write(&mut self, events: &Rows) -> Result<(), sqlx::Error> {
+        let Rows::Bound(events) = events else {
             return Err(sqlx::Error::Configuration("a page that was made for another database".into()));
         };
         for (statement, events) in sql::WRITE_EVENTS.pieces(events) {
             events.iter().fold(sqlx::query(statement), bind_event).execute(&mut self.0).await?;
         }
-        for (statement, rows) in sql::WRITE_INDEX.pieces(index) {
+        Ok(())
+    }
+
+    pub(crate) async fn write_beside(&mut self, rows: BesideRows) -> Result<(), sqlx::Error> {
+        for (statement, rows) in sql::WRITE_INDEX.pieces(&rows.index) {
             rows.iter().fold(sqlx::query(statement), bind_entity).execute(&mut self.0).await?;
         }
-        for (statement, places) in [(sql::RELEASE, &page.released), (sql::TAKE, &page.taken)] {
-            if !places.is_empty() {
+        for (statement, places) in [(sql::RELEASE, &rows.released), (sql::TAKE, &rows.taken)] {
+            for places in places.chunks(PLACES_MAX) {
                 let places = list(places.iter().map(json_of));
                 sqlx::query(statement).bind(places).execute(&mut self.0).await?;
             }

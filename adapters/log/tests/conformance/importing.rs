@@ -33,7 +33,12 @@ async fn exported(log: &Log) -> Vec<export::Event> {
 }
 
 async fn import(log: &Log, events: &[export::Event]) -> Result<u64, ImportError> {
-    let mut import = log.import().await?;
+    import_together(log, events, usize::MAX).await
+}
+
+/// At most so many rows of what is kept beside the events are written at once.
+async fn import_together(log: &Log, events: &[export::Event], rows: usize) -> Result<u64, ImportError> {
+    let mut import = log.import().await?.together(rows);
     for page in events.chunks(PAGE) {
         let page = log.import_page(page.to_vec())?.expect("there are events");
         import.write(&page).await?;
@@ -84,11 +89,11 @@ async fn with_a_history(log: &Log) -> Scope {
 }
 
 async fn an_imported_history_is_the_one_that_was_exported(place: Place) {
-    for source in [Place::sqlite(), Place::postgres()] {
+    for (source, together) in [(Place::sqlite(), 1), (Place::postgres(), 9), (Place::sqlite(), usize::MAX)] {
         let (from, to) = (source.open().await, place.open().await);
         let scope = with_a_history(&from).await;
         let events = exported(&from).await;
-        assert_eq!(import(&to, &events).await.unwrap(), events.len() as u64);
+        assert_eq!(import_together(&to, &events, together).await.unwrap(), events.len() as u64);
         assert_eq!(exported(&to).await, events);
         assert_eq!(whole(&to).await, whole(&from).await);
         let (head, of_source) = (to.head().await.unwrap(), from.head().await.unwrap());
@@ -198,6 +203,15 @@ async fn a_history_that_contradicts_itself_is_refused(place: Place) {
     let twice = by_hand(&[("agent", "a", "AgentOpened", "1", &opened), ("agent", "b", "AgentOpened", "1", &opened)]);
     let refused = import(&log, &twice).await.unwrap_err();
     assert!(matches!(refused, ImportError::TakenTwice { position: 2, .. }), "{refused}");
+    for together in [1, usize::MAX] {
+        let mut import = log.import().await.unwrap().together(together);
+        import.write(&log.import_page(twice[..1].to_vec()).unwrap().unwrap()).await.unwrap();
+        let refused = import.write(&log.import_page(twice[1..].to_vec()).unwrap().unwrap()).await.unwrap_err();
+        import.cancel().await;
+        let is_by_hand = matches!(refused, ImportError::TakenTwice { position: 2, .. });
+        let is_by_database = matches!(refused, ImportError::Contradiction { first: 2, last: 2, .. });
+        assert_eq!((is_by_database, is_by_hand), (together == 1, together > 1), "{refused}");
+    }
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(exported(&log).await, []);
 }

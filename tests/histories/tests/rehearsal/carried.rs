@@ -15,6 +15,8 @@ use super::{PAGE, Place, Rehearsal, failed};
 
 /// Bytes that come at once: fewer than most records have.
 const PIECE_BYTES: usize = 100;
+/// Rows beside the events that are written at once: several times in a short history.
+const TOGETHER: usize = 50;
 
 /// Places for logs on both databases, used again and again.
 pub(super) struct Elsewhere([Place; 2]);
@@ -74,7 +76,7 @@ pub(crate) async fn exported(log: &Log, format: Format) -> Result<Vec<u8>, TestC
 
 /// Imports it into an empty log, in pages that end anywhere.
 pub(crate) async fn import(log: &Log, export: &[u8]) -> Result<(), TestCaseError> {
-    let mut import = log.import().await.map_err(failed)?;
+    let mut import = log.import().await.map_err(failed)?.together(TOGETHER);
     let (mut splitter, mut verification) = (Splitter::default(), Verification::default());
     let mut batches: Vec<_> = export.chunks(PIECE_BYTES).filter_map(|piece| splitter.push(piece)).collect();
     batches.push(splitter.finish());
