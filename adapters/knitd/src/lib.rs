@@ -12,6 +12,7 @@ mod telling;
 
 pub mod app;
 mod archive;
+mod background;
 mod clock;
 pub mod command;
 pub mod doctor;

@@ -22,10 +22,12 @@ use knit_log::{ReadAhead, chain};
 use knit_projections::comparison::first_difference;
 use knit_projections::projection::{Projection, Unapplicable};
 use knit_schemas::api::{RebuildDifference, RebuildOrder, RebuildStep};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::background::background;
 use crate::command::with_causes;
 use crate::snapshots::{self, Save};
 use crate::streams;
@@ -211,7 +213,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
             Ok(journal) => Arc::new(journal.state.skipped_by(P::NAME)),
             Err(error) => return Err((projection, Broken::of(&error))),
         };
-        let (pages, began_at) = (app.log().read_ahead(PAGE_EVENTS_MAX), projection.position());
+        let (pages, began_at) = (app.log().read_ahead_on(PAGE_EVENTS_MAX, background()), projection.position());
         let now = Instant::now();
         let log = followed.log;
         Ok(Self { app, listener, projection, chain, log, redactions, skipped, pages, begun: now, began_at, told: now })
@@ -256,7 +258,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
             if live.saturating_sub(self.projection.position()) <= REST_EVENTS_MAX {
                 return Ok(());
             }
-            self.fold_up_to(live).await?;
+            self.fold_up_to(live, &background()).await?;
         }
     }
 
@@ -268,7 +270,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         let standstill = app.views().stand_still().await;
         let begun = Instant::now();
         self.fold_recent(standstill.at.position).await?;
-        self.take_the_rest(standstill.at).await?;
+        self.take_the_rest(standstill.at, &Handle::current()).await?;
         Ok((standstill.at.position, self.switch(view, keeps, standstill, begun)))
     }
 
@@ -277,27 +279,27 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
     async fn fold_recent(&mut self, until: Position) -> Result<(), Broken> {
         while self.projection.position() < until {
             let Some(recent) = self.app.log().recent(self.projection.position(), PAGE_EVENTS_MAX) else { break };
-            self.fold(recent, until).await?;
+            self.fold(recent, until, &Handle::current()).await?;
         }
         Ok(())
     }
 
     /// Folds what is left up to `at`.
-    async fn take_the_rest(&mut self, at: Followed) -> Result<(), Broken> {
+    async fn take_the_rest(&mut self, at: Followed, on: &Handle) -> Result<(), Broken> {
         if at.log != self.log || at.position < self.projection.position() {
             return Err(another_log());
         }
         self.is_without_redacted()?;
-        self.fold_up_to(at.position).await?;
+        self.fold_up_to(at.position, on).await?;
         if at.chain == self.chain { Ok(()) } else { Err(another_log()) }
     }
 
-    async fn fold_up_to(&mut self, until: Position) -> Result<(), Broken> {
+    async fn fold_up_to(&mut self, until: Position, on: &Handle) -> Result<(), Broken> {
         while self.projection.position() < until {
             self.is_still_wanted()?;
             let after = self.projection.position();
             let page = self.pages.read(after).await.map_err(|error| Broken::of(&error))?;
-            self.fold(page, until).await?;
+            self.fold(page, until, on).await?;
             self.tell_progress();
         }
         Ok(())
@@ -312,8 +314,8 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         if is_ended { Err(Broken::Cancelled) } else { Ok(()) }
     }
 
-    /// Folds the next events, but none beyond `until`, on a thread for long work.
-    async fn fold<E>(&mut self, mut events: Vec<E>, until: Position) -> Result<(), Broken>
+    /// Folds the next events, but none beyond `until`, on one of the threads `on` which may take long.
+    async fn fold<E>(&mut self, mut events: Vec<E>, until: Position, on: &Handle) -> Result<(), Broken>
     where
         E: Borrow<Recorded> + Send + Sync + 'static,
     {
@@ -325,7 +327,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         }
         let chain = known.next_back().unwrap_or(first).chain;
         let (mut projection, skipped) = (std::mem::take(&mut self.projection), Arc::clone(&self.skipped));
-        let folding = tokio::task::spawn_blocking(move || {
+        let folding = on.spawn_blocking(move || {
             let folded: Result<(), Unapplicable> =
                 events.iter().try_for_each(|event| fold(&mut projection, event.borrow(), &skipped));
             failpoint("rebuild.page-folded");
@@ -357,15 +359,15 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         let Look { at, reached: Reached { position, .. }, seen: live } = copied;
         self.is_without_redacted()?;
         if position == at.position {
-            self.take_the_rest(at).await?;
+            self.take_the_rest(at, &background()).await?;
         } else if at.log == self.log && position >= self.projection.position() {
-            self.fold_up_to(position).await?;
+            self.fold_up_to(position, &background()).await?;
         } else {
             return Err(another_log());
         }
         let fresh = std::mem::take(&mut self.projection);
-        // One after the other: a rebuild has time, and takes no more than one processor from those who have none.
-        let comparing = tokio::task::spawn_blocking(move || {
+        // One after the other: a rebuild has time.
+        let comparing = background().spawn_blocking(move || {
             let (of_live, of_fresh) = (live.digest(), fresh.digest());
             let difference = if of_live == of_fresh { None } else { first_difference(&live, &fresh) };
             (fresh, of_live, of_fresh, difference)
@@ -386,9 +388,9 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         drop(standstill);
         let held = since.elapsed();
         tokio::spawn(async move {
-            drop(tokio::task::spawn_blocking(move || drop(switched.freed)));
+            drop(background().spawn_blocking(move || drop(switched.freed)));
             tokio::time::sleep(ANSWERS_END_WITHIN).await;
-            drop(tokio::task::spawn_blocking(move || drop(view(&views).let_go(switched.instance))));
+            drop(background().spawn_blocking(move || drop(view(&views).let_go(switched.instance))));
         });
         held
     }

@@ -21,6 +21,7 @@ use knit_schemas::export;
 use tokio::sync::mpsc;
 
 use crate::app::App;
+use crate::background::background;
 use crate::command::with_causes;
 use crate::import::per_second;
 use crate::sent::{Broken, Sent};
@@ -59,7 +60,7 @@ pub(crate) async fn of_the_log(app: &App, until: Position, steps: &mpsc::Sender<
         Ok(journal) => Replay::passing_over(&journal.state),
         Err(error) => return ReplayStep::Failed { why: with_causes(&error) },
     };
-    let mut pages = app.log().read_ahead(PAGE_EVENTS_MAX);
+    let mut pages = app.log().read_ahead_on(PAGE_EVENTS_MAX, background());
     while replay.position < until {
         if steps.is_closed() {
             return ReplayStep::Failed { why: "nobody listens any more".to_owned() };
@@ -205,7 +206,7 @@ impl Replay {
         }
         let reached = (last.position, last.chain, last.recorded_at);
         let mut scratch = std::mem::take(&mut self.scratch);
-        let folding = tokio::task::spawn_blocking(move || {
+        let folding = background().spawn_blocking(move || {
             scratch.fold(&events);
             scratch
         });
@@ -234,7 +235,7 @@ impl Replay {
     async fn end(self) -> ReplayStep {
         let took = self.begun.elapsed();
         let scratch = self.scratch;
-        let digesting = tokio::task::spawn_blocking(move || {
+        let digesting = background().spawn_blocking(move || {
             // Whoever asked is answered when all is freed: what comes next may need the memory.
             std::thread::scope(|scope| {
                 let store = scope.spawn(|| scratch.store.told());

@@ -20,6 +20,7 @@ use knit_failpoint::failpoint;
 use knit_log::{Log, SnapshotMeta};
 use knit_projections::projection::Projection;
 
+use crate::background::background;
 use crate::views::{Look, View, ViewOf, Views, image};
 
 pub(crate) use self::schedule::{Last, Schedule};
@@ -83,7 +84,7 @@ pub(crate) async fn save<P: Projection + Send + Sync + 'static>(
     }
     // The chain at another position is not known, and a snapshot is used only where the log has the same.
     ensure!(reached.position == at.position, "the projection `{}` has yet to catch up with the others", P::NAME);
-    let chunks = tokio::task::spawn_blocking(move || projection.snapshot()).await?;
+    let chunks = background().spawn_blocking(move || projection.snapshot()).await?;
     failpoint("snapshot.packed");
     let (name, revision) = (P::NAME.to_owned(), P::REVISION);
     let meta = SnapshotMeta { name, revision, position: at.position, chain: at.chain, generation };

@@ -9,6 +9,7 @@ use knit_domain::id::EventId;
 use knit_domain::reservation::{Holder, Scope};
 use knit_domain::time::Timestamp;
 use knit_failpoint::failpoint;
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
@@ -269,9 +270,18 @@ impl Log {
     }
 
     /// Reads on and on in pages of up to `limit` events, ahead of whoever asks for them.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     #[must_use]
     pub fn read_ahead(&self, limit: usize) -> ReadAhead {
-        ReadAhead::new(self.clone(), limit)
+        self.read_ahead_on(limit, Handle::current())
+    }
+
+    /// The same, on other threads than those of whoever asks.
+    #[must_use]
+    pub fn read_ahead_on(&self, limit: usize, on: Handle) -> ReadAhead {
+        ReadAhead::new(self.clone(), limit, on)
     }
 
     /// The same events as [`Self::read`], text for text as they are stored.

@@ -1,6 +1,7 @@
 //! Looking at a projection for long, without anybody noticing.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use knit_projections::projection::Projection;
 use tokio::task::JoinError;
@@ -36,9 +37,11 @@ where
     T: Send + 'static,
 {
     let standstill = views.stand_still().await;
+    let since = Instant::now();
     let (at, reached, looked_at) = (standstill.at, view(views).reached(), Arc::clone(views));
     let seen = tokio::task::spawn_blocking(move || question(&view(&looked_at).read())).await?;
     drop(standstill);
+    tracing::debug!(projection = P::NAME, held_us = since.elapsed().as_micros(), "looked at while all stood still");
     Ok(Look { at, reached, seen })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use knit_domain::event::{Position, Recorded};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::error::{Fault, ReadError};
@@ -20,6 +21,8 @@ const PAGES_MAX: usize = 3;
 pub struct ReadAhead {
     log: Log,
     limit: usize,
+    /// Where they are read.
+    on: Handle,
     /// In the order of their positions.
     pages: VecDeque<Coming>,
     /// Where the page begins that is asked for next.
@@ -34,8 +37,8 @@ struct Coming {
 }
 
 impl ReadAhead {
-    pub(crate) fn new(log: Log, limit: usize) -> Self {
-        Self { log, limit, pages: VecDeque::new(), next: 0 }
+    pub(crate) fn new(log: Log, limit: usize, on: Handle) -> Self {
+        Self { log, limit, on, pages: VecDeque::new(), next: 0 }
     }
 
     /// The events after position `after`, as [`Log::read`] answers them. They are there the sooner if the page
@@ -70,7 +73,7 @@ impl ReadAhead {
     /// Asks for the next page, and for those behind it that are known to be there.
     fn ask(&mut self) {
         let (log, after, limit) = (self.log.clone(), self.next, self.limit);
-        let events = tokio::spawn(async move { log.read(after, limit).await });
+        let events = self.on.spawn(async move { log.read(after, limit).await });
         self.pages.push_back(Coming { after, events });
         self.next = after + limit as u64;
         self.ask_known();

@@ -9,6 +9,7 @@ use knit_schemas::instant::Instant;
 
 use super::Admin;
 use crate::app::App;
+use crate::background::background;
 use crate::http::problem::Problem;
 use crate::http::reply;
 use crate::http::request::Asked;
@@ -40,7 +41,7 @@ where
     let views = app.shared_views();
     let looked = look(&views, view, move |live| (live.heap_bytes(), with_digest.then(|| live.clone()))).await;
     let Look { reached, seen: (memory_bytes, copy), .. } = looked.map_err(|_| Problem::bug())?;
-    let digest = tokio::task::spawn_blocking(move || copy.map(|copy| hex::encode(copy.digest()))).await;
+    let digest = background().spawn_blocking(move || copy.map(|copy| hex::encode(copy.digest()))).await;
     let (previous, position) = (view(&views).kept_position(), reached.position);
     let kept = app.log().kept_snapshots(P::NAME, P::REVISION, SNAPSHOTS_TOLD_MAX).await.map_err(Problem::of_log)?;
     let newest = kept.first();
