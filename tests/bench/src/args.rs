@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 /// Measure every target of the design beside its anchor
 ///
@@ -28,6 +29,10 @@ pub(crate) struct Args {
     /// Write the results to this folder [default: docs for a whole run, otherwise target/bench]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+
+    /// Put the results into those of an earlier whole run in this folder, in the place of the same families
+    #[arg(long, value_name = "DIR", requires = "only", conflicts_with_all = ["out", "quick"])]
+    pub(crate) within: Option<PathBuf>,
 
     /// Say how much memory a command needed at most, in bytes, and end. The harness calls itself so.
     #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true, hide = true)]
@@ -59,7 +64,8 @@ pub(crate) struct Soak {
 }
 
 /// Rows that are measured together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Family {
     /// Appending to the log.
     Append,

@@ -50,7 +50,7 @@ use crate::args::{Args, Family, Instead};
 use crate::bench::{Bench, Sizes, tell};
 use crate::graph::wfformat;
 use crate::machine::Machine;
-use crate::report::{Outcome, Report};
+use crate::report::{Outcome, Report, Results};
 use crate::row::Verdict;
 
 fn main() -> ExitCode {
@@ -74,15 +74,21 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     if let Some(Instead::Soak(soak)) = &args.instead {
         return soak::run(soak);
     }
+    let earlier =
+        args.within.as_deref().map(Results::of).transpose().context("there are no earlier results to read")?;
     let begun = Instant::now();
     let workflows = args.workflows.as_deref().map(wfformat::folder).transpose()?.unwrap_or_default();
     let bench = Bench::new(if args.quick { Sizes::QUICK } else { Sizes::FULL }, workflows)?;
     let machine = Machine::here(bench.scratch(), bench.postgres()?);
     let outcomes: Vec<(Family, Outcome)> =
         args.families().into_iter().map(|family| (family, measure(&bench, family))).collect();
-    let report = Report { machine, quick: args.quick, seconds: begun.elapsed().as_secs_f64(), outcomes };
+    let mut report = Report::new(machine, args.quick, begun.elapsed().as_secs_f64(), outcomes);
+    if let Some(earlier) = earlier {
+        report = report.within(earlier);
+    }
     println!("{}", report.markdown());
-    let out = args.out.clone().unwrap_or_else(|| PathBuf::from(if args.is_whole() { "docs" } else { "target/bench" }));
+    let otherwise = if args.is_whole() { "docs" } else { "target/bench" };
+    let out = args.within.clone().or_else(|| args.out.clone()).unwrap_or_else(|| PathBuf::from(otherwise));
     report.write(&out).with_context(|| format!("cannot write the results to {}", out.display()))?;
     Ok(report.rows().any(|row| row.verdict == Verdict::Failed))
 }

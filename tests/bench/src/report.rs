@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{fs, io};
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::args::Family;
-use crate::machine::{Machine, load};
+use crate::machine::Machine;
 use crate::plot::Plot;
 use crate::row::{Row, Verdict, bytes, number};
 
@@ -34,20 +34,50 @@ impl Outcome {
     }
 }
 
-/// Everything of one run.
+/// Everything of one run, or of a whole one in which some families were measured again.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Report {
-    pub(crate) machine: Machine,
-    pub(crate) quick: bool,
-    pub(crate) seconds: f64,
-    pub(crate) outcomes: Vec<(Family, Outcome)>,
+    results: Results,
+    /// Plots that were drawn in this run, under the names of their files.
+    plots: Vec<(String, Plot)>,
+}
+
+/// What programs read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Results {
+    machine: Machine,
+    quick: bool,
+    seconds: f64,
+    families: Vec<Told>,
+}
+
+/// One family.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Told {
+    family: Family,
+    rows: Vec<Row>,
+    remarks: Vec<String>,
+    /// Titles of its plots.
+    #[serde(default)]
+    plots: Vec<String>,
+    /// When it was measured again, by itself.
+    #[serde(default)]
+    again: Option<Again>,
+}
+
+/// A run that measured some families again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Again {
+    machine: Machine,
+    seconds: f64,
 }
 
 const HEAD: &str = "# Performance
 
 Every target of the design, measured beside its anchor in one run by `make bench`. Run it again to get the \
 figures of another machine; `BENCH_ARGS=--quick` gives a look in minutes, and `BENCH_ARGS=\"--only append,read\"` \
-measures some families.
+measures some families, and \
+with `--within docs` puts them into this page.
 
 A ratio is ours beside the anchor, so that more is better: rates are divided, times the other way round. \
 Rates and times are medians of rounds in which ours and the anchor take turns; where a row shows a spread, it is \
@@ -60,8 +90,30 @@ const COLUMNS_BESIDE_ORIGINAL: &str = "| What, through the HTTP API | The origin
      |---|---|---|---|---|---|---|\n";
 
 impl Report {
+    pub(crate) fn new(machine: Machine, quick: bool, seconds: f64, outcomes: Vec<(Family, Outcome)>) -> Self {
+        let (mut families, mut plots) = (Vec::new(), Vec::new());
+        for (family, Outcome { rows, plots: drawn, remarks }) in outcomes {
+            let titles = drawn.iter().map(|plot| plot.title.clone()).collect();
+            families.push(Told { family, rows, remarks, plots: titles, again: None });
+            plots.extend((0..).map(|at| file(family, at)).zip(drawn));
+        }
+        Self { results: Results { machine, quick, seconds, families }, plots }
+    }
+
+    /// Puts what was measured into an earlier run, in the place of what that has of these families.
+    pub(crate) fn within(self, mut earlier: Results) -> Self {
+        let Results { machine, seconds, families, quick: _ } = self.results;
+        for family in families {
+            let again = Some(Again { machine: machine.clone(), seconds });
+            earlier.families.retain(|other| other.family != family.family);
+            earlier.families.push(Told { again, ..family });
+        }
+        earlier.families.sort_by_key(|told| told.family);
+        Self { results: earlier, plots: self.plots }
+    }
+
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
-        self.outcomes.iter().flat_map(|(_, outcome)| &outcome.rows)
+        self.results.families.iter().flat_map(|told| &told.rows)
     }
 
     /// The page.
@@ -85,19 +137,37 @@ impl Report {
 
     fn circumstances(&self) -> String {
         let Machine { processor, cores, memory_bytes, kernel, disk, sync_ms, postgres, rust, commit, load_before } =
-            &self.machine;
-        let size =
-            if self.quick { "**a quick look at small sizes, which says little about the targets**" } else { "whole" };
+            &self.results.machine;
+        let size = if self.results.quick {
+            "**a quick look at small sizes, which says little about the targets**"
+        } else {
+            "whole"
+        };
         format!(
             "\n| Circumstance | |\n|---|---|\n\
              | run | {size}, {} minutes |\n| commit | {commit} |\n| machine | {cores} × {processor}, {} of memory, Linux {kernel} |\n\
              | disk | {disk}; a write of 4 KiB with fdatasync takes {} ms |\n| beside it | {postgres}; {rust} |\n\
-             | load of the machine before and after | {load_before}; {} |\n",
-            number(self.seconds / 60.0),
+             | load of the machine before | {load_before} |\n{}",
+            number(self.results.seconds / 60.0),
             bytes(*memory_bytes as f64),
             number(*sync_ms),
-            load()
+            self.measured_again()
         )
+    }
+
+    /// Which families are of another run.
+    fn measured_again(&self) -> String {
+        let again = |told: &Told| {
+            let Again { machine, seconds } = told.again.as_ref()?;
+            let Machine { commit, sync_ms, load_before, .. } = machine;
+            let (minutes, sync_ms) = (number(seconds / 60.0), number(*sync_ms));
+            Some(format!(
+                "| `{}`, measured again | {minutes} minutes; commit {commit}; a write with fdatasync takes {sync_ms} ms; \
+                 load before {load_before} |\n",
+                told.family.word()
+            ))
+        };
+        self.results.families.iter().filter_map(again).collect()
     }
 
     fn missed(&self) -> String {
@@ -119,7 +189,7 @@ impl Report {
         for row in self.rows().filter(|row| !row.note.is_empty()) {
             writeln!(text, "- *{}*: {}", row.what, row.note).expect("a text grows");
         }
-        for remark in self.outcomes.iter().flat_map(|(_, outcome)| &outcome.remarks) {
+        for remark in self.results.families.iter().flat_map(|told| &told.remarks) {
             writeln!(text, "- {remark}").expect("a text grows");
         }
         text
@@ -127,31 +197,12 @@ impl Report {
 
     fn pictures(&self) -> String {
         let mut text = "\n## Plots\n".to_owned();
-        for (name, plot) in self.plots() {
-            writeln!(text, "\n![{}](performance/{name}.svg)", plot.title).expect("a text grows");
+        for told in &self.results.families {
+            for (title, at) in told.plots.iter().zip(0..) {
+                writeln!(text, "\n![{title}](performance/{}.svg)", file(told.family, at)).expect("a text grows");
+            }
         }
         text
-    }
-
-    /// Every plot under the name of its file.
-    fn plots(&self) -> impl Iterator<Item = (String, &Plot)> {
-        self.outcomes.iter().flat_map(|(family, outcome)| {
-            let name =
-                |at: usize| if at == 0 { family.word().to_owned() } else { format!("{}-{}", family.word(), at + 1) };
-            outcome.plots.iter().enumerate().map(move |(at, plot)| (name(at), plot))
-        })
-    }
-
-    fn json(&self) -> Value {
-        let families = self.outcomes.iter().map(
-            |(family, outcome)| json!({"family": family.word(), "rows": outcome.rows, "remarks": outcome.remarks}),
-        );
-        json!({
-            "machine": self.machine,
-            "quick": self.quick,
-            "seconds": self.seconds,
-            "families": families.collect::<Vec<_>>(),
-        })
     }
 
     /// Writes the page, and beside it a folder with the rest.
@@ -162,10 +213,25 @@ impl Report {
         let folder = out.join("performance");
         fs::create_dir_all(&folder)?;
         fs::write(out.join("performance.md"), self.markdown())?;
-        let json = serde_json::to_string_pretty(&self.json())?;
+        let json = serde_json::to_string_pretty(&self.results)?;
         fs::write(folder.join("results.json"), json + "\n")?;
-        self.plots().try_for_each(|(name, plot)| fs::write(folder.join(format!("{name}.svg")), plot.svg()))
+        self.plots.iter().try_for_each(|(name, plot)| fs::write(folder.join(format!("{name}.svg")), plot.svg()))
     }
+}
+
+impl Results {
+    /// Those that [`Report::write`] has left in a folder.
+    ///
+    /// # Errors
+    /// When there are none, or not such as can be read.
+    pub(crate) fn of(out: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&fs::read(out.join("performance/results.json"))?)?)
+    }
+}
+
+/// The name of the file of a plot, counted from 0.
+fn file(family: Family, at: usize) -> String {
+    if at == 0 { family.word().to_owned() } else { format!("{}-{}", family.word(), at + 1) }
 }
 
 impl Row {
@@ -209,7 +275,27 @@ mod tests {
         let group = crate::plot::Group { name: "push".to_owned(), bars: vec![("ours".to_owned(), 1.0)], target: None };
         let plots = vec![Plot::bars("transfers", "MB/s", vec![group])];
         let outcome = Outcome { rows: vec![slow, late, found], plots, remarks: vec!["a remark".to_owned()] };
-        Report { machine, quick: false, seconds: 90.0, outcomes: vec![(Family::Transfer, outcome)] }
+        Report::new(machine, false, 90.0, vec![(Family::Transfer, outcome)])
+    }
+
+    #[test]
+    fn families_that_are_measured_again_take_the_place_of_theirs_and_say_so() {
+        let out = tempfile::tempdir().unwrap();
+        report().write(out.path()).unwrap();
+        let quick = Row::judged("push", "≥ 0.8×", "0.9×", true);
+        let other = Row::judged("append", "≥ 0.8×", "0.7×", false);
+        let again = [(Family::Transfer, quick), (Family::Append, other)];
+        let again = again.map(|(family, row)| (family, Outcome { rows: vec![row], ..Outcome::default() }));
+        let machine = Machine { commit: "4567".to_owned(), ..report().results.machine };
+        let again = Report::new(machine, false, 60.0, again.to_vec()).within(Results::of(out.path()).unwrap());
+        let page = again.markdown();
+        assert!(!page.contains("pull") && page.contains("| push | ≥ 0.8× | 0.9× |"), "{page}");
+        assert!(page.find("| append |") < page.find("| push |"), "in the order of a whole run: {page}");
+        assert!(
+            page.contains("| commit | 0123 |")
+                && page.contains("| `append`, measured again | 1.00 minutes; commit 4567;"),
+            "{page}"
+        );
     }
 
     #[test]
@@ -230,7 +316,7 @@ mod tests {
         for file in ["performance.md", "performance/results.json", "performance/transfer.svg"] {
             assert!(out.path().join(file).is_file(), "{file}");
         }
-        let json: Value =
+        let json: serde_json::Value =
             serde_json::from_slice(&fs::read(out.path().join("performance/results.json")).unwrap()).unwrap();
         assert_eq!(json["families"][0]["rows"][0]["verdict"], "missed");
     }
