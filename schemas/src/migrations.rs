@@ -22,6 +22,11 @@ pub const POSTGRES: &[Migration] = &[
         name: "generations_of_snapshots",
         sql: include_str!("../migrations/postgres/0002_generations_of_snapshots.sql"),
     },
+    Migration {
+        version: 3,
+        name: "generations_that_outlast_snapshots",
+        sql: include_str!("../migrations/postgres/0003_generations_that_outlast_snapshots.sql"),
+    },
 ];
 
 /// The steps for SQLite, in order.
@@ -31,6 +36,11 @@ pub const SQLITE: &[Migration] = &[
         version: 2,
         name: "generations_of_snapshots",
         sql: include_str!("../migrations/sqlite/0002_generations_of_snapshots.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "generations_that_outlast_snapshots",
+        sql: include_str!("../migrations/sqlite/0003_generations_that_outlast_snapshots.sql"),
     },
 ];
 

@@ -5,7 +5,8 @@
 //!
 //! A projection that was replaced because it was wrong must not come back. So each replacement begins another
 //! *generation*: snapshots say of which they are, and those of an earlier one are neither used nor kept. Another server
-//! may still have the wrong one. It is not let save it, and is told to fold its own again, or to start again.
+//! may still have the wrong one. It is not let save it, and is told to fold its own again, or to start again. A redaction
+//! removes snapshots, but not of which generations they were.
 //!
 //! What is saved is a copy: it is taken while the projection stands still, and packed and written when that moves on
 //! already.

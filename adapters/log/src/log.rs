@@ -402,7 +402,8 @@ impl Log {
         Ok(Some(Snapshot { meta, chunks }))
     }
 
-    /// The newest generation of the projection of this name of which something was saved; 0 if nothing was.
+    /// The newest generation of the projection of this name of which something was saved, also if that was removed because
+    /// of a redaction; 0 if nothing was.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -425,7 +426,8 @@ impl Log {
         patiently("removing snapshots", || self.inner.backend.prune(name, newest, &ids)).await
     }
 
-    /// Removes every snapshot that was taken before `position`, where something was redacted that it may hold.
+    /// Removes every snapshot that was taken before `position`, where something was redacted that it may hold. Of which
+    /// generations they were is not forgotten.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -6,6 +6,7 @@
 //!
 //! A projection that was wrong is replaced by another *generation*. Another server may still have the wrong one, and
 //! goes on to save it, at later positions; so of two snapshots the one of the later generation is the newer.
+//! Generations outlast their snapshots: when those are removed because of a redaction, the newest is written beside them.
 
 use knit_domain::event::Position;
 use knit_domain::time::Timestamp;

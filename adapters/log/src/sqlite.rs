@@ -246,8 +246,7 @@ impl Sqlite {
     }
 
     pub(crate) async fn forget_snapshots_before(&self, position: Position) -> Result<(), sqlx::Error> {
-        let query = sqlx::query(sql::FORGET_SNAPSHOTS_BEFORE).bind(signed(position));
-        self.writer.execute(query).await.map(drop)
+        self.writer.forget_snapshots_before(position).await
     }
 
     /// Leaves no copy of what was removed; answers whether that was possible: nobody may read meanwhile.

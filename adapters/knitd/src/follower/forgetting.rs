@@ -64,7 +64,7 @@ async fn forget(log: &Log, views: &Arc<Views>) -> Result<bool, ReadError> {
         return Ok(false);
     }
     let gone = views.supplant(&fresh.views);
-    // Before anything may be saved: it would be saved as of a generation that went with the snapshots.
+    // Before anything may be saved: one that was replaced elsewhere is another one now, and would be refused.
     learn_generations(log, views).await;
     views.forgot(known);
     drop(standstill);

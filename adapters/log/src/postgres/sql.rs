@@ -178,8 +178,18 @@ SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, e
 
 pub(super) const EMPTY: &str = "UPDATE events SET payload = $1::json, salt = '' WHERE position = $2 AND leaf = $3";
 pub(super) const DETACH: &str = "DELETE FROM attachments WHERE sha256 = ANY($1)";
-pub(super) const FORGET_SNAPSHOTS: &str = "DELETE FROM log_snapshots";
-pub(super) const FORGET_SNAPSHOTS_BEFORE: &str = "DELETE FROM log_snapshots WHERE position < $1";
+/// Removes the snapshots before a position, and remembers of which generations the whole ones were: in one statement, so
+/// that none is removed that another server has saved since it was looked at. In the order of names, in which nobody waits
+/// for somebody who waits for him.
+pub(super) const FORGET_SNAPSHOTS_BEFORE: &str = "
+WITH gone AS (
+    DELETE FROM log_snapshots WHERE position < $1 RETURNING id, name, generation, chunks
+), whole AS (
+    SELECT name, generation FROM gone GROUP BY id, name, generation, chunks HAVING count(*) = chunks
+)
+INSERT INTO generations AS g (name, generation)
+SELECT name, max(generation) FROM whole GROUP BY name HAVING max(generation) > 0 ORDER BY name
+    ON CONFLICT (name) DO UPDATE SET generation = greatest(g.generation, excluded.generation)";
 pub(super) const CHAIN_AT: &str = "SELECT chain FROM events WHERE position = $1";
 pub(super) const POSITION_OF: &str = "SELECT position FROM events WHERE event_id = $1";
 /// Between which positions the log passes each of some times. Stamps never go back along positions, so halves can be
@@ -224,11 +234,13 @@ SELECT id, position, chain, generation, max(saved_at), coalesce(sum(octet_length
  WHERE name = $1 AND revision = $2
  GROUP BY id, position, chain, chunks, generation HAVING count(*) = chunks
  ORDER BY generation DESC, position DESC, id LIMIT $3";
-/// Also of other revisions. What is not whole does not count: whoever began it may have died over it.
+/// Also of other revisions, and of what was removed because of a redaction. What is not whole does not count: whoever
+/// began it may have died over it.
 pub(super) const NEWEST_GENERATION: &str = "
 SELECT coalesce(max(generation), 0) FROM (
     SELECT generation FROM log_snapshots WHERE name = $1
-     GROUP BY id, generation, chunks HAVING count(*) = chunks) AS whole";
+     GROUP BY id, generation, chunks HAVING count(*) = chunks
+    UNION ALL SELECT generation FROM generations WHERE name = $1) AS known";
 pub(super) const CHUNKS: &str = "SELECT bytes FROM log_snapshots WHERE id = $1 ORDER BY chunk";
 /// What was begun earlier at the same position was saved of something else, or is the same. What is of a later generation
 /// stays, and so does what was begun later, by another server: of two that are at it at once, neither would be left.
@@ -245,7 +257,7 @@ DELETE FROM log_snapshots WHERE name = $1 AND (generation < $2 OR generation = $
 pub(super) const SIZE: &str = "
 SELECT pg_total_relation_size('events') + pg_total_relation_size('head') + pg_total_relation_size('reservations')
      + pg_total_relation_size('entity_events') + pg_total_relation_size('attachments')
-     + pg_total_relation_size('leases') + pg_total_relation_size('log_snapshots'),
+     + pg_total_relation_size('leases') + pg_total_relation_size('generations') + pg_total_relation_size('log_snapshots'),
        pg_total_relation_size('log_snapshots')";
 /// A walk along the index of streams.
 pub(super) const LONGEST_STREAMS: &str = "

@@ -294,7 +294,7 @@ async fn empty(connection: &mut PgConnection, emptied: &[(Position, Hash)]) -> R
             return Err(other_leaf(*position));
         }
     }
-    sqlx::query(sql::FORGET_SNAPSHOTS).execute(connection).await.map(drop)
+    sqlx::query(sql::FORGET_SNAPSHOTS_BEFORE).bind(i64::MAX).execute(connection).await.map(drop)
 }
 
 pub(super) fn columns_of(places: &[Place]) -> (Vec<String>, Vec<String>) {

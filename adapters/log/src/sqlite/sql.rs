@@ -116,7 +116,14 @@ SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, e
 
 pub(super) const EMPTY: &str = "UPDATE events SET payload = ?1, salt = x'' WHERE position = ?2 AND leaf = ?3";
 pub(super) const DETACH: &str = "DELETE FROM attachments WHERE sha256 = ?1";
-pub(super) const FORGET_SNAPSHOTS: &str = "DELETE FROM log_snapshots";
+/// Remembers of which generations the whole snapshots before a position are, which are removed next.
+pub(super) const REMEMBER_GENERATIONS: &str = "
+INSERT INTO generations (name, generation)
+SELECT name, max(generation) FROM (
+    SELECT name, generation FROM log_snapshots WHERE position < ?1
+     GROUP BY id, name, generation, chunks HAVING count(*) = chunks) AS whole
+ GROUP BY name HAVING max(generation) > 0
+    ON CONFLICT (name) DO UPDATE SET generation = max(generation, excluded.generation)";
 pub(super) const FORGET_SNAPSHOTS_BEFORE: &str = "DELETE FROM log_snapshots WHERE position < ?1";
 /// Copies the write-ahead log into the file, and cuts it to nothing; answers 1 first if somebody still reads in it.
 pub(super) const CUT_WAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
@@ -161,11 +168,13 @@ SELECT id, position, chain, generation, max(saved_at), coalesce(sum(octet_length
  WHERE name = ?1 AND revision = ?2
  GROUP BY id, position, chain, chunks, generation HAVING count(*) = chunks
  ORDER BY generation DESC, position DESC, id LIMIT ?3";
-/// Also of other revisions. What is not whole does not count: whoever began it may have died over it.
+/// Also of other revisions, and of what was removed because of a redaction. What is not whole does not count: whoever
+/// began it may have died over it.
 pub(super) const NEWEST_GENERATION: &str = "
 SELECT coalesce(max(generation), 0) FROM (
     SELECT generation FROM log_snapshots WHERE name = ?1
-     GROUP BY id, generation, chunks HAVING count(*) = chunks) AS whole";
+     GROUP BY id, generation, chunks HAVING count(*) = chunks
+    UNION ALL SELECT generation FROM generations WHERE name = ?1) AS known";
 pub(super) const CHUNKS: &str = "SELECT bytes FROM log_snapshots WHERE id = ?1 ORDER BY chunk";
 /// What was begun earlier at the same position was saved of something else, or is the same. What is of a later generation
 /// stays, and so does what was begun later, by another server: of two that are at it at once, neither would be left.

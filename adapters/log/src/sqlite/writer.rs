@@ -117,6 +117,14 @@ impl Writer {
         Ok(slot.put_back(session, outcome)?.rows_affected())
     }
 
+    /// Removes snapshots in one turn, so that none is saved between the look at them and their end.
+    pub(super) async fn forget_snapshots_before(&self, position: Position) -> Result<(), sqlx::Error> {
+        let mut slot = self.slot.lock().await;
+        let mut session = slot.take(&self.options).await?;
+        let outcome = forget_snapshots_before(&mut session.connection, signed(position)).await;
+        slot.put_back(session, outcome)
+    }
+
     /// Runs one statement in its turn; the number it answers.
     pub(super) async fn fetch_optional(&self, statement: Statement<'_>) -> Result<Option<i64>, sqlx::Error> {
         let mut slot = self.slot.lock().await;
@@ -299,7 +307,15 @@ async fn empty(connection: &mut SqliteConnection, emptied: &[(Position, Hash)]) 
             return Err(other_leaf(*position));
         }
     }
-    sqlx::query(sql::FORGET_SNAPSHOTS).execute(connection).await.map(drop)
+    forget_snapshots_before(connection, i64::MAX).await
+}
+
+/// Removes snapshots, but not of which generations they were.
+async fn forget_snapshots_before(connection: &mut SqliteConnection, position: i64) -> Result<(), sqlx::Error> {
+    for statement in [sql::REMEMBER_GENERATIONS, sql::FORGET_SNAPSHOTS_BEFORE] {
+        sqlx::query(statement).bind(position).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 pub(super) fn bind_entity<'q>(query: Statement<'q>, (kind, id, position): &(&'static str, Uuid, i64)) -> Statement<'q> {

@@ -22,6 +22,7 @@ on_both_databases!(
     d15_a_redacted_history_is_whole_for_whoever_verifies_it,
     d15_what_remains_can_be_redacted_again,
     d15_snapshots_that_may_hold_it_go_with_it,
+    d15_generations_outlast_the_snapshots_that_go_with_it,
     d15_an_event_with_another_leaf_is_not_emptied_and_nothing_is_appended,
     an_event_that_was_emptied_by_hand_is_not_read,
 );
@@ -146,6 +147,34 @@ async fn d15_snapshots_that_may_hold_it_go_with_it(place: Place) {
     log.forget_snapshots_before(redacted).await.unwrap();
     assert_eq!(newest().await, Some(redacted));
     log.prune_snapshots("p", 1, 0).await.unwrap();
+}
+
+async fn d15_generations_outlast_the_snapshots_that_go_with_it(place: Place) {
+    let log = place.open().await;
+    let _ = with_owners(&log).await;
+    let save = async |name: &str, generation, position: Position| {
+        let chain = log.chain_at(position).await.unwrap().unwrap();
+        let meta = SnapshotMeta { name: name.to_owned(), revision: 1, position, chain, generation };
+        log.save_snapshot(&meta, &[b"alice".to_vec(), b"bob".to_vec()]).await.unwrap();
+    };
+    let newest = async |name| log.newest_generation(name).await.unwrap();
+    save("replaced", 2, 3).await;
+    save("as it was", 0, 3).await;
+    // Whoever began it died over it.
+    save("unfinished", 1, 3).await;
+    place.tamper("DELETE FROM log_snapshots WHERE name = 'unfinished' AND chunk = 1").await;
+    let redacted = forget(&log, "alice").await.position;
+    assert_eq!(log.newest_snapshot("replaced", 1).await.unwrap(), None);
+    assert_eq!([newest("replaced").await, newest("as it was").await, newest("unfinished").await], [2, 0, 0]);
+    // Another server, which has what was replaced, and one that has replaced it again.
+    save("replaced", 0, redacted).await;
+    assert_eq!(newest("replaced").await, 2);
+    save("replaced", 3, 3).await;
+    log.forget_snapshots_before(redacted).await.unwrap();
+    assert_eq!(newest("replaced").await, 3);
+    save("replaced", 1, 3).await;
+    log.forget_snapshots_before(redacted).await.unwrap();
+    assert_eq!(newest("replaced").await, 3);
 }
 
 async fn d15_an_event_with_another_leaf_is_not_emptied_and_nothing_is_appended(place: Place) {
