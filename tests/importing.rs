@@ -244,3 +244,20 @@ fn nothing_is_imported_by_a_server_that_has_a_log_of_its_own() {
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 409");
 }
+
+#[test]
+fn what_is_imported_is_folded_once_though_something_in_it_was_redacted() {
+    let home = with_a_history(Setup::new());
+    let data = home.knit(&["data", "find"]).json()[0]["knitId"].as_str().unwrap().to_owned();
+    let _ = home.knit(&["data", "tag", "--add", "owner:alice", &data]);
+    let _ = home.knit(&["admin", "redact", "--yes", "--tag", "owner:alice", "--reason", "asked for"]);
+    let again = "what was redacted is out of the projections";
+    assert!(home.server.log().contains(again), "whoever had folded it folds all again");
+    let file = exported(&home, "proto");
+    let database = TestDatabase::new();
+    for shop in [looking(Setup::new()), looking(Setup::new().database(database.url()))] {
+        imported(&shop, &file);
+        assert_eq!(digests(&shop), digests(&home));
+        assert!(!shop.server.log().contains(again), "{}", shop.server.log());
+    }
+}

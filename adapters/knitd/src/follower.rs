@@ -143,6 +143,8 @@ impl Follower {
                 }
                 continue;
             }
+            // Before they are read: what had been redacted by then is not in them.
+            let redacted = if self.views.are_empty() { Some(self.log.redacted_up_to().await?) } else { None };
             let read = pages.read(after).await;
             let continues = match read.as_deref() {
                 Ok([first, ..]) if after == self.last.0 => self.is_continued_by(first),
@@ -159,7 +161,7 @@ impl Follower {
                     let Some(newest) = events.last() else { return Ok(()) };
                     let newest = (newest.position, newest.chain);
                     if after == 0 {
-                        self.begin(events.len(), newest.0).await?;
+                        self.begin(events.len(), newest.0, redacted).await?;
                     }
                     self.apply(events, newest).await;
                     if newest.0 >= self.log.position() {
@@ -172,8 +174,12 @@ impl Follower {
 
     /// Prepares to fold the log from its first event, when so many were read, up to `position`. An empty log that was
     /// followed may have become one with a long past at once, by an import: then its skips are to be known, and until all
-    /// of it is folded, the projections show a past in which nobody may act.
-    async fn begin(&mut self, events: usize, position: Position) -> Result<(), ReadError> {
+    /// of it is folded, the projections show a past in which nobody may act. What was redacted up to `redacted` when they
+    /// were empty does not come into them; otherwise all would be folded again because of it.
+    async fn begin(&mut self, events: usize, position: Position, redacted: Option<Position>) -> Result<(), ReadError> {
+        if let Some(redacted) = redacted {
+            self.views.knew_redactions(redacted);
+        }
         // A page of large events has fewer, and nobody appends a page while one is read.
         let is_followed = self.log.position().saturating_sub(position) >= PAGE_EVENTS_MAX as u64;
         if events == PAGE_EVENTS_MAX || is_followed {
@@ -267,11 +273,10 @@ impl Follower {
         self.saved = Last { position: 0, at: Instant::now() };
         self.knows_skips = false;
         self.log.forget();
-        // If that cannot be told, those that are met make it fold once more.
-        let known = self.log.redacted_up_to().await.unwrap_or(0);
         self.views.start_over();
         learn_generations(&self.log, &self.views).await;
-        self.views.knew_redactions(known);
+        // Of this log they are asked for before its first event is read.
+        self.views.knew_redactions(0);
     }
 
     /// Waits for a reason to look at the log again.

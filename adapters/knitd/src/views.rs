@@ -335,6 +335,11 @@ impl Views {
         self.store.position().min(self.matcher.position()).min(self.worklists.position())
     }
 
+    /// Whether nothing was folded into any projection.
+    pub(crate) fn are_empty(&self) -> bool {
+        [self.store.position(), self.matcher.position(), self.worklists.position()] == [0; 3]
+    }
+
     /// The position from which the follower has to read on: that of the slowest projection that still
     /// goes on. A stopped one holds nobody up; none when all have stopped.
     pub(crate) fn slowest(&self) -> Option<Position> {
