@@ -23,7 +23,7 @@ pub use aggregate::RunCommand;
 pub use creation::{project, start_import, start_upload};
 pub use ending::{abort, conclude_upload, decide_failure, decide_success, finish, tear_off};
 pub use progress::{prepare_volumes, record_spawn, record_started, request_worker};
-pub use removal::{delete, retry};
+pub use removal::{delete, is_living, retry};
 pub use status::Status;
 
 use crate::decision::{Decision, Versioned};

@@ -21,10 +21,10 @@ use knit_schemas::api::{ArchiveStep, ArchivedSegment, SegmentDone};
 use knit_schemas::chain::{GENESIS, Hash};
 use knit_schemas::export::{Begin, End, Format, Record, Segment};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use self::directory::Directory;
 use self::file::{Unfit, look_at, write};
+use crate::listener;
 
 pub(crate) use self::directory::reaches;
 pub(crate) use self::keeper::keep;
@@ -74,32 +74,12 @@ pub(crate) enum Checks<'a> {
 }
 
 /// Whoever follows the archiving, and may end it.
-pub(crate) struct Listener {
-    /// Hears every step, if somebody does; whoever hears no more has ended it.
-    pub(crate) steps: Option<mpsc::Sender<ArchiveStep>>,
-    /// Ends it.
-    pub(crate) cancelled: CancellationToken,
-}
+pub(crate) type Listener = listener::Listener<ArchiveStep>;
 
 impl Listener {
     fn go_on(&self) -> anyhow::Result<()> {
-        let is_unheard = self.steps.as_ref().is_some_and(mpsc::Sender::is_closed);
-        ensure!(!is_unheard && !self.cancelled.is_cancelled(), "it was ended; what is archived stays, and is whole");
+        ensure!(!self.has_ended_it(), "it was ended; what is archived stays, and is whole");
         Ok(())
-    }
-
-    async fn tell(&self, step: ArchiveStep) {
-        if let Some(steps) = &self.steps {
-            // Whoever hears no more is noticed at the next step.
-            let _ = steps.send(step).await;
-        }
-    }
-
-    /// Tells what is only good to see; whoever does not keep up misses it.
-    fn mention(&self, step: ArchiveStep) {
-        if let Some(steps) = &self.steps {
-            let _ = steps.try_send(step);
-        }
     }
 }
 

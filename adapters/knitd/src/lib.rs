@@ -18,6 +18,7 @@ pub mod command;
 pub mod doctor;
 pub mod follower;
 mod import;
+mod listener;
 pub mod metrics;
 mod rebuild;
 mod replay;

@@ -23,12 +23,12 @@ use knit_projections::comparison::first_difference;
 use knit_projections::projection::{Projection, Unapplicable};
 use knit_schemas::api::{RebuildDifference, RebuildOrder, RebuildStep};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::background::background;
 use crate::command::with_causes;
+use crate::import::per_second;
+use crate::listener;
 use crate::snapshots::{self, Save};
 use crate::streams;
 use crate::views::{Followed, Look, Reached, Redactions, Standstill, ViewOf, fold, image};
@@ -47,12 +47,7 @@ const ANSWERS_END_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) const STEPS_WAITING_MAX: usize = 16;
 
 /// Whoever follows a rebuild, and may end it.
-pub(crate) struct Listener {
-    /// Hears every step; whoever hears no more has ended it.
-    pub(crate) steps: mpsc::Sender<RebuildStep>,
-    /// Ends it.
-    pub(crate) cancelled: CancellationToken,
-}
+pub(crate) type Listener = listener::Listener<RebuildStep>;
 
 /// Why it came to nothing. The live projection is as it was.
 enum Broken {
@@ -233,7 +228,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
             view(app.views()).set_generation(newest);
         }
         // Whoever hears it may take long: nothing stands still. That somebody is gone is seen before the switch.
-        let _ = self.listener.steps.send(comparison.step()).await;
+        self.listener.tell(comparison.step()).await;
         let (position, differs) = (comparison.position, comparison.differs());
         if order.verify_only || (differs && !order.replace) {
             return Ok(if differs { RebuildStep::Differs { position } } else { RebuildStep::Verified { position } });
@@ -310,8 +305,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
     }
 
     fn is_still_wanted(&self) -> Result<(), Broken> {
-        let is_ended = self.listener.cancelled.is_cancelled() || self.listener.steps.is_closed();
-        if is_ended { Err(Broken::Cancelled) } else { Ok(()) }
+        if self.listener.has_ended_it() { Err(Broken::Cancelled) } else { Ok(()) }
     }
 
     /// Folds the next events, but none beyond `until`, on one of the threads `on` which may take long.
@@ -345,11 +339,9 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         }
         self.told = Instant::now();
         let position = self.projection.position();
-        let ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-        let events_per_second = (position - self.began_at).saturating_mul(1_000) / ms;
+        let events_per_second = per_second(position - self.began_at, self.begun.elapsed());
         let head = self.app.log().position().max(position);
-        // Whoever does not keep up with hearing misses nothing but a number.
-        let _ = self.listener.steps.try_send(RebuildStep::Folding { position, head, events_per_second });
+        self.listener.mention(RebuildStep::Folding { position, head, events_per_second });
     }
 
     /// Compares with the live one, as it is at one moment and both are soon.

@@ -176,7 +176,9 @@ fn discarding(
     Ok(erase_tombstones(decision, outputs))
 }
 
-pub(super) fn is_living(data: &Versioned<Data>, output: &OutputData) -> bool {
+/// Whether `data` is this output and still there: the log of a Run goes before the Run where its text was redacted.
+#[must_use]
+pub fn is_living(data: &Versioned<Data>, output: &OutputData) -> bool {
     data.state.living().is_ok_and(|data| data.knit_id == output.knit_id)
 }
 

@@ -1,6 +1,5 @@
 //! Commands about Runs.
 
-use knit_domain::data::Data;
 use knit_domain::decision::{Decision, Versioned};
 use knit_domain::event::run::OutputData;
 use knit_domain::id::{KnitId, RunId};
@@ -43,7 +42,7 @@ impl App {
             let plan = streams::plan(self.log(), record.plan).await?;
             let outputs = self.uses(&record.outputs).await?;
             // Of one that was redacted nothing is kept, though its volume may be there for another moment.
-            let is_there = |log: &&OutputData| outputs.iter().any(|used| is_living(&used.data.state, log));
+            let is_there = |log: &&OutputData| outputs.iter().any(|used| run::is_living(&used.data, log));
             let log = self.kept_log(record.log().filter(is_there)).await?;
             Ok(run::retry(&run, &plan, &outputs, log, || KnitId(Uuid::new_v4()))?)
         })
@@ -108,8 +107,4 @@ impl App {
             Err(ReadError::Fault(fault)) => Err(fault.into()),
         }
     }
-}
-
-fn is_living(data: &Data, output: &OutputData) -> bool {
-    data.living().is_ok_and(|data| data.knit_id == output.knit_id)
 }

@@ -60,7 +60,7 @@ impl Importing {
     pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
         sqlx::query("COMMIT").execute(&mut self.0).await?;
         // All of it lies in the write-ahead log, which would stay as long as it has become.
-        if let Err(error) = sqlx::query(sql::EMPTY_THE_JOURNAL).execute(&mut self.0).await {
+        if let Err(error) = sqlx::query(sql::CUT_WAL).execute(&mut self.0).await {
             tracing::warn!(error = %error, "the write-ahead log keeps its size until the event log is closed");
         }
         self.0.close().await.ok();

@@ -39,8 +39,6 @@ pub(super) const HEAD: &str = "SELECT position, chain, recorded_at, log FROM hea
 
 /// How long the log is, by its head or by its events.
 pub(super) const LENGTH: &str = "SELECT max(position, (SELECT coalesce(max(position), 0) FROM events)) FROM head";
-/// Copies the write-ahead log into the file, and cuts it off.
-pub(super) const EMPTY_THE_JOURNAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
 macro_rules! move_as_expected {
     () => {

@@ -144,7 +144,7 @@ where
     F: Future<Output = RebuildStep> + Send + 'static,
 {
     let (steps, heard) = mpsc::channel(STEPS_WAITING_MAX);
-    let work = work(Listener { steps: steps.clone(), cancelled: under_way.cancelled.clone() });
+    let work = work(Listener { steps: Some(steps.clone()), cancelled: under_way.cancelled.clone() });
     tokio::spawn(async move {
         let end = work.await;
         under_way.end.send_replace(Some(end.clone()));
