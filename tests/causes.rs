@@ -55,6 +55,9 @@ fn a_run_of_a_run_leads_back_to_the_tags_that_somebody_put_on_a_data() {
     assert!(texts(led_to, "actor").iter().all(|actor| actor.starts_with("reactor:")));
     assert_eq!(tagged["causes"], Value::Array(Vec::new()));
 
+    let yaml = shop.knit(&["audit", "why", "-o", "yaml", &second]).stdout;
+    assert!(yaml.starts_with("event:\n  position: "), "{yaml}");
+
     let drawn = shop.knit(&["audit", "why", "-o", "text", &format!("run:{}", &second[..8])]).stdout;
     let arrow = drawn.lines().position(|line| line.starts_with("=> ")).expect("the event itself");
     assert_eq!(arrow, causes.len(), "{drawn}");

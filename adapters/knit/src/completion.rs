@@ -9,7 +9,6 @@ mod shell;
 mod values;
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::sync::Arc;
 
 use clap::{Args, CommandFactory as _, ValueEnum as _};
@@ -42,9 +41,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<(), Error> {
-    let mut out = output::stdout();
-    out.write_all(arguments.shell.script(&session.environment)?.as_bytes())?;
-    Ok(out.flush()?)
+    Ok(output::text(&arguments.shell.script(&session.environment)?)?)
 }
 
 /// Answers the shell named `name`. Whatever goes wrong, nothing is offered and nothing is said: somebody is typing.
@@ -53,9 +50,7 @@ pub(crate) fn answer(name: &str, args: Vec<OsString>, environment: Environment) 
     let words = args.into_iter().skip_while(|word| word != "--").skip(1).collect();
     let typed = Shell::from_str(name, false).ok().and_then(|shell| shell.read(words).map(|typed| (shell, typed)));
     let Some((shell, typed)) = typed else { return ExitStatus::Failure };
-    let text = shell.write(&typed, offered(&typed, environment));
-    let mut out = output::stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match output::text(&shell.write(&typed, offered(&typed, environment))) {
         Ok(()) => ExitStatus::Success,
         Err(_) => ExitStatus::BrokenPipe,
     }

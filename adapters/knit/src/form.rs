@@ -1,6 +1,6 @@
 //! In which form things are printed, lists and single ones alike: the words of `--output`, and `--json`.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use clap::{Args, ValueEnum};
 use serde::{Serialize, Serializer};
@@ -99,16 +99,10 @@ impl Form {
         match self.format() {
             Format::Table => telling::print(&lines(value)),
             Format::Json => Ok(output::json(&self.picked(value).map_err(io::Error::from)?)?),
-            Format::Yaml => print(&serde_yaml_ng::to_string(value).map_err(io::Error::other)?),
-            Format::Name => print(&value.ids().iter().map(|id| format!("{id}\n")).collect::<String>()),
+            Format::Yaml => Ok(output::yaml(value)?),
+            Format::Name => Ok(output::text(&value.ids().iter().map(|id| format!("{id}\n")).collect::<String>())?),
         }
     }
-}
-
-fn print(text: &str) -> Result<(), Error> {
-    let mut out = output::stdout();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
 }
 
 /// A value as it is written.

@@ -88,13 +88,10 @@ impl Shape {
         let decoded = match self.form.format() {
             Format::Json => self.json_array(body, order, keep)?,
             Format::Table => self.table(body, order, keep)?,
-            format @ (Format::Yaml | Format::Name) => {
-                let (found, decoded) = Chosen::of(body, order, self.first(), keep);
-                if decoded.is_ok() {
-                    print(&text(format, &Vec::from(found.elements))?)?;
-                }
-                decoded
-            }
+            Format::Yaml => self.whole(body, order, keep, |found: &[T]| output::yaml(found))?,
+            Format::Name => self.whole(body, order, keep, |found: &[T]| {
+                output::text(&found.iter().map(|found| format!("{}\n", found.id())).collect::<String>())
+            })?,
         };
         decoded.map_err(|source| Error::Unintelligible { ask, source })
     }
@@ -102,6 +99,21 @@ impl Shape {
     /// What is printed where nothing else is said: as many as were asked for.
     fn first(&self) -> Extent {
         self.limit.filter(|limit| *limit > 0).map_or(Extent::All, Extent::First)
+    }
+
+    /// What can only be printed at once. The outer error is of the output, the inner one of the decoding.
+    fn whole<T: Listed>(
+        &self,
+        body: &[u8],
+        order: Order,
+        keep: impl Fn(&T) -> bool,
+        print: impl FnOnce(&[T]) -> io::Result<()>,
+    ) -> Result<Result<(), serde_json::Error>, Error> {
+        let (found, decoded) = Chosen::of(body, order, self.first(), keep);
+        if decoded.is_ok() {
+            print(&Vec::from(found.elements))?;
+        }
+        Ok(decoded)
     }
 
     /// What fits on a terminal, if nothing else is said: of what is in the order of time the newest, and these last,
@@ -134,7 +146,8 @@ impl Shape {
                 "{all} {many} in all; here are the {which} {shown}: `--limit N`, `--limit 0` for all"
             ));
         }
-        print(&text(Format::Table, &Vec::from(found.elements))?)?;
+        let cells = found.elements.iter().map(T::cells).collect();
+        output::text(&table::table(T::COLUMNS, cells, output::terminal_width()))?;
         Ok(decoded)
     }
 
@@ -228,21 +241,6 @@ impl<T: Listed> Chosen<T> {
             Extent::All | Extent::First(_) | Extent::Last(_) => {}
         }
         self.elements.push_back(element);
-    }
-}
-
-fn print(text: &str) -> io::Result<()> {
-    let mut out = output::stdout();
-    out.write_all(text.as_bytes())?;
-    out.flush()
-}
-
-fn text<T: Listed>(format: Format, found: &[T]) -> io::Result<String> {
-    match format {
-        Format::Json => output::pretty(&found),
-        Format::Yaml => serde_yaml_ng::to_string(found).map_err(io::Error::other),
-        Format::Name => Ok(found.iter().map(|found| format!("{}\n", found.id())).collect()),
-        Format::Table => Ok(table::table(T::COLUMNS, found.iter().map(T::cells).collect(), output::terminal_width())),
     }
 }
 

@@ -115,11 +115,21 @@ pub(crate) fn terminal_height() -> Option<usize> {
     terminal_size::terminal_size_of(io::stdout()).map(|(_, height)| usize::from(height.0))
 }
 
+/// Prints a text as it is.
+pub(crate) fn text(text: &str) -> io::Result<()> {
+    let mut out = stdout();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
 /// Prints one value, indented, with a final newline.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
-    let mut out = stdout();
-    out.write_all(pretty(value)?.as_bytes())?;
-    out.flush()
+    text(&pretty(value)?)
+}
+
+/// Prints one value as YAML.
+pub(crate) fn yaml(value: &(impl Serialize + ?Sized)) -> io::Result<()> {
+    text(&serde_yaml_ng::to_string(value).map_err(io::Error::other)?)
 }
 
 /// The text that [`json`] prints.

@@ -1,6 +1,6 @@
 //! Answers that are told in sentences to people and as JSON to programs.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal as _, Write as _};
 
 use chrono::Local;
 use clap::{Args, ValueEnum};
@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::output;
 
-/// How an answer is printed.
+/// How an answer without ids is printed; where there are some, and fields to choose from, it is told in a
+/// [`Form`](crate::form::Form).
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub(crate) struct Telling {
     /// How to print the answer [default: text on a terminal, otherwise json]
@@ -19,7 +20,7 @@ pub(crate) struct Telling {
     output: Option<Format>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
     /// For people, one line for each fact
     #[value(alias = "table")]
@@ -31,25 +32,28 @@ enum Format {
 }
 
 impl Telling {
-    /// Whether the answer is told in sentences.
-    pub(crate) fn is_text(self) -> bool {
-        match self.output {
-            Some(format) => format == Format::Text,
-            None => std::io::stdout().is_terminal(),
-        }
+    /// What is wanted, or what is usual where standard output goes.
+    fn format(self) -> Format {
+        let usual = || if std::io::stdout().is_terminal() { Format::Text } else { Format::Json };
+        self.output.unwrap_or_else(usual)
     }
 
     /// Prints `value`, as the lines it is in words, as JSON or as YAML.
     pub(crate) fn tell<T: Serialize>(self, value: &T, lines: impl FnOnce(&T) -> Vec<String>) -> Result<(), Error> {
-        if self.is_text() {
-            return print(&lines(value));
+        self.show(value, |value| print(&lines(value)))
+    }
+
+    /// The same, where `to_people` prints it for people.
+    pub(crate) fn show<T: Serialize>(
+        self,
+        value: &T,
+        to_people: impl FnOnce(&T) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match self.format() {
+            Format::Text => to_people(value),
+            Format::Json => Ok(output::json(value)?),
+            Format::Yaml => Ok(output::yaml(value)?),
         }
-        if self.output != Some(Format::Yaml) {
-            return Ok(output::json(value)?);
-        }
-        let mut out = output::stdout();
-        serde_yaml_ng::to_writer(&mut out, value).map_err(std::io::Error::other)?;
-        Ok(out.flush()?)
     }
 }
 

@@ -1,7 +1,5 @@
 //! `knit version`.
 
-use std::io::Write;
-
 use crate::error::Error;
 use crate::output;
 
@@ -10,7 +8,5 @@ pub(crate) const TEXT: &str = knit_schemas::api::VERSION;
 
 /// Prints the version of this program; the server is not asked.
 pub(crate) fn run() -> Result<(), Error> {
-    let mut out = output::stdout();
-    writeln!(out, "{TEXT}")?;
-    Ok(out.flush()?)
+    Ok(output::text(&format!("{TEXT}\n"))?)
 }

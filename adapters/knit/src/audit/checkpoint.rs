@@ -1,6 +1,5 @@
 //! `knit audit checkpoint`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -49,11 +48,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let signed = key.sign(head_of(&verified)?);
     match append {
         Some(path) => signing::append(&path, &signed).map_err(Error::file("write", path)),
-        None => {
-            let mut out = output::stdout();
-            write!(out, "{signed}")?;
-            Ok(out.flush()?)
-        }
+        None => Ok(output::text(&signed.to_string())?),
     }
 }
 

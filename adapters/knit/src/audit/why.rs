@@ -45,13 +45,11 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let query: Query = arguments.limit.iter().map(|limit| ("limit", limit.to_string())).collect();
     let told: Result<Why, Error> = client.get(&ask, &["events", &position.to_string(), "why"], query).await;
     let told = told.map_err(Error::if_unable)?;
-    if !arguments.telling.is_text() {
-        return Ok(output::json(&told)?);
-    }
-    let style = Style::of_stdout(session, !arguments.unfold);
-    let mut out = output::stdout();
-    chain::draw(&told, style, &mut out)?;
-    Ok(out.flush()?)
+    arguments.telling.show(&told, |told| {
+        let mut out = output::stdout();
+        chain::draw(told, Style::of_stdout(session, !arguments.unfold), &mut out)?;
+        Ok(out.flush()?)
+    })
 }
 
 /// The position that is meant: of a Run, that of the event that made it.

@@ -4,7 +4,7 @@ mod draft;
 pub(crate) mod image;
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -50,9 +50,7 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<(), Error>
     for note in &draft.notes {
         output::say(format_args!("note: {note}"));
     }
-    let mut stdout = output::stdout();
-    write!(stdout, "{draft}")?;
-    Ok(stdout.flush()?)
+    Ok(output::text(&draft.to_string())?)
 }
 
 fn read(input: &Path, wanted: Option<&str>) -> Result<Image, Error> {
