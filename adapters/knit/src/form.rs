@@ -121,3 +121,67 @@ impl<T: Serialize> Serialize for Picked<'_, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use knit_schemas::api::{
+        Attempt, DataDetail, Difference, LogEvent, PlanDetail, PlanForecast, PlanMatches, ProjectionState, RunDetail,
+        RunExplanation, SavedSnapshot,
+    };
+    use serde::de::value::Error as Unread;
+    use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
+
+    use super::*;
+
+    /// Learns of a structure that is to be read from it how its fields are called, which is the same when it is
+    /// written, and gives nothing to read.
+    struct Learning<'a>(&'a mut &'static [&'static str]);
+
+    impl<'de> Deserializer<'de> for Learning<'_> {
+        type Error = Unread;
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _name: &'static str,
+            fields: &'static [&'static str],
+            _visitor: V,
+        ) -> Result<V::Value, Unread> {
+            *self.0 = fields;
+            Err(Unread::custom("there is nothing to read"))
+        }
+
+        fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Unread> {
+            Err(Unread::custom("it is no structure"))
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+            newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    #[track_caller]
+    fn names_all_fields<T: Told + DeserializeOwned>() {
+        let mut fields: &[&str] = &[];
+        let _ = T::deserialize(Learning(&mut fields));
+        let sorted = |names: &[&'static str]| names.iter().copied().collect::<BTreeSet<_>>();
+        assert_eq!(sorted(<T as Told>::FIELDS), sorted(fields), "{}", std::any::type_name::<T>());
+    }
+
+    #[test]
+    fn every_field_of_an_answer_can_be_chosen_and_no_other() {
+        names_all_fields::<Attempt>();
+        names_all_fields::<DataDetail>();
+        names_all_fields::<Difference>();
+        names_all_fields::<LogEvent>();
+        names_all_fields::<PlanDetail>();
+        names_all_fields::<PlanForecast>();
+        names_all_fields::<PlanMatches>();
+        names_all_fields::<ProjectionState>();
+        names_all_fields::<RunDetail>();
+        names_all_fields::<RunExplanation>();
+        names_all_fields::<SavedSnapshot>();
+    }
+}
