@@ -160,6 +160,12 @@ fn what_is_no_export_is_refused() {
         assert!(!by_the_script(&[&file]).status.success());
     }
     let _ = shop.refused(1, &["audit", "verify", "/no/such/file"]).tells("cannot read `/no/such/file`");
+    // Of several files the one is named that cannot be read. One of them is no file, so that none is opened beforehand.
+    let part = shop.new_path("part");
+    let _ = shop.knit(&["audit", "export", "--until", "2", "-o", text(&part)]);
+    let told = shop.refused(1, &["audit", "verify", text(&part), "/proc/self/mem", "/dev/null"]);
+    let told = told.tells("cannot read `/proc/self/mem`");
+    assert!(!told.stderr.contains(text(&part)), "{}", told.stderr);
     let _ = shop.refused(1, &["audit", "export", "--until", "1000000"]).tells("the log, which ends at");
 }
 

@@ -17,7 +17,7 @@ mod verification;
 pub use check::{Checked, check, check_and_keep};
 pub use compression::{Uncompressed, uncompressed};
 pub use format::{Format, Malformed, RECORD_BYTES_MAX};
-pub use parts::{Broken, Part, Parts, beginning};
+pub use parts::{Broken, Part, Parts, UnreadablePart, beginning};
 pub use record::{Begin, End, Event, Record, Unreadable, VERSION};
 pub use segment::{SEGMENT_EVENTS, Segment};
 pub use split::{BATCH_BYTES, Batch, Splitter};

@@ -79,6 +79,16 @@ pub enum Broken {
     },
 }
 
+/// A part cannot be read: whoever keeps it is to blame, and not what it says.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read `{name}`: {error}")]
+pub struct UnreadablePart {
+    /// The part.
+    pub name: String,
+    /// What the disk says, or whatever it comes from.
+    pub error: io::Error,
+}
+
 /// These positions, as a subject with its verb.
 fn are(from: u64, to: u64) -> String {
     if from == to { format!("position {from} is") } else { format!("positions {from} to {to} are") }
@@ -202,7 +212,7 @@ impl<I: Iterator<Item = Part<R>>, R: Read> Parts<I, R> {
             self.is_over = true;
             return Ok(());
         };
-        let input = input.and_then(uncompressed).map_err(|error| about(&name, &error))?;
+        let input = input.and_then(uncompressed).map_err(|error| about(&name, error))?;
         let (begins, is_alone) = (self.held.is_some(), self.held.is_none() && self.parts.peek().is_none());
         self.current = Some(Current { name, input, format: None, coming: Vec::new(), begins, is_alone });
         Ok(())
@@ -211,7 +221,7 @@ impl<I: Iterator<Item = Part<R>>, R: Read> Parts<I, R> {
     fn go_on(&mut self, mut current: Current<R>) -> io::Result<()> {
         let bytes = match current.input.read(&mut self.piece) {
             Err(error) if error.kind() == ErrorKind::Interrupted => 0,
-            Err(error) => return Err(about(&current.name, &error)),
+            Err(error) => return Err(about(&current.name, error)),
             Ok(0) => return self.end(current),
             Ok(bytes) => bytes,
         };
@@ -311,9 +321,10 @@ impl<I: Iterator<Item = Part<R>>, R: Read> Read for Parts<I, R> {
 }
 
 /// An error of reading, with the name of what was read.
-fn about(name: &str, error: &io::Error) -> io::Error {
-    if is_damage(error) {
-        return io::Error::other(Broken::Damaged { name: name.to_owned(), why: error.to_string() });
+fn about(name: &str, error: io::Error) -> io::Error {
+    let name = name.to_owned();
+    if is_damage(&error) {
+        return io::Error::other(Broken::Damaged { name, why: error.to_string() });
     }
-    io::Error::new(error.kind(), format!("cannot read `{name}`: {error}"))
+    io::Error::new(error.kind(), UnreadablePart { name, error })
 }

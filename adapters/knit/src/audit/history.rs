@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use knit_schemas::export::{Broken, Flaw, Part, Parts, Segment, Wrong, beginning};
+use knit_schemas::export::{Broken, Flaw, Part, Parts, Segment, UnreadablePart, Wrong, beginning};
 
 use crate::error::Error;
 use crate::output::Progress;
@@ -91,10 +91,15 @@ impl History {
         }))
     }
 
-    /// It could not be read to its end.
+    /// It could not be read to its end, because of the file that the error names.
     pub(super) fn unreadable(&self, error: io::Error) -> Error {
-        let path = self.files.first().map(|place| place.path.clone()).unwrap_or_default();
-        Error::file("read", path)(error)
+        match error.downcast::<UnreadablePart>() {
+            Ok(UnreadablePart { name, error }) => Error::file("read", name)(error),
+            Err(error) => {
+                let path = self.files.first().map(|place| place.path.clone()).unwrap_or_default();
+                Error::file("read", path)(error)
+            }
+        }
     }
 
     /// It is not whole. Of several files the one is named that tells of the position.
