@@ -9,8 +9,9 @@ mod sse;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use knit_schemas::api::{EVENTS_SILENCE_SECONDS_MAX, LAST_EVENT_ID_HEADER, LogEvent};
+use knit_schemas::api::{EVENTS_SILENCE_SECONDS_MAX, EventStream, LAST_EVENT_ID_HEADER, LogEvent};
 use reqwest::{Response, StatusCode};
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::{Client, Query, connection_lost};
@@ -56,6 +57,15 @@ pub(crate) struct Told {
 impl Told {
     /// What the JSON says.
     pub(crate) fn read(&self) -> Result<LogEvent, Error> {
+        self.decode()
+    }
+
+    /// The stream that it belongs to; what else it says is not decoded.
+    pub(crate) fn stream(&self) -> Result<EventStream, Error> {
+        Ok(self.decode::<LogEvent<IgnoredAny>>()?.stream)
+    }
+
+    fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_str(&self.json).map_err(|source| Error::Unintelligible { ask: ask(), source })
     }
 }

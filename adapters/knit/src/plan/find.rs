@@ -7,6 +7,8 @@ use bytes::Bytes;
 use clap::Args;
 use knit_schemas::api::{PlanDetail, Tag};
 use knit_schemas::image;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::as_of::AsOf;
 use crate::choice::Choice;
@@ -109,18 +111,29 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
 /// The Plans that were found, the one that was registered first at the beginning. The wire does not say when that was,
 /// but the log does; those that are built in were always there.
 async fn by_registration(client: &Client, found: &Ask, body: &[u8]) -> Result<Bytes, Error> {
-    let mut plans: Vec<PlanDetail> = client::understand(found, body)?;
+    let ids: Vec<Identified> = client::understand(found, body)?;
+    // As they came: they are decoded where they are printed.
+    let plans: Vec<&RawValue> = client::understand(found, body)?;
     let wanted = Wanted { types: vec![REGISTERED.to_owned()], ..Wanted::default() };
     let ask = Ask::question("order", Subject::AnyPlan);
     let events = Events::open(client, wanted, Beginning::Behind(0), false).await?;
     let mut events = events.ok_or(Error::Unable { ask })?;
     let mut positions = HashMap::new();
     while let Some(event) = events.next().await? {
-        let event = event.read()?;
-        positions.insert(event.stream.id, event.position);
+        positions.insert(event.stream()?.id, event.position);
     }
-    plans.sort_by_key(|plan| positions.get(&plan.plan_id).copied().unwrap_or_default());
+    let position = |plan: &Identified| positions.get(&plan.plan_id).copied().unwrap_or_default();
+    let mut plans: Vec<_> = ids.iter().map(position).zip(plans).collect();
+    plans.sort_by_key(|(position, _)| *position);
+    let plans: Vec<&RawValue> = plans.into_iter().map(|(_, plan)| plan).collect();
     Ok(serde_json::to_vec(&plans).map_err(io::Error::from)?.into())
+}
+
+/// A Plan, of which no more is wanted than its id.
+#[derive(Deserialize)]
+struct Identified {
+    #[serde(rename = "planId")]
+    plan_id: String,
 }
 
 fn query(arguments: &Arguments) -> Query {
