@@ -13,21 +13,22 @@ mod error;
 mod event;
 mod explain;
 mod forecast;
+mod history;
 mod lineage;
 mod matches;
 mod pair;
 mod plan;
 mod plan_graph;
+mod redaction;
 mod run;
 mod tag;
 
 use serde::{Deserialize, Deserializer};
 
 pub use admin::{
-    ADMIN_SOCKET_FILE, ArchiveOrder, ArchiveStep, ArchivedSegment, DayOfEvents, Finding, ImportEnd, JSON_LINES,
-    LogStatistics, LongStream, ProjectionState, RebuildDifference, RebuildOrder, RebuildStep, RedactOrder, Redactable,
-    RedactedEvent, Redaction, ReplayStep, ReplayedProjection, SOCKET_PATH_BYTES_MAX, SavedSnapshot, SegmentDone,
-    SkipAhead, SkipOrder, Skipped, Verdict,
+    ADMIN_SOCKET_FILE, DayOfEvents, Finding, JSON_LINES, LogStatistics, LongStream, ProjectionState, RebuildDifference,
+    RebuildOrder, RebuildStep, ReplayStep, ReplayedProjection, SOCKET_PATH_BYTES_MAX, SavedSnapshot, SkipAhead,
+    SkipOrder, Skipped, Verdict,
 };
 pub use data::{DataDetail, DataDownstream, DataUpstream, Nomination, TagChange};
 pub use difference::{Aspect, AspectName, Difference, DifferingData, DifferingPair, PairKind};
@@ -41,6 +42,7 @@ pub use explain::{
     Waiting, WantedRoom,
 };
 pub use forecast::{DayOfRuns, ForecastData, PastRuns, PlanForecast, PlanOrForecast};
+pub use history::{ArchiveOrder, ArchiveStep, ArchivedSegment, ImportEnd, SegmentDone};
 pub use lineage::{LineageData, LineageEdge, LineageGraph, LineageRun};
 pub use matches::{DataVerdict, InputMatches, PlanMatches, Producer, RemovedRun};
 pub use pair::{MalformedPair, Pair};
@@ -49,6 +51,7 @@ pub use plan::{
     PlanSpec, PlanSummary, PlanUpstream, ResourceChange, ServiceAccount,
 };
 pub use plan_graph::{GraphPlan, PlanEdge, PlanGraph};
+pub use redaction::{RedactOrder, Redactable, RedactedEvent, Redaction};
 pub use run::{Attempt, AttemptLog, Exit, RunDetail, RunLog, RunMountpoint, RunSummary};
 pub use tag::{MalformedTag, Tag};
 

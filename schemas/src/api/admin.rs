@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventStream, Pair, Tag};
 use crate::instant::Instant;
 
 /// Name of the administration socket in the state directory.
@@ -141,72 +140,6 @@ pub struct Skipped {
     pub why: Option<String>,
 }
 
-/// What is to be forgotten, wherever the history says it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Redactable {
-    /// The value of this tag, on Data and in Plans.
-    Tag(Tag),
-    /// The value of this annotation of Plans.
-    Annotation(Pair),
-    /// This word of the entry points and arguments of Plans, and of their Workers.
-    Argument(String),
-    /// The one thing that the event at this position says.
-    Event(u64),
-    /// The text of the log of this Run.
-    Log(String),
-}
-
-/// That something is to be forgotten.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RedactOrder {
-    /// What.
-    pub what: Redactable,
-    /// Why.
-    pub reason: String,
-    /// Tell what would be done, and do nothing.
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-/// What was forgotten, or would be.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Redaction {
-    /// What it is, in words; only where nothing was done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub what: Option<String>,
-    /// The events that say it, or did.
-    pub events: Vec<RedactedEvent>,
-    /// The word that stands in its place from now on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub word: Option<String>,
-    /// The last event that records it; none where nothing was done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recorded_at: Option<u64>,
-    /// Whether this server shows it no more. Another one takes as long as it takes to fold the log.
-    pub forgotten: bool,
-    /// Whether nothing of it is left in the files of the database. On PostgreSQL that is its administrator's.
-    pub overwritten: bool,
-    /// Whether it was said again while it was being forgotten, so that it is there once more.
-    #[serde(default)]
-    pub said_again: bool,
-}
-
-/// An event that says what is to be forgotten, or did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RedactedEvent {
-    /// Where it is.
-    pub position: u64,
-    /// What it is about.
-    pub stream: EventStream,
-    /// Its name.
-    #[serde(rename = "type")]
-    pub event_type: String,
-}
-
 /// What is wanted of a rebuild.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -290,111 +223,6 @@ pub struct RebuildDifference {
     /// What the rebuilt one has there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuilt: Option<String>,
-}
-
-/// Where the log is to be archived.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ArchiveOrder {
-    /// An absolute path on the server's machine; where the server archives by itself, if nothing is said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-}
-
-/// What archiving tells, line by line; the last line is one of its ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "step")]
-pub enum ArchiveStep {
-    /// It is under way.
-    Archiving {
-        /// Up to where.
-        position: u64,
-        /// Up to where it will go.
-        until: u64,
-    },
-    /// Something was done about a segment.
-    Segment(ArchivedSegment),
-    /// An end: all segments are there.
-    Archived {
-        /// Where.
-        directory: String,
-        /// The last event in them; 0 if there is none yet.
-        position: u64,
-        /// The last event of the log.
-        head: u64,
-    },
-    /// An end: it could not be done, or not all of it. What was told before is done.
-    Failed {
-        /// Why.
-        why: String,
-    },
-}
-
-/// A segment of the archive, and what was done about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ArchivedSegment {
-    /// Name of its file.
-    pub file: String,
-    /// Its first event.
-    pub first: u64,
-    /// Its last event.
-    pub last: u64,
-    /// Bytes of the file.
-    pub bytes: u64,
-    /// What was done.
-    pub done: SegmentDone,
-    /// What is wrong with it, if something is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-}
-
-/// What was done about a segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum SegmentDone {
-    /// It was not there, and is.
-    Written,
-    /// It was there, and is what the log says.
-    Checked,
-    /// It was there with content that was redacted since, and is without it.
-    Rewritten,
-    /// It was there, is damaged, and was left as it is.
-    Damaged,
-}
-
-/// What came of a history that was sent to be imported.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "end")]
-pub enum ImportEnd {
-    /// The log is that history now.
-    Imported {
-        /// How many events it has.
-        events: u64,
-        /// The last position.
-        position: u64,
-        /// The chain there, in hexadecimal.
-        chain: String,
-        /// Events whose content was taken out, each admitted by another event.
-        redacted: u64,
-        /// Events imported in each second.
-        events_per_second: u64,
-        /// Runs that are not over: a server with roles goes on with them. Not told where counting takes too long.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        unfinished_runs: Option<u64>,
-    },
-    /// The history is not whole, and the log is empty as before.
-    Flawed {
-        /// The first position that is not in order.
-        position: u64,
-        /// What is wrong there.
-        why: String,
-    },
-    /// It cannot be imported, and the log is empty as before.
-    Failed {
-        /// Why.
-        why: String,
-    },
 }
 
 /// What a replay tells, line by line; the last line is one of its ends.
