@@ -14,11 +14,16 @@ mod aftermath;
 mod archiving;
 mod cases;
 mod importing;
+mod interventions;
 mod past;
 mod places;
+mod plans;
 mod redacting;
+mod rivals;
+mod runs;
 mod stories;
 mod tale;
+mod transfers;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -5,7 +5,7 @@ use std::fs;
 use knit_tests::workshop::id_of;
 use serde_json::json;
 
-use super::stories::worker;
+use super::runs::worker;
 use super::tale::{Died, Tale, Told};
 
 /// What is to be forgotten; nothing else has these letters.

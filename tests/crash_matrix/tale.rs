@@ -162,6 +162,11 @@ impl Tale {
         })
     }
 
+    /// Whether nothing is kept any more; asked so that the server's death is noticed.
+    pub(crate) fn settled_with_nothing(&mut self) -> Told<bool> {
+        if self.server.has_died() { Err(Died) } else { Ok(self.server.keeps().is_empty()) }
+    }
+
     /// Waits until an upload is under way, and answers its Run.
     pub(crate) fn upload_under_way(&mut self) -> Told<String> {
         self.until("an upload to be under way", |tale| {

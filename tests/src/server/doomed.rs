@@ -40,23 +40,8 @@ impl Server {
     /// When neither happens, or it ends otherwise than by being killed.
     #[track_caller]
     pub fn start_doomed(&mut self, orders: &str) -> bool {
-        assert!(self.process.is_none(), "the server runs already");
-        self.orders = Some(orders.to_owned());
-        self.spawn();
+        self.spawn_doomed(orders);
         self.wait_until_ready_or_dead()
-    }
-
-    #[track_caller]
-    fn wait_until_ready_or_dead(&mut self) -> bool {
-        wait_for("the doomed server to be ready or dead", || {
-            if self.has_died() {
-                return Some(false);
-            }
-            let address = self.announced()?;
-            self.process.as_mut().expect("it has not died").address = Some(address);
-            let ready = self.http().try_json("GET", "/readyz", None).is_ok_and(|answer| answer.status == 200);
-            ready.then_some(true)
-        })
     }
 
     /// The same, but does not wait until it is ready, which it may never be; answers whether it listens.
@@ -65,17 +50,8 @@ impl Server {
     /// When it does not, and has not died either.
     #[track_caller]
     pub fn start_doomed_listening(&mut self, orders: &str) -> bool {
-        assert!(self.process.is_none(), "the server runs already");
-        self.orders = Some(orders.to_owned());
-        self.spawn();
-        wait_for("the doomed server to listen or to die", || {
-            if self.has_died() {
-                return Some(false);
-            }
-            let address = self.announced()?;
-            self.process.as_mut().expect("it has not died").address = Some(address);
-            Some(true)
-        })
+        self.spawn_doomed(orders);
+        self.wait_until_dead_or("the doomed server to listen or to die", |_| true)
     }
 
     /// The same for a server that has to wait until the leases of another, which died, have ended: until then it
@@ -86,8 +62,7 @@ impl Server {
     #[track_caller]
     pub fn start_doomed_after_another(&mut self, orders: &str) -> bool {
         wait_for("the leases of a dead server to end", || {
-            self.orders = Some(orders.to_owned());
-            self.spawn();
+            self.spawn_doomed(orders);
             let refused = wait_for("the server to run or to refuse to", || {
                 let ended = self.child().try_wait().expect("a child can be waited for");
                 ended.is_some().then_some(true).or_else(|| self.announced().map(|_| false))
@@ -99,6 +74,33 @@ impl Server {
             let said = &self.log()[self.log_read_from..];
             assert!(said.contains("another server keeps the volumes"), "{said}");
             None
+        })
+    }
+
+    #[track_caller]
+    fn spawn_doomed(&mut self, orders: &str) {
+        assert!(self.process.is_none(), "the server runs already");
+        self.orders = Some(orders.to_owned());
+        self.spawn();
+    }
+
+    #[track_caller]
+    fn wait_until_ready_or_dead(&mut self) -> bool {
+        self.wait_until_dead_or("the doomed server to be ready or dead", |server| {
+            server.http().try_json("GET", "/readyz", None).is_ok_and(|answer| answer.status == 200)
+        })
+    }
+
+    /// Waits until it listens and `is_there`, or has died; answers whether it lives.
+    #[track_caller]
+    fn wait_until_dead_or(&mut self, what: &str, is_there: impl Fn(&Self) -> bool) -> bool {
+        wait_for(what, || {
+            if self.has_died() {
+                return Some(false);
+            }
+            let address = self.announced()?;
+            self.process.as_mut().expect("it has not died").address = Some(address);
+            is_there(self).then_some(true)
         })
     }
 
