@@ -5,6 +5,7 @@
 //! together what they found, in order. What lies in files is read through [`Parts`] before that: one export, or several
 //! that go on from one to the next, compressed or not.
 
+mod ahead;
 mod check;
 mod compression;
 mod format;
@@ -14,6 +15,7 @@ mod segment;
 mod split;
 mod verification;
 
+pub use ahead::{AHEAD_BYTES_MAX, add_redactions, redactions_ahead};
 pub use check::{Checked, check, check_and_keep};
 pub use compression::{Uncompressed, uncompressed};
 pub use format::{Format, Malformed, RECORD_BYTES_MAX};

@@ -1,5 +1,6 @@
 //! `knit audit …`: what an auditor asks of the log.
 
+mod ahead;
 mod chain;
 mod checkpoint;
 mod export;

@@ -3,23 +3,25 @@
 //! Of the log of this server or of one that is sent, up to its end or to an earlier place. Nothing that the server
 //! shows is touched; while it lasts there is another copy of all projections in memory.
 
+mod ahead;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use knit_domain::event::journal::JournalEvent;
 use knit_domain::event::{Event, Position, Recorded};
 use knit_domain::journal::Journal;
 use knit_domain::time::Timestamp;
-use knit_log::{StoredEvent, chain};
+use knit_log::chain;
 use knit_projections::matcher::Matcher;
 use knit_projections::projection::Projection;
 use knit_projections::store::Store;
 use knit_projections::worklists::Worklists;
 use knit_schemas::api::{ReplayStep, ReplayedProjection, SkipAhead};
-use knit_schemas::export;
 use tokio::sync::mpsc;
 
+use self::ahead::{Ahead, Said, journal_of};
 use crate::app::App;
 use crate::background::background;
 use crate::command::with_causes;
@@ -46,10 +48,14 @@ pub(crate) enum Until {
 
 impl Until {
     fn holds(self, event: &Recorded) -> bool {
+        self.reaches(event.position, event.recorded_at)
+    }
+
+    fn reaches(self, position: Position, recorded_at: Timestamp) -> bool {
         match self {
             Self::End => true,
-            Self::Position(position) => event.position <= position,
-            Self::Time(time) => event.recorded_at <= time,
+            Self::Position(last) => position <= last,
+            Self::Time(last) => recorded_at <= last,
         }
     }
 }
@@ -81,11 +87,20 @@ pub(crate) async fn of_the_log(app: &App, until: Position, steps: &mpsc::Sender<
 }
 
 /// Folds the history that is sent in `body` up to `until`. All of it is verified. `skips` are the events that are
-/// passed over: they are known only at its end, so that whoever sends it may be told to send it again with them.
-pub(crate) async fn of_what_is_sent(body: Body, until: Until, skips: &[SkipAhead]) -> ReplayStep {
+/// passed over, and `ahead` the bytes in front of it that tell its redactions: both are known only at its end, so that
+/// whoever sends it may be told to send it again with them.
+pub(crate) async fn of_what_is_sent(body: Body, until: Until, skips: &[SkipAhead], ahead: Option<usize>) -> ReplayStep {
+    let (ahead, body) = match ahead {
+        None => (Ahead::default(), body),
+        Some(bytes) => match Ahead::of(body, bytes).await {
+            Ok(taken) => taken,
+            Err(why) => return ReplayStep::Failed { why },
+        },
+    };
     let mut replay = Replay::passing_over(&journal_of(skips));
-    match replay.take(body, until).await {
+    match replay.take(body, until, ahead).await {
         Ok(()) => {}
+        Err(Interrupted::Redacted { position }) => return ReplayStep::RedactedAhead { position },
         Err(Interrupted::Sent(Broken::Flaw(flaw))) => {
             return ReplayStep::Flawed { position: flaw.position, why: flaw.wrong.to_string() };
         }
@@ -103,6 +118,10 @@ pub(crate) async fn of_what_is_sent(body: Body, until: Until, skips: &[SkipAhead
 
 /// Why a history that is sent is not folded to its end.
 enum Interrupted {
+    /// What remains of this event is said behind it.
+    Redacted {
+        position: Position,
+    },
     Sent(Broken),
     Failed(String),
 }
@@ -111,31 +130,6 @@ impl From<Broken> for Interrupted {
     fn from(broken: Broken) -> Self {
         Self::Sent(broken)
     }
-}
-
-/// What an event that is sent says.
-///
-/// # Errors
-/// Why it cannot be told.
-fn decode(event: export::Event) -> Result<Recorded, String> {
-    if event.is_emptied() {
-        // What remains of it is said behind it, and a file is folded as it comes.
-        return Err(format!(
-            "event {} was redacted, and what remains of it is said behind it: import the history into an empty log \
-             (`knit audit import`, of a `knitd --look-only`), and replay that",
-            event.position
-        ));
-    }
-    StoredEvent::from(event).decode().map_err(|error| with_causes(&error))
-}
-
-fn journal_of(skips: &[SkipAhead]) -> Journal {
-    let mut journal = Journal::default();
-    for SkipAhead { projection, position } in skips {
-        let (projection, reason) = (projection.clone(), String::new());
-        journal.apply(&JournalEvent::EventSkipped { projection, position: *position, reason });
-    }
-    journal
 }
 
 /// The projections of a replay, and how far they are.
@@ -176,23 +170,40 @@ impl Replay {
         Self { scratch, position: 0, chain: chain::GENESIS, recorded_at: None, journal, begun: now, told: now }
     }
 
-    async fn take(&mut self, body: Body, until: Until) -> Result<(), Interrupted> {
-        let mut sent: Sent<Result<Vec<Recorded>, String>> =
-            Sent::new(body, |events| events.into_iter().map(decode).collect());
-        while let Some(events) = sent.next().await? {
-            let events = events.map_err(Interrupted::Failed)?;
-            for event in &events {
+    async fn take(&mut self, body: Body, until: Until, ahead: Ahead) -> Result<(), Interrupted> {
+        let ahead = Arc::new(ahead);
+        let known = Arc::clone(&ahead);
+        let mut sent = Sent::new(body, move |events| Said::by(events, &known));
+        let (mut redactions, mut unknown) = (Vec::new(), None);
+        while let Some(said) = sent.next().await? {
+            let said = said.map_err(Interrupted::Failed)?;
+            for event in &said.events {
                 if let Event::Journal(event) = &event.event {
                     self.journal.apply(event);
                 }
             }
-            let is_over = events.first().is_none_or(|first| !until.holds(first));
-            if !is_over {
-                self.fold(events, until).await.map_err(Interrupted::Failed)?;
+            redactions.extend(said.redactions);
+            unknown = unknown.or(said.unknown.filter(|(position, at)| until.reaches(*position, *at)));
+            if let (Some((position, _)), None) = (unknown, &ahead.redactions) {
+                return Err(Interrupted::Redacted { position });
+            }
+            let is_over = said.events.first().is_none_or(|first| !until.holds(first));
+            if !is_over && unknown.is_none() {
+                self.fold(said.events, until).await.map_err(Interrupted::Failed)?;
             }
         }
         sent.finish()?;
-        Ok(())
+        if ahead.redactions.as_ref().is_some_and(|told| *told != redactions) {
+            return Err(Interrupted::Failed(
+                "other redactions are in it than were told ahead: send it again".to_owned(),
+            ));
+        }
+        match unknown {
+            None => Ok(()),
+            Some((position, _)) => {
+                Err(Interrupted::Failed(format!("the history does not say what remains of event {position}")))
+            }
+        }
     }
 
     /// Folds the next events, as far as `until`; the projections side by side, since they know nothing of each other.

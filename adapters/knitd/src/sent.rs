@@ -118,8 +118,11 @@ async fn read<T: Send + 'static>(
     drop(coming.send(last).await);
 }
 
-/// The next bytes; none at the end.
-async fn piece(body: &mut Body) -> Result<Option<Bytes>, Broken> {
+/// The next bytes of `body`; none at the end.
+///
+/// # Errors
+/// When nothing more can come.
+pub(crate) async fn piece(body: &mut Body) -> Result<Option<Bytes>, Broken> {
     loop {
         let frame = timeout(SILENCE_MAX, body.frame()).await.map_err(|_| Broken::Silent)?;
         match frame.transpose().map_err(|error| Broken::Lost(error.to_string()))?.map(http_body::Frame::into_data) {

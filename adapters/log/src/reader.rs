@@ -217,7 +217,7 @@ impl StoredEvent {
         self.row().decode()
     }
 
-    fn row(&self) -> EventRow<'_> {
+    pub(crate) fn row(&self) -> EventRow<'_> {
         EventRow {
             position: self.position,
             event_id: self.event_id,

@@ -15,7 +15,7 @@ use knit_domain::event::{Event, Position, Recorded, StreamId};
 use crate::backend::Backend;
 use crate::chain::Hash;
 use crate::error::ReadError;
-use crate::reader::{EventRow, patiently};
+use crate::reader::{EventRow, StoredEvent, patiently};
 
 /// What an emptied event has as its payload. `json` of PostgreSQL cannot hold an empty text.
 pub(crate) const EMPTIED: &str = "{}";
@@ -48,7 +48,7 @@ struct Known {
 
 /// What remains of emptied events.
 #[derive(Debug, Default)]
-pub(crate) struct Remaining {
+pub struct Remaining {
     by_position: HashMap<Position, Remains>,
     /// The position of the newest redaction.
     up_to: Position,
@@ -110,7 +110,8 @@ impl Remaining {
         self.by_position.get(&position).map(|remains| remains.redacted_at)
     }
 
-    pub(crate) fn take(&mut self, recorded: Recorded) {
+    /// Takes note of an event of the journal; of several that say what remains of one event, the last one is right.
+    pub fn take(&mut self, recorded: Recorded) {
         let Some((position, leaf)) = emptied_by(&recorded.event) else { return };
         let redacted_at = recorded.position;
         self.up_to = redacted_at;
@@ -118,6 +119,14 @@ impl Remaining {
             let (event_version, payload) = (remains.version.to_string(), remains.payload.to_string());
             self.by_position.insert(position, Remains { leaf, redacted_at, event_version, payload });
         }
+    }
+
+    /// What an event says, or what remains of it.
+    ///
+    /// # Errors
+    /// [`ReadError::Emptied`] where that is not known, otherwise as [`StoredEvent::decode`].
+    pub fn decode(&self, event: &StoredEvent) -> Result<Recorded, ReadError> {
+        self.seen(event.row())?.decode()
     }
 
     /// The row as readers see it: an emptied one says what remains of it.

@@ -258,6 +258,11 @@ pub enum ReplayStep {
         /// What is passed over.
         skips: Vec<SkipAhead>,
     },
+    /// An end: what remains of an event is said only behind it. Sent again with the redactions ahead, it is folded.
+    RedactedAhead {
+        /// The event.
+        position: u64,
+    },
     /// An end: the history is not whole.
     Flawed {
         /// The first position that is not in order.

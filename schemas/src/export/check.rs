@@ -2,13 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::record::{Begin, End, Event, Record, VERSION};
+use super::record::{Begin, End, Event, REDACTION, Record, VERSION};
 use super::split::{Batch, Ending};
 use super::verification::{Flaw, Wrong};
 use crate::chain::{GENESIS, Hash, link};
-
-/// Stream type and name of the event that admits a redaction.
-const REDACTION: (&str, &str) = ("journal", "EventRedacted");
 
 /// Where a part of the log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +92,7 @@ fn checked(batch: &Batch, records: &[Record], unread: Option<Wrong>, watched: &B
 }
 
 /// The records of a batch up to the first that is none, and what is wrong with that one.
-fn decoded(batch: &Batch) -> (Vec<Record>, Option<Wrong>) {
+pub(super) fn decoded(batch: &Batch) -> (Vec<Record>, Option<Wrong>) {
     let (mut records, mut rest) = (Vec::new(), batch.records.as_slice());
     while !rest.is_empty() {
         let read = batch.format.first_record_bytes(rest).map(|bytes| bytes.unwrap_or(rest.len()));
@@ -198,7 +195,7 @@ impl Checked {
     }
 
     fn note_admission(&mut self, event: &Event) {
-        if (event.stream_type.as_str(), event.event_type.as_str()) != REDACTION {
+        if !event.is_redaction() {
             return;
         }
         // An admission that says nothing admits nothing.

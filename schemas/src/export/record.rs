@@ -7,6 +7,8 @@ use crate::chain::{self, GENESIS, Hash};
 
 /// The version of the description that [`Begin`] names.
 pub const VERSION: u32 = 1;
+/// Stream type and name of the event that admits a redaction.
+pub(super) const REDACTION: (&str, &str) = ("journal", "EventRedacted");
 
 /// One record. A whole export is [`Begin`], events, [`End`].
 #[expect(clippy::large_enum_variant, reason = "all but a few are events; a box would be an allocation for each")]
@@ -101,6 +103,12 @@ impl Event {
             self.payload.as_bytes(),
             self.metadata.as_bytes(),
         ])
+    }
+
+    /// Whether it admits a redaction, and says so still.
+    #[must_use]
+    pub fn is_redaction(&self) -> bool {
+        (self.stream_type.as_str(), self.event_type.as_str()) == REDACTION && !self.is_emptied()
     }
 
     /// Whether content and salt were taken out, as a redaction does. PostgreSQL keeps JSON there, so an empty object

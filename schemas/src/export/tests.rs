@@ -258,6 +258,33 @@ fn d15_a_redaction_is_valid_only_where_an_event_admits_it() {
 }
 
 #[test]
+fn d15_redactions_are_told_ahead_as_they_were_recorded_or_not_at_all() {
+    let mut log = log(4);
+    let emptied = log[1].leaf;
+    for leaf in [emptied, GENESIS] {
+        log.push(admission(&log, 2, leaf));
+        log.push(event(&log, "{}"));
+    }
+    // One that was emptied itself says nothing any more.
+    (log[6].payload, log[6].salt) = (String::new(), Vec::new());
+    let mut told = Vec::new();
+    for format in FORMATS {
+        let mut splitter = Splitter::default();
+        assert_eq!(splitter.push(&written(format, &records(&log))), None, "it is one batch");
+        told = Vec::new();
+        add_redactions(&splitter.finish(), &mut told);
+        assert_eq!(redactions_ahead(&told).as_deref(), Ok(&log[4..5]));
+    }
+    for damaged in 0..told.len() {
+        let mut changed = told.clone();
+        changed[damaged] ^= 1;
+        let taken = redactions_ahead(&changed).is_ok_and(|found| found[0].payload != log[4].payload);
+        assert!(!taken, "byte {damaged}: what was not recorded is not believed");
+        assert!(damaged == 0 || redactions_ahead(&told[..damaged]).is_err(), "cut at {damaged}");
+    }
+}
+
+#[test]
 fn every_cut_and_every_flipped_bit_of_an_export_is_found() {
     let log = log(3);
     for format in FORMATS {

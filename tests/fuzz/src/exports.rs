@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::io::Read as _;
 
-use knit_schemas::export::{Batch, Broken, Flaw, Format, Part, Parts, Splitter, Verification, Verified, check};
+use knit_schemas::export::{
+    Batch, Broken, Flaw, Format, Part, Parts, Splitter, Verification, Verified, add_redactions, check, redactions_ahead,
+};
 
 /// Bytes after which nobody reads on: a small file of gzip may hold gigabytes.
 const TOLD_BYTES_MAX: usize = 4 << 20;
@@ -18,6 +20,9 @@ pub(crate) fn exports(bytes: &[u8]) {
     let (first, second) = bytes.split_at(bytes.len() / 2);
     for parts in [&[bytes][..], &[first, second], &[bytes, bytes]] {
         assert_eq!(in_parts(parts, 61), in_parts(parts, 1 << 16), "nor does it for parts");
+    }
+    if let Ok(told) = redactions_ahead(bytes) {
+        assert_eq!(redactions_ahead(&redactions(bytes)).as_ref(), Ok(&told), "what is told ahead is found in it");
     }
     for format in [Format::JsonLines, Format::Protobuf] {
         let mut rest = bytes;
@@ -41,6 +46,13 @@ fn verified(bytes: &[u8], piece_bytes: usize) -> Result<Verified, Flaw> {
     }
     take(splitter.finish())?;
     verification.finish()
+}
+
+fn redactions(bytes: &[u8]) -> Vec<u8> {
+    let (mut splitter, mut found) = (Splitter::default(), Vec::new());
+    splitter.push(bytes).iter().for_each(|batch| add_redactions(batch, &mut found));
+    add_redactions(&splitter.finish(), &mut found);
+    found
 }
 
 /// What the parts tell together; nothing if they do not go together.

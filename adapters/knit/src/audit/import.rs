@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use clap::Args;
 use knit_schemas::api::ImportEnd;
 
@@ -39,7 +40,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let history = History::at(&files, session)?;
     let ask = Ask::order("import", Subject::History);
     let url = client.url(&["admin", "import"])?;
-    let answer = sending::send(&client, &ask, url, &history, "Importing").await?;
+    let answer = sending::send(&client, &ask, url, Bytes::new(), &history, "Importing").await?;
     match understood(&ask, answer).await? {
         ImportEnd::Flawed { position, why } => Err(Error::FoundBroken { position, why }),
         ImportEnd::Failed { why } => Err(Error::NotTaken { ask, why }),

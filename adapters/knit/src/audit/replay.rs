@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use knit_schemas::api::{ReplayStep, ReplayedProjection, SkipAhead};
+use knit_schemas::api::{ReplayStep, ReplayedProjection};
 use reqwest::Response;
 
+use super::ahead::{Ahead, redactions};
 use super::history::History;
 use super::sending;
 use crate::admin::{self, lines};
@@ -15,6 +16,12 @@ use crate::error::{Ask, Error, Subject};
 use crate::output::Progress;
 use crate::session::Session;
 use crate::telling::{Telling, time};
+
+/// How often a history is sent at most: without what has to be told ahead of it, and with each of the two things that may.
+const SENT_MAX: usize = 3;
+/// What is said where they are too many.
+const TOO_MUCH_REDACTED: &str = "more was redacted in it than can be told ahead of it: import it into an empty log \
+    (`knit audit import`, of a `knitd --look-only`), and replay that";
 
 /// Fold the history again up to a place, and tell what it comes to
 ///
@@ -73,27 +80,45 @@ impl Replay {
         end
     }
 
-    /// Sends it again where projections stop at what they are to pass over: that is said only behind it.
+    /// Sends it again where something has to be told ahead of it, which is said only behind what it is about.
     async fn of_files(&self, history: &History) -> Result<ReplayStep, Error> {
-        let end = self.send(history, &[]).await?;
-        let ReplayStep::SkipsAhead { skips } = &end else { return Ok(end) };
-        if !history.is_in_files() {
-            let why = "it lets projections pass over events, which is said only behind them: replay it from a file";
-            return Err(self.not_taken(why));
+        let mut ahead = Ahead::default();
+        for _ in 0..SENT_MAX {
+            match self.send(history, &ahead).await? {
+                ReplayStep::SkipsAhead { skips } if ahead.skips.is_empty() => {
+                    self.can_be_read_again(history, "it lets projections pass over events")?;
+                    ahead.skips = skips;
+                }
+                ReplayStep::RedactedAhead { position } if ahead.redactions.is_none() => {
+                    self.can_be_read_again(history, &format!("what remains of event {position} was redacted"))?;
+                    let found = redactions(history).await?;
+                    ahead.redactions = Some(found.ok_or_else(|| self.not_taken(TOO_MUCH_REDACTED))?);
+                }
+                ReplayStep::SkipsAhead { .. } | ReplayStep::RedactedAhead { .. } => break,
+                end @ (ReplayStep::Folding { .. }
+                | ReplayStep::Replayed { .. }
+                | ReplayStep::Flawed { .. }
+                | ReplayStep::Failed { .. }) => return Ok(end),
+            }
         }
-        let end = self.send(history, skips).await?;
-        if let ReplayStep::SkipsAhead { .. } = end {
-            return Err(self.not_taken("the file has changed meanwhile"));
-        }
-        Ok(end)
+        Err(self.not_taken("the file has changed meanwhile"))
     }
 
-    async fn send(&self, history: &History, skips: &[SkipAhead]) -> Result<ReplayStep, Error> {
+    fn can_be_read_again(&self, history: &History, why: &str) -> Result<(), Error> {
+        if history.is_in_files() {
+            return Ok(());
+        }
+        Err(self.not_taken(&format!("{why}, which is said only behind them: replay it from a file")))
+    }
+
+    async fn send(&self, history: &History, ahead: &Ahead) -> Result<ReplayStep, Error> {
         let mut url = self.client.url(&["admin", "replay", "sent"])?;
-        let skips = skips.iter().map(|skip| ("skip", format!("{}:{}", skip.projection, skip.position)));
+        let skips = ahead.skips.iter().map(|skip| ("skip", format!("{}:{}", skip.projection, skip.position)));
         let until = self.until.iter().map(|until| ("until", until.clone()));
-        url.query_pairs_mut().extend_pairs(until.chain(skips));
-        let response = sending::send(&self.client, &self.ask, url, history, "Replaying").await?;
+        let redactions = ahead.redactions.iter().map(|told| ("ahead", told.len().to_string()));
+        url.query_pairs_mut().extend_pairs(until.chain(skips).chain(redactions));
+        let told = ahead.redactions.clone().unwrap_or_default();
+        let response = sending::send(&self.client, &self.ask, url, told, history, "Replaying").await?;
         self.end(response, &Progress::hidden()).await
     }
 
@@ -105,13 +130,17 @@ impl Replay {
             }
             end @ (ReplayStep::Replayed { .. }
             | ReplayStep::SkipsAhead { .. }
+            | ReplayStep::RedactedAhead { .. }
             | ReplayStep::Flawed { .. }
             | ReplayStep::Failed { .. }) => Some(end),
         });
         match end.await? {
             ReplayStep::Flawed { position, why } => Err(Error::FoundBroken { position, why }),
             ReplayStep::Failed { why } => Err(self.not_taken(&why)),
-            end @ (ReplayStep::Folding { .. } | ReplayStep::Replayed { .. } | ReplayStep::SkipsAhead { .. }) => Ok(end),
+            end @ (ReplayStep::Folding { .. }
+            | ReplayStep::Replayed { .. }
+            | ReplayStep::SkipsAhead { .. }
+            | ReplayStep::RedactedAhead { .. }) => Ok(end),
         }
     }
 

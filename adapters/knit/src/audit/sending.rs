@@ -25,11 +25,13 @@ const BLAME_WAIT: Duration = Duration::from_secs(1);
 /// Bytes of a piece.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Sends the history to `url`, and answers the server's answer. How far it is is shown in bytes, events and their rate.
+/// Sends the history to `url`, behind what is told `ahead` of it, and answers the server's answer. How far it is is shown
+/// in bytes, events and their rate.
 pub(super) async fn send(
     client: &Client,
     ask: &Ask,
     url: Url,
+    ahead: Bytes,
     history: &History,
     doing: &str,
 ) -> Result<Response, Error> {
@@ -41,7 +43,8 @@ pub(super) async fn send(
     // Nobody waits for the thread at the end of the program: it may be stuck on a connection that stands still.
     std::thread::spawn(move || {
         // That nobody wants to know any more is no error.
-        let _ = outcome.send(hand_over(reader, &pieces, &shown));
+        let is_wanted = ahead.is_empty() || pieces.blocking_send(Ok(ahead)).is_ok();
+        let _ = outcome.send(if is_wanted { hand_over(reader, &pieces, &shown) } else { Ok(()) });
     });
     let answer = client.send_history(ask, url, Body::wrap(Pieces { pieces: receiver })).await;
     progress.finish();

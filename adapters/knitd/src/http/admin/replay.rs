@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use knit_schemas::api::{ReplayStep, SkipAhead};
+use knit_schemas::export::AHEAD_BYTES_MAX;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::{Admin, named, steps};
@@ -40,16 +41,17 @@ pub(super) async fn of_the_log(State(admin): State<Admin>, Asked(query): Asked) 
     Ok(steps::told(heard))
 }
 
-/// `POST /admin/replay/sent`: folds the export that is sent, up to `until`; tells the end.
+/// `POST /admin/replay/sent`: folds the export that is sent, up to `until`; tells the end. With `ahead`, so many bytes in
+/// front of it tell its redactions.
 pub(super) async fn of_what_is_sent(
     State(admin): State<Admin>,
     Asked(query): Asked,
     body: Body,
 ) -> Result<Response, Problem> {
     let place = place(&admin)?;
-    let (until, skips) = (until(&query)?, skips(&query)?);
+    let (until, skips, ahead) = (until(&query)?, skips(&query)?, ahead(&query)?);
     let end = tokio::select! {
-        end = replay::of_what_is_sent(body, until, &skips) => end,
+        end = replay::of_what_is_sent(body, until, &skips, ahead) => end,
         () = admin.stop.cancelled() => ReplayStep::Failed { why: "the server stops".to_owned() },
     };
     drop(place);
@@ -69,6 +71,14 @@ fn until(query: &Query) -> Result<Until, Problem> {
         Time::Position(position) => Until::Position(position),
         Time::Time(time) => Until::Time(time),
     })
+}
+
+/// How many bytes in front of the history tell its redactions; none if they are not told.
+fn ahead(query: &Query) -> Result<Option<usize>, Problem> {
+    let Some(text) = query.scalar("ahead") else { return Ok(None) };
+    let most = format!("`ahead` should be a number of bytes, {AHEAD_BYTES_MAX} at most");
+    let bytes = text.parse().ok().filter(|bytes| *bytes <= AHEAD_BYTES_MAX);
+    bytes.map(Some).ok_or_else(|| Problem::bad_request(most).because(format!("got `{text}`")))
 }
 
 /// What projections pass over, each as `PROJECTION:POSITION`.
