@@ -11,6 +11,7 @@ use knit_tests::workshop::Workshop;
 use serde_json::{Value, json};
 
 use crate::importing::{digests, looking};
+use crate::replaying::replayed;
 use crate::verifying::{NOT_WHOLE, by_the_script, exported, text};
 
 /// Events of a segment, so that a short history has several.
@@ -205,17 +206,96 @@ fn what_is_redacted_does_not_live_on_in_the_archive(setup: Setup) {
     wait_until("the content to be gone", || !says_it(&by_itself));
     assert!(says_it(&by_hand), "nobody has archived there since");
     let answer = archived(&shop, &by_hand);
-    assert_eq!((done(&answer, "rewritten").len(), &answer["checked"]), (1, &json!(1)), "{answer:#}");
+    let counts = |answer: &Value| [done(answer, "written").len(), done(answer, "rewritten").len()];
+    assert_eq!((counts(&answer), &answer["checked"]), ([1, 1], &json!(1)), "{answer:#}");
     assert!(!says_it(&by_hand));
-    assert_eq!(archived(&shop, &by_hand)["checked"], 2, "once is enough");
+    assert_eq!(archived(&shop, &by_hand)["checked"], 3, "once is enough");
 
-    // What admits it lies behind the archive, and is exported with what follows.
-    let refused = shop.refused(NOT_WHOLE, &["audit", "verify", text(&by_hand)]);
-    let _ = refused.tells("no later EventRedacted").tells("hint: if what is verified ends before the log does");
-    let rest = shop.new_path("rest");
-    let _ = shop.knit(&["audit", "export", "--after", &(2 * SEGMENT).to_string(), "-o", text(&rest)]);
-    let told = shop.knit(&["audit", "verify", text(&by_hand), text(&rest)]).json();
+    // What admits it is in the archive as well, though its segment is not full.
+    let position = answer["position"].as_u64().unwrap();
+    assert!(position > 2 * SEGMENT && !position.is_multiple_of(SEGMENT), "{answer:#}");
+    for directory in [&by_itself, &by_hand] {
+        wait_until("it to be whole by itself", || {
+            let words = ["audit", "verify", text(directory)];
+            shop.user().run(words).code == 0
+        });
+        is_whole_by_itself(&shop, directory);
+    }
+
+    // It goes on from there, to the next place where a segment ends.
+    let data = shop.push(&[("it", "y")], &["more:of-it"]);
+    grow(&shop, &data, 4 * SEGMENT + 3);
+    let goes_on = format!("events-{:012}-{:012}.pb.gz", position + 1, 3 * SEGMENT);
+    assert_eq!(done(&archived(&shop, &by_hand), "written")[0], goes_on);
+    assert_eq!(verified(&shop, &[&by_hand])[1], 4 * SEGMENT);
+    wait_until("the server to go on as well", || segments(&by_itself).len() == 5);
+    is_whole_by_itself(&shop, &by_itself);
+
+    // A directory that has nothing yet is whole by itself, too; and so is one of which a file was lost.
+    let anew = directory.path().join("anew");
+    let _ = archived(&shop, &anew);
+    is_whole_by_itself(&shop, &anew);
+    fs::remove_file(&segments(&by_hand)[2]).unwrap();
+    assert_eq!(done(&archived(&shop, &by_hand), "written").len(), 1);
+    is_whole_by_itself(&shop, &by_hand);
+}
+
+/// The archive, without anything else, is verified by both programs, imported and replayed; and comes to what the log
+/// comes to where it ends.
+#[track_caller]
+fn is_whole_by_itself(shop: &Workshop, directory: &Path) {
+    let told = shop.knit(&["audit", "verify", text(directory)]).json();
     assert!(told["redacted"].as_u64() > Some(0), "{told:#}");
+    let script = by_the_script(&[directory]);
+    assert!(script.status.success(), "{script:?}");
+    let until = told["position"].to_string();
+    let of_log = replayed(&shop.knit(&["audit", "replay", "--until", &until]).json());
+    assert_eq!(replayed(&shop.knit(&["audit", "replay", text(directory)]).json()), of_log);
+    let database = TestDatabase::new();
+    for setup in [Setup::new(), Setup::new().database(database.url())] {
+        let there = looking(setup);
+        assert_eq!(there.knit(&["audit", "import", text(directory)]).json()["redacted"], told["redacted"]);
+        assert_eq!(digests(&there), of_log);
+    }
+}
+
+#[test]
+fn d15_where_an_admission_is_redacted_in_turn_the_archive_goes_on_to_the_next() {
+    let shop = shop_of(setup(), 2);
+    let directory = shop.new_path("archive");
+    let data = shop.knit(&["data", "find", "-t", "secret:whisper"]).json()[0]["knitId"].as_str().unwrap().to_owned();
+    let _ = shop.knit(&["data", "tag", "--add", "owner:first-word", "--add", "place:second-word", &data]);
+    grow(&shop, &data, 3 * SEGMENT + 3);
+    let mut reached = archived(&shop, &directory)["position"].as_u64();
+    // One event says both, so what remains of it after the first says what the second takes out.
+    for word in ["owner:first-word", "place:second-word"] {
+        let _ = shop.knit(&["admin", "redact", "--yes", "--reason", "somebody asked for it", "--tag", word]);
+        let answer = archived(&shop, &directory);
+        assert!(answer["position"].as_u64() > reached, "{answer:#}");
+        reached = answer["position"].as_u64();
+        is_whole_by_itself(&shop, &directory);
+        let content = std::process::Command::new("zcat").args(segments(&directory)).output().expect("zcat is there");
+        assert!(!String::from_utf8_lossy(&content.stdout).contains(word.split_once(':').unwrap().1));
+    }
+    assert_eq!(reached, shop.knit(&["audit", "verify"]).json()["position"].as_u64(), "up to the last admission");
+}
+
+#[test]
+fn a_directory_goes_on_in_segments_of_another_length() {
+    let database = TestDatabase::new();
+    let shop = shop_of(setup().database(database.url()), 3);
+    let directory = shop.new_path("archive");
+    let _ = archived(&shop, &directory);
+    let data = shop.push(&[("it", "y")], &["more:of-it"]);
+    grow(&shop, &data, 52);
+    let other = Setup::new().database(database.url()).option("--archive-segment", "17").option("--role", "api").start();
+    let told = other.knit().run(["admin", "archive", "--to", text(&directory)]).ok().json();
+    let names = ["events-000000000031-000000000034.pb.gz", "events-000000000035-000000000051.pb.gz"];
+    assert_eq!(done(&told, "written"), names);
+    assert_eq!(verified(&shop, &[&directory])[1], 51);
+    let twice = directory.join("events-000000000005-000000000008.pb.gz");
+    fs::copy(&segments(&directory)[0], twice).unwrap();
+    let _ = shop.refused(1, &["admin", "archive", "--to", text(&directory)]).tells("tell the same events");
 }
 
 #[test]
@@ -251,12 +331,7 @@ fn an_archive_and_the_rest_are_imported_and_replayed_as_one_history() {
     let _ = there.knit(&words("import"));
     assert_eq!(digests(&there), digests(&home));
     assert_eq!(fs::read(exported(&there, "proto")).unwrap(), fs::read(exported(&home, "proto")).unwrap());
-    let told = home.knit(&words("replay")).json();
-    let replayed = told["projections"].as_array().unwrap().iter().map(|one| one["digest"].clone());
-    assert_eq!(
-        replayed.collect::<Vec<_>>(),
-        digests(&home).into_iter().map(|(_, _, digest)| digest).collect::<Vec<_>>()
-    );
+    assert_eq!(replayed(&home.knit(&words("replay")).json()), digests(&home));
 }
 
 #[test]
@@ -270,7 +345,7 @@ fn what_cannot_be_archived_is_refused_and_nothing_is_written() {
     let before = segments(&directory);
     let _ = other.refused(1, &["admin", "archive", "--to", text(&directory)]).tells("is of another log");
     let short = Workshop::with(Setup::new());
-    let _ = short.refused(1, &["admin", "archive", "--to", text(&directory)]).tells("is no segment of 65536 events");
+    let _ = short.refused(1, &["admin", "archive", "--to", text(&directory)]).tells("is of another log");
     assert_eq!(segments(&directory), before);
     let nothing = short.knit(&["admin", "archive", "--to", text(&short.new_path("empty")), "--output", "text"]);
     let _ = nothing.prints("nothing is archived yet in ");

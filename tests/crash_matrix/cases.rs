@@ -76,6 +76,7 @@ const KILLED: &str = "the Worker's end is that it was killed (137)";
 
 const NOT_REBUILT: &str = "the projections are what the log says, as they were, and can be rebuilt again";
 const ARCHIVED: &str = "what has the name of a segment is whole, nothing else is left, and the archive is completed";
+const ADMITTED: &str = "the archive is whole by itself, and in the end it does not say what was redacted";
 const REBUILT: &str = "the projections are what the log says, rebuilt or not, and nothing of a rebuild is left";
 const REDACTED_AGAIN: &str = "nothing has happened, and it is redacted when it is asked for again";
 const FORGOTTEN: &str = "nobody is told what was redacted, and no file of the database has it";
@@ -196,6 +197,11 @@ pub(crate) const CASES: &[Case] = &[
     case(&["archive.named"], Story::Archive, ARCHIVED),
     case(&["archive.named:2"], Story::Archive, ARCHIVED),
     case(&["archive.placed:2"], Story::Archive, ARCHIVED),
+    // It goes on, something in it is redacted, and it is archived again: what admits that, and then what was archived.
+    case(&["archive.written:4"], Story::Archive, ADMITTED),
+    case(&["archive.named:4"], Story::Archive, ADMITTED),
+    case(&["archive.durable:5"], Story::Archive, ADMITTED),
+    case(&["archive.named:5"], Story::Archive, ADMITTED),
     // Something is redacted.
     case(&["commit.EventRedacted"], Story::Redaction, REDACTED_AGAIN),
     case(&["committed.EventRedacted"], Story::Redaction, FORGOTTEN),

@@ -3,20 +3,20 @@
 //!
 //! A segment is sealed when the log has come to a later one. Its file is written under another name, made durable, and
 //! named then; so what has the name of a segment is whole. A segment that is there is checked and not written again,
-//! unless an event of it was redacted since: what was taken out of the log must not live on in the archive.
+//! unless an event of it was redacted since: what was taken out of the log must not live on in the archive. Then the
+//! archive goes on at once, with a segment that ends early, to the event that admits it; so it is whole by itself.
 
 mod directory;
 mod file;
 mod keeper;
+mod redactions;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
-use knit_domain::event::journal::JournalEvent;
-use knit_domain::event::{Event, Position, StreamId};
+use knit_domain::event::Position;
 use knit_failpoint::failpoint;
-use knit_log::{Log, ReadError};
+use knit_log::Log;
 use knit_schemas::api::{ArchiveStep, ArchivedSegment, SegmentDone};
 use knit_schemas::chain::{GENESIS, Hash};
 use knit_schemas::export::{Begin, End, Format, Record, Segment};
@@ -28,6 +28,7 @@ use crate::listener;
 
 pub(crate) use self::directory::reaches;
 pub(crate) use self::keeper::keep;
+pub(crate) use self::redactions::Redactions;
 
 /// Events read at once, as an export reads them.
 const PAGE_EVENTS_MAX: usize = 1_000;
@@ -35,6 +36,9 @@ const PAGE_EVENTS_MAX: usize = 1_000;
 const PAGES_WAITING: usize = 2;
 /// Steps that wait to be heard.
 pub(crate) const STEPS_WAITING_MAX: usize = 16;
+/// How often the archive is gone over again because something was redacted meanwhile. Whoever redacts all the time will
+/// not stop.
+const REDACTED_MEANWHILE_MAX: u32 = 3;
 /// How segments are written.
 const FORMAT: Format = Format::Protobuf;
 
@@ -53,10 +57,20 @@ impl Archive {
         head.saturating_sub(1) / self.segment_events * self.segment_events
     }
 
-    /// The segments up to that position.
-    fn segments(&self, sealed: Position) -> impl Iterator<Item = Segment> + use<> {
-        let events = self.segment_events;
-        (0..sealed / events).map(move |number| Segment { first: number * events + 1, last: (number + 1) * events })
+    /// The segments that are missing up to `until` beside those that are `found`, in order. They end at multiples of the
+    /// length, so that the same ones are written wherever nothing was redacted.
+    fn missing(&self, found: &[Segment], until: Position) -> Vec<Segment> {
+        let (mut missing, mut after) = (Vec::new(), 0);
+        let behind = Segment { first: until + 1, last: until + 1 };
+        for next in found.iter().copied().chain([behind]) {
+            while after + 1 < next.first {
+                let last = ((after / self.segment_events + 1) * self.segment_events).min(next.first - 1);
+                missing.push(Segment { first: after + 1, last });
+                after = last;
+            }
+            after = next.last;
+        }
+        missing
     }
 }
 
@@ -68,9 +82,25 @@ pub(crate) enum Checks<'a> {
     /// The last one, which shows whether it is of this log at all, and those of which an event was redacted that the
     /// archive did not heed when it was looked at before.
     LastAndRedacted {
-        /// The events whose redaction it heeded.
-        heeded: &'a BTreeSet<Position>,
+        /// The redactions that it heeded.
+        heeded: &'a Redactions,
     },
+    /// The latter only.
+    Redacted {
+        /// The redactions that it heeded.
+        heeded: &'a Redactions,
+    },
+}
+
+impl Checks<'_> {
+    fn include(self, segment: Segment, is_last: bool, redactions: &Redactions) -> bool {
+        let is_new = |heeded: &Redactions| redactions.within(segment).iter().any(|at| !heeded.contains(*at));
+        match self {
+            Self::All => true,
+            Self::LastAndRedacted { heeded } => is_last || is_new(heeded),
+            Self::Redacted { heeded } => is_new(heeded),
+        }
+    }
 }
 
 /// Whoever follows the archiving, and may end it.
@@ -90,12 +120,12 @@ pub(crate) struct Archived {
     pub(crate) position: Position,
     /// The last event of the log, when it began.
     pub(crate) head: Position,
-    /// The events whose redaction the archive heeds.
-    pub(crate) redacted: BTreeSet<Position>,
+    /// The redactions that the archive heeds.
+    pub(crate) redactions: Redactions,
 }
 
-/// Lets every sealed segment be in the archive, and answers what is there then; nothing if somebody else is archiving
-/// into this directory.
+/// Lets every sealed segment be in the archive, and whatever admits the redaction of something in it; answers what is
+/// there then; nothing if somebody else is archiving into this directory.
 ///
 /// # Errors
 /// When the directory cannot be used or is not of this log, the log cannot be read or is not in order, or the disk does
@@ -107,37 +137,38 @@ pub(crate) async fn archive(
     listener: &Listener,
 ) -> anyhow::Result<Option<Archived>> {
     let Some(directory) = Directory::enter(&archive.directory)? else { return Ok(None) };
-    let head = log.head().await?;
-    let sealed = archive.sealed(head.position);
-    let found = directory.segments(archive, head.position)?;
-    let redacted = redacted(log).await?;
-    let pass = Pass { log, directory: &directory, listener, until: sealed };
-    let last = found.last().copied();
-    for segment in found.iter().copied() {
-        let mut emptied = redacted.range(segment.first..=segment.last);
-        let is_due = match checks {
-            Checks::All => true,
-            Checks::LastAndRedacted { heeded } => {
-                Some(segment) == last || emptied.any(|position| !heeded.contains(position))
-            }
-        };
-        if is_due {
-            pass.check(segment, &redacted).await?;
+    let mut archived = go_over(log, archive, &directory, checks, listener).await?;
+    for _ in 0..REDACTED_MEANWHILE_MAX {
+        if Redactions::of(log).await? == archived.redactions {
+            return Ok(Some(archived));
         }
+        let checks = Checks::Redacted { heeded: &archived.redactions };
+        archived = go_over(log, archive, &directory, checks, listener).await?;
     }
-    for segment in archive.segments(sealed).filter(|segment| !found.contains(segment)) {
-        pass.write(segment, SegmentDone::Written).await?;
-    }
-    Ok(Some(Archived { position: sealed, head: head.position, redacted }))
+    bail!("something is redacted again and again while it is archived: try again")
 }
 
-/// The events of which the log says that they were redacted.
-pub(crate) async fn redacted(log: &Log) -> Result<BTreeSet<Position>, ReadError> {
-    let journal = log.load(&StreamId::journal()).await?;
-    let position = |event: &Event| {
-        if let Event::Journal(JournalEvent::EventRedacted { position, .. }) = event { Some(*position) } else { None }
-    };
-    Ok(journal.iter().filter_map(|recorded| position(&recorded.event)).collect())
+/// Goes over the archive once.
+async fn go_over(
+    log: &Log,
+    archive: &Archive,
+    directory: &Directory,
+    checks: Checks<'_>,
+    listener: &Listener,
+) -> anyhow::Result<Archived> {
+    let head = log.head().await?.position;
+    let found = directory.segments(head)?;
+    let redactions = Redactions::of(log).await?;
+    let reached = found.last().map_or(0, |segment| segment.last);
+    let until = redactions.admitted_from(archive.sealed(head).max(reached));
+    let pass = Pass { log, directory, listener, until, redactions: &redactions };
+    let outdated = pass.check(&found, checks).await?;
+    // What admits a redaction is there before the content goes: so what is whole by itself stays so, wherever this ends.
+    let written = pass.write_all(&archive.missing(&found, until), SegmentDone::Written).await;
+    // The content goes also where nothing can be added, since the log is damaged.
+    pass.write_all(&outdated, SegmentDone::Rewritten).await?;
+    written?;
+    Ok(Archived { position: until, head, redactions })
 }
 
 /// One going over the segments.
@@ -146,22 +177,42 @@ struct Pass<'a> {
     directory: &'a Directory,
     listener: &'a Listener,
     until: Position,
+    redactions: &'a Redactions,
+}
+
+/// What is to become of a segment that is there.
+enum Verdict {
+    Stays,
+    /// It holds what was redacted, or may hold it.
+    IsOutdated,
 }
 
 impl Pass<'_> {
-    /// Holds a segment that is there against the log; writes it anew if it holds what was redacted.
-    async fn check(&self, segment: Segment, redacted: &BTreeSet<Position>) -> anyhow::Result<()> {
+    /// Holds segments that are there against the log; answers those that are to be written anew.
+    async fn check(&self, found: &[Segment], checks: Checks<'_>) -> anyhow::Result<Vec<Segment>> {
+        let mut outdated = Vec::new();
+        for segment in found.iter().copied() {
+            if checks.include(segment, found.last() == Some(&segment), self.redactions) {
+                match self.look_at(segment).await? {
+                    Verdict::Stays => {}
+                    Verdict::IsOutdated => outdated.push(segment),
+                }
+            }
+        }
+        Ok(outdated)
+    }
+
+    async fn look_at(&self, segment: Segment) -> anyhow::Result<Verdict> {
         self.listener.go_on()?;
         let chain = self.chain_at(segment.last).await?;
-        let (path, expected) = (self.directory.of(segment), redacted.range(segment.first..=segment.last).copied());
-        let expected: BTreeSet<Position> = expected.collect();
+        let (path, expected) = (self.directory.of(segment), self.redactions.within(segment));
         let is_redacted = !expected.is_empty();
         let looked = tokio::task::spawn_blocking(move || look_at(&path, segment, chain, &expected)).await?;
         match looked {
             Ok(()) => self.done(segment, SegmentDone::Checked, None).await,
-            Err(Unfit::Redacted) => self.write(segment, SegmentDone::Rewritten).await,
+            Err(Unfit::Redacted) => return Ok(Verdict::IsOutdated),
             // What is damaged is left as evidence, but not what may hold something that is to be forgotten.
-            Err(Unfit::Damaged(_)) if is_redacted => self.write(segment, SegmentDone::Rewritten).await,
+            Err(Unfit::Damaged(_)) if is_redacted => return Ok(Verdict::IsOutdated),
             Err(Unfit::Damaged(why)) => self.done(segment, SegmentDone::Damaged, Some(why)).await,
             Err(Unfit::OtherLog) => bail!(
                 "{segment} in {} is of another log than this, or this one was restored to an older state and went \
@@ -169,9 +220,17 @@ impl Pass<'_> {
                 self.directory.path().display()
             ),
         }
+        Ok(Verdict::Stays)
     }
 
-    /// Writes a segment, in place of what is there.
+    async fn write_all(&self, segments: &[Segment], done: SegmentDone) -> anyhow::Result<()> {
+        for segment in segments {
+            self.write(*segment, done).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a segment, in place of what may be there.
     async fn write(&self, segment: Segment, done: SegmentDone) -> anyhow::Result<()> {
         let (begins, ends) = (self.chain_at(segment.first - 1).await?, self.chain_at(segment.last).await?);
         let (pages, coming) = mpsc::channel(PAGES_WAITING);
@@ -184,17 +243,18 @@ impl Pass<'_> {
         read?;
         let emptied = written.with_context(|| format!("cannot write {segment}"))?;
         // Whoever has emptied them before they were read has said so by now.
-        let admitted = redacted(self.log).await?;
+        let admitted = Redactions::of(self.log).await?.within(segment);
         if let Some(position) = emptied.difference(&admitted).next() {
             bail!(
                 "the event at position {position} was emptied, and no redaction of it is recorded: `knit audit verify`"
             );
         }
-        if let Some(position) = admitted.range(segment.first..=segment.last).find(|at| !emptied.contains(at)) {
+        if let Some(position) = admitted.difference(&emptied).next() {
             bail!("the event at position {position} is said to be redacted, and was not when it was read: try again");
         }
         self.directory.place(&part, segment)?;
-        self.done(segment, done, None).await
+        self.done(segment, done, None).await;
+        Ok(())
     }
 
     /// Reads a segment of the log and passes it on as it is written.
@@ -236,7 +296,7 @@ impl Pass<'_> {
         chain.with_context(|| format!("the event at position {position} is missing: `knit audit verify`"))
     }
 
-    async fn done(&self, segment: Segment, done: SegmentDone, why: Option<String>) -> anyhow::Result<()> {
+    async fn done(&self, segment: Segment, done: SegmentDone, why: Option<String>) {
         let (file, Segment { first, last }) = (segment.to_string(), segment);
         let bytes = self.directory.bytes_of(segment);
         match (&why, done) {
@@ -245,6 +305,5 @@ impl Pass<'_> {
             (None, _) => tracing::info!(log.position = last, bytes, "archived: {file}"),
         }
         self.listener.tell(ArchiveStep::Segment(ArchivedSegment { file, first, last, bytes, done, why })).await;
-        Ok(())
     }
 }

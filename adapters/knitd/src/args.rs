@@ -77,7 +77,7 @@ pub struct Args {
     #[arg(long, env = "KNITD_ARCHIVE_DIR", value_name = "DIR")]
     pub archive_dir: Option<PathBuf>,
 
-    /// Events of a segment of the archive; a directory keeps segments of one length
+    /// Events of a segment of the archive; it ends earlier only to admit a redaction
     #[arg(long, env = "KNITD_ARCHIVE_SEGMENT", value_name = "EVENTS", default_value_t = SEGMENT_EVENTS,
         value_parser = clap::value_parser!(u64).range(1..=ARCHIVE_SEGMENT_MAX))]
     pub archive_segment: u64,

@@ -18,8 +18,9 @@ use crate::telling::{Telling, counted};
 ///
 /// A segment has 65,536 events, unless the server was told otherwise, and is copied once the log has come to a later
 /// one. Segments that are in the directory already are held against the log, and written again only if something in them
-/// was redacted since. The log keeps everything. `knit audit verify DIR` reads the files; `schemas/export.md` says how
-/// they are written. Ends with 8 if a file is damaged, which is left as it is.
+/// was redacted since; then the archive goes on to what admits that, with a segment that ends early, and is whole by
+/// itself. The log keeps everything. `knit audit verify DIR` reads the files; `schemas/export.md` says how they are
+/// written. Ends with 8 if a file is damaged, which is left as it is.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Write into this directory, as the server's user, and make it if it is not there [default: where the server

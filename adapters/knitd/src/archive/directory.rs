@@ -10,8 +10,6 @@ use knit_domain::event::Position;
 use knit_failpoint::failpoint;
 use knit_schemas::export::Segment;
 
-use super::Archive;
-
 /// Whoever archives holds a lock on this file, so that two servers do not write one segment at once.
 const LOCK_FILE: &str = ".lock";
 /// What the name of a file ends with that has yet to become a segment; and what it begins with, before that of the
@@ -70,23 +68,22 @@ impl Directory {
         &self.path
     }
 
-    /// The segments that are there, in order, if they are such as `archive` is cut into and the log has them.
-    pub(super) fn segments(&self, archive: &Archive, head: Position) -> anyhow::Result<Vec<Segment>> {
+    /// The segments that are there, in order, if none tells what another one tells and the log has them all.
+    pub(super) fn segments(&self, head: Position) -> anyhow::Result<Vec<Segment>> {
         let at = self.path.display();
         let found = found_in(&self.path).with_context(|| format!("cannot look into the directory {at}"))?;
-        for segment in &found {
-            let events = archive.segment_events;
-            ensure!(
-                segment.last % events == 0 && segment.first + events == segment.last + 1,
-                "{segment} in {at} is no segment of {events} events: a directory keeps segments of one length; archive \
-                 into another, or set the length that it has (--archive-segment)"
+        if let Some(last) = found.last().filter(|last| last.last > head) {
+            bail!(
+                "{last} in {at} is of another log, or this one was restored to an older state: it ends at \
+                 position {head}; archive into another directory, and keep this one"
             );
-            if segment.last > head {
-                bail!(
-                    "{segment} in {at} is of another log, or this one was restored to an older state: it ends at \
-                     position {head}; archive into another directory, and keep this one"
-                );
-            }
+        }
+        for (before, next) in found.iter().zip(found.iter().skip(1)) {
+            ensure!(
+                before.last < next.first,
+                "{before} and {next} in {at} tell the same events: move away the one that does not belong there, or \
+                 archive into another directory"
+            );
         }
         Ok(found)
     }

@@ -1,6 +1,5 @@
 //! A server that archives by itself, as segments get sealed.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use knit_domain::event::Position;
@@ -8,7 +7,7 @@ use knit_log::Log;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Archive, Archived, Checks, Listener, archive, redacted};
+use super::{Archive, Archived, Checks, Listener, Redactions, archive};
 
 /// Pause between two looks while the log moves: a segment is archived, and what was redacted is gone from the archive,
 /// within so much and the time that writing takes.
@@ -36,14 +35,14 @@ struct Keeper {
 
 impl Keeper {
     async fn run(&mut self, listener: &Listener) {
-        let mut heeded = BTreeSet::new();
+        let mut heeded = Redactions::default();
         loop {
             self.moved.mark_unchanged();
             match archive(&self.log, &self.place, Checks::LastAndRedacted { heeded: &heeded }, listener).await {
                 Ok(Some(archived)) => {
                     self.told.clear();
                     self.something_to_do(&archived).await;
-                    heeded = archived.redacted;
+                    heeded = archived.redactions;
                 }
                 // Another server does it.
                 Ok(None) => tokio::time::sleep(FAULT_PAUSE).await,
@@ -52,14 +51,14 @@ impl Keeper {
         }
     }
 
-    /// Waits until a further segment is sealed, or an event was redacted.
+    /// Waits until a further segment is sealed, or an event was redacted; or the log is no longer the one it was.
     async fn something_to_do(&mut self, archived: &Archived) {
         loop {
             // The log outlives this: it is held here.
             let _ = self.moved.changed().await;
-            let sealed = self.place.sealed(*self.moved.borrow_and_update());
-            if sealed != archived.position || self.redacted(archived).await.is_some_and(|now| now != archived.redacted)
-            {
+            let head = *self.moved.borrow_and_update();
+            let has_moved = self.place.sealed(head) > archived.position || head < archived.position;
+            if has_moved || self.redactions(archived).await.is_some_and(|now| now != archived.redactions) {
                 return;
             }
             tokio::time::sleep(LOOK_PAUSE).await;
@@ -67,8 +66,8 @@ impl Keeper {
     }
 
     /// What is redacted now. A database that does not answer is asked again at the next look.
-    async fn redacted(&self, archived: &Archived) -> Option<BTreeSet<Position>> {
-        match redacted(&self.log).await {
+    async fn redactions(&self, archived: &Archived) -> Option<Redactions> {
+        match Redactions::of(&self.log).await {
             Ok(now) => Some(now),
             Err(why) => {
                 tracing::debug!(log.position = archived.head, "cannot ask what was redacted: {why}");

@@ -1,0 +1,59 @@
+//! What was redacted, and how far an archive has to go so that it says so itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use knit_domain::event::journal::JournalEvent;
+use knit_domain::event::{Event, Position, StreamId};
+use knit_log::{Log, ReadError};
+use knit_schemas::export::Segment;
+
+/// The events that were redacted, each with the last event that admits it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Redactions(BTreeMap<Position, Position>);
+
+impl Redactions {
+    /// Those of which the log says so.
+    pub(crate) async fn of(log: &Log) -> Result<Self, ReadError> {
+        let journal = log.load(&StreamId::journal()).await?;
+        let admitted = journal.iter().filter_map(|recorded| {
+            let Event::Journal(JournalEvent::EventRedacted { position, .. }) = recorded.event else { return None };
+            Some((position, recorded.position))
+        });
+        // In the order of the log: an admission that was emptied itself is followed by another one.
+        Ok(Self(admitted.collect()))
+    }
+
+    /// How far a history has to go that goes as far as `position` and admits itself whatever is redacted in it: what
+    /// comes in with an admission may have been redacted, too.
+    pub(super) fn admitted_from(&self, position: Position) -> Position {
+        let (mut looked_at, mut reach) = (0, position);
+        while looked_at < reach {
+            let admissions = self.0.range(looked_at + 1..=reach).map(|(_, admission)| *admission);
+            (looked_at, reach) = (reach, admissions.fold(reach, Position::max));
+        }
+        reach
+    }
+
+    /// The redacted events of a segment.
+    pub(super) fn within(&self, segment: Segment) -> BTreeSet<Position> {
+        self.0.range(segment.first..=segment.last).map(|(position, _)| *position).collect()
+    }
+
+    pub(super) fn contains(&self, position: Position) -> bool {
+        self.0.contains_key(&position)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_goes_on_until_nothing_in_it_is_redacted_without_its_admission() {
+        let redactions = Redactions(BTreeMap::from([(5, 24), (22, 31), (26, 40), (33, 50)]));
+        assert_eq!(redactions.admitted_from(4), 4);
+        assert_eq!(redactions.admitted_from(5), 40, "24 brings in 22, whose admission at 31 brings in 26");
+        assert_eq!(redactions.admitted_from(41), 50);
+        assert_eq!(redactions.admitted_from(50), 50);
+    }
+}
