@@ -163,6 +163,29 @@ fn a_history_comes_through_a_pipe() {
     assert_eq!(digests(&shop), digests(&home));
 }
 
+#[test]
+fn the_kept_ends_of_logs_stay_where_they_are_and_that_is_said() {
+    let home = Workshop::open();
+    let plan = PlanFile::shell("echo said; exit 3").input("/in", &["a:b"]).output("/out", &["is:out"]);
+    let plan = home.apply(&plan.log(&["is:log"]));
+    home.push(&[("it", "x")], &["a:b"]);
+    let run = home.the_run_of(&plan);
+    let _ = home.reaches(&run, "failed");
+    let _ = home.knit(&["run", "retry", &run]);
+    wait_until("it to fail again", || {
+        let attempts = home.server.http().get(&format!("/api/runs/{run}/attempts")).json();
+        attempts.as_array().map(Vec::len) == Some(2) && attempts[1]["status"] == "failed"
+    });
+    let words = ["run", "show", "--log", "--attempt", "1", &run];
+    let _ = home.knit(&words).prints("said");
+    let database = TestDatabase::new();
+    let there = looking(Setup::new().database(database.url()));
+    imported(&there, &exported(&home, "proto"));
+    assert_eq!(digests(&there), digests(&home), "they are no part of the history");
+    let goes_on = Workshop::with(Setup::new().database(database.url()));
+    let _ = goes_on.refused(4, &words).tells("has stayed where the history was imported from");
+}
+
 fn is_refused(http: Client, method: &str, target: &str, body: Option<&Value>) {
     let answer = http.try_json(method, target, body).unwrap();
     assert!(answer.status >= 400, "{method} {target}: {} {}", answer.status, answer.text());

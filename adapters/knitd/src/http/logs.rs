@@ -83,8 +83,14 @@ pub(super) async fn of_attempt(
     let tail = past.and_then(|past| past.log_tail.as_ref());
     let tail = tail.ok_or_else(|| Problem::absent(format!("no log of attempt {attempt} was kept")))?;
     let kept = api.app.log().attachment(&tail.sha256).await.map_err(|fault| Problem::unexpected(fault.to_string()))?;
-    let kept = kept.ok_or_else(|| Problem::absent(format!("the log of attempt {attempt} was removed")))?;
+    let kept = kept.ok_or_else(|| Problem::absent(gone(attempt)))?;
     Ok(reply::with_type(StatusCode::OK, OCTET_STREAM, Body::from(kept)))
+}
+
+fn gone(attempt: u32) -> String {
+    format!(
+        "the log of attempt {attempt} is not here: it was removed, or has stayed where the history was imported from"
+    )
 }
 
 /// The Run, unless it was deleted.
