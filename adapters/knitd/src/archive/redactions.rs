@@ -50,10 +50,11 @@ mod tests {
 
     #[test]
     fn a_history_goes_on_until_nothing_in_it_is_redacted_without_its_admission() {
-        let redactions = Redactions(BTreeMap::from([(5, 24), (22, 31), (26, 40), (33, 50)]));
+        let redactions = Redactions(BTreeMap::from([(5, 24), (22, 31), (26, 40), (45, 50)]));
         assert_eq!(redactions.admitted_from(4), 4);
         assert_eq!(redactions.admitted_from(5), 40, "24 brings in 22, whose admission at 31 brings in 26");
-        assert_eq!(redactions.admitted_from(41), 50);
+        assert_eq!(redactions.admitted_from(44), 44);
+        assert_eq!(redactions.admitted_from(45), 50);
         assert_eq!(redactions.admitted_from(50), 50);
     }
 }
