@@ -139,7 +139,11 @@ fn d15_what_cannot_be_read_twice_or_does_not_say_what_remains_is_not_replayed() 
         Command::new("sh").args(["-c", &line]).env("KNITD_STATE_DIR", shop.server.state_dir()).output();
     let refused = through_a_pipe.unwrap();
     let told = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!((refused.status.code(), told.contains("replay it from a file")), (Some(1), true), "{told}");
+    assert_eq!(
+        (refused.status.code(), told.contains("is said only behind it: replay it from a file")),
+        (Some(1), true),
+        "{told}"
+    );
     let head = shop.knit(&["audit", "verify"]).json()["position"].as_u64().unwrap();
     let part = shop.new_path("part");
     let until = (head - 2).to_string();

@@ -86,11 +86,17 @@ impl Replay {
         for _ in 0..SENT_MAX {
             match self.send(history, &ahead).await? {
                 ReplayStep::SkipsAhead { skips } if ahead.skips.is_empty() => {
-                    self.can_be_read_again(history, "it lets projections pass over events")?;
+                    self.can_be_read_again(
+                        history,
+                        "it lets projections pass over events, which is said only behind them",
+                    )?;
                     ahead.skips = skips;
                 }
                 ReplayStep::RedactedAhead { position } if ahead.redactions.is_none() => {
-                    self.can_be_read_again(history, &format!("what remains of event {position} was redacted"))?;
+                    self.can_be_read_again(
+                        history,
+                        &format!("what remains of event {position}, which was redacted, is said only behind it"),
+                    )?;
                     let found = redactions(history).await?;
                     ahead.redactions = Some(found.ok_or_else(|| self.not_taken(TOO_MUCH_REDACTED))?);
                 }
@@ -108,7 +114,7 @@ impl Replay {
         if history.is_in_files() {
             return Ok(());
         }
-        Err(self.not_taken(&format!("{why}, which is said only behind them: replay it from a file")))
+        Err(self.not_taken(&format!("{why}: replay it from a file")))
     }
 
     async fn send(&self, history: &History, ahead: &Ahead) -> Result<ReplayStep, Error> {
