@@ -1,15 +1,21 @@
 #!/usr/bin/env python3
 """Verifies an export of the log of Knitfab, as `export.md` describes it, with nothing but Python.
 
-Usage: verify_export.py FILE|DIRECTORY [CHECKPOINTS PUBLIC_KEY...]
+Usage: verify_export.py FILE|DIRECTORY... [--checkpoints FILE]... [--key PUBLIC_KEY]...
 
-FILE is an export, compressed with gzip or not; DIRECTORY is an archive, whose segments are verified as one history.
+FILE is an export, compressed with gzip or not; DIRECTORY is an archive. Several of them, such as an archive and an
+export of what follows it, are verified as one history, in the order of what they begin
+with (pipes, in the order in which they are named).
 
 Prints how many events there are, the last position and the chain there, and ends with 0. If something is wrong it
-says at which position on standard error, and ends with 1. With a file of checkpoints, as `checkpoint.md` describes
-it, and the public keys of those who are trusted, it says how many of them hold; their signatures are OpenSSL's to verify.
+says at which position on standard error, and ends with 1; with 2 if it cannot read what was named. With files of
+checkpoints, as `checkpoint.md` describes them, and the public keys of those who are trusted, of which a file may hold
+several, it says how many of them hold; their signatures are OpenSSL's to verify.
+
+`verify_export.py FILE|DIRECTORY CHECKPOINTS PUBLIC_KEY...` is the same with one file of checkpoints.
 """
 
+import argparse
 import base64
 import hashlib
 import json
@@ -24,8 +30,11 @@ import zlib
 
 GENESIS = bytes(32)
 # What reading something says that is not written as an export is.
-DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, EOFError, zlib.error)
-SEGMENT = re.compile(r"events-[0-9]{12}-[0-9]{12}\.pb\.gz")
+DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError,
+          struct.error, EOFError, zlib.error)
+SEGMENT = re.compile(r"events-([0-9]{12})-([0-9]{12})\.pb\.gz")
+# How it ends when something is not whole, and when what was named cannot be read or is not said as it should be.
+NOT_WHOLE, UNABLE = 1, 2
 
 
 class Wrong(Exception):
@@ -116,27 +125,41 @@ def proto_records(data):
         yield kind, fields
 
 
+def before_damage(unpacker, data):
+    """What `unpacker` makes of `data` before it finds the damage in it: one byte after the other is asked for."""
+    made = []
+    try:
+        for byte in data:
+            rest = bytes([byte])
+            while some := unpacker.decompress(rest, 1):
+                made.append(some)
+                rest = unpacker.unconsumed_tail
+    except zlib.error:
+        pass
+    return b"".join(made)
+
+
 def uncompressed(data):
     """What was compressed with gzip, up to where it is damaged, and the damage."""
-    unpacker, pieces = zlib.decompressobj(31), []
-    try:
-        for at in range(0, len(data), 1 << 16):
-            rest = data[at:at + (1 << 16)]
-            while rest:
-                if unpacker.eof:
-                    # What was compressed in several pieces is several of these files, one behind the other.
-                    unpacker = zlib.decompressobj(31)
-                pieces.append(unpacker.decompress(rest))
-                rest = unpacker.unused_data
-    except zlib.error as error:
-        return b"".join(pieces), error
+    pieces, at = [], 0
+    unpacker = zlib.decompressobj(31)
+    while at < len(data):
+        if unpacker.eof:
+            # What was compressed in several pieces is several of these files, one behind the other.
+            unpacker = zlib.decompressobj(31)
+        piece, before = data[at:at + (1 << 16)], unpacker.copy()
+        try:
+            pieces.append(unpacker.decompress(piece))
+        except zlib.error as error:
+            return b"".join([*pieces, before_damage(before, piece)]), error
+        at += len(piece) - len(unpacker.unused_data)
     return b"".join(pieces), None if unpacker.eof else EOFError("the compressed file is cut off")
 
 
-def file_records(path):
-    """The records of a file."""
+def file_records(path, bytes_max=-1):
+    """The records of a file, or of so many bytes of it."""
     with open(path, "rb") as file:
-        data = file.read()
+        data = file.read(bytes_max)
     damage = None
     if data[:2] == b"\x1f\x8b":
         data, damage = uncompressed(data)
@@ -145,31 +168,62 @@ def file_records(path):
         raise damage
 
 
-def records_of(path):
-    """The records of a file, or of the segments of an archive, of which each must go on where the one before ends."""
+def files_at(path):
+    """The segments of an archive, or the one file that is named."""
     if not os.path.isdir(path):
-        yield from file_records(path)
-        return
+        return [path]
+    segments = sorted(name for name in os.listdir(path) if SEGMENT.fullmatch(name))
+    if not segments:
+        raise FileNotFoundError(f"there are no segments of an archive in {path}")
+    return [os.path.join(path, name) for name in segments]
+
+
+def begins_behind(path):
+    """The position that a file begins behind, which puts files in order; what is no export comes first."""
+    try:
+        kind, begin = next(file_records(path, 1 << 12), ("nothing", {}))
+        return begin["after"] if kind == "begin" else -1
+    except DAMAGE:
+        return -1
+
+
+def is_named(path, position, place):
+    """Holds the name of a file, if it is that of a segment, against what the file begins (1) or ends (2) with."""
+    name = SEGMENT.fullmatch(os.path.basename(path))
+    if name and int(name[place]) != position:
+        here, which = min(int(name[place]), position) + place - 1, ("first", "last")[place - 1]
+        raise Wrong(f"position {here}: the {which} position in {path} is {position}, and not the one in its name")
+
+
+def records_of(paths):
+    """The records of files and archives, of which each must go on where the one before ends."""
+    files = [file for path in paths for file in files_at(path)]
+    if len(files) > 1 and all(os.path.isfile(file) for file in files):
+        files.sort(key=begins_behind)
     end = None
-    for name in sorted(name for name in os.listdir(path) if SEGMENT.fullmatch(name)):
-        begins = end is not None
-        for kind, record in file_records(os.path.join(path, name)):
-            if begins:
+    for path in files:
+        is_first = True
+        for kind, record in file_records(path):
+            if is_first and kind == "begin":
+                is_named(path, record["after"] + 1, 1)
+            if is_first and end is not None:
                 if kind != "begin" or record["format"] != 1:
-                    raise Wrong(f"position {end['position'] + 1}: {name} is no export of format 1")
+                    raise Wrong(f"position {end['position'] + 1}: {path} is no export of format 1")
                 if (record["after"], record["chain"]) != (end["position"], end["chain"]):
-                    raise Wrong(f"position {min(record['after'], end['position']) + 1}: {name} does not go on there")
-                begins, end = False, None
+                    raise Wrong(f"position {min(record['after'], end['position']) + 1}: {path} does not go on there")
+                is_first, end = False, None
                 continue
+            is_first = False
             if end is not None:
                 yield "end", end
                 end = None
             if kind == "end":
+                is_named(path, record["position"], 2)
                 end = record
             else:
                 yield kind, record
-        if begins:
-            raise Wrong(f"position {end['position'] + 1}: {name} is empty")
+        if is_first and end is not None:
+            raise Wrong(f"position {end['position'] + 1}: {path} is empty")
         if end is None:
             return
     if end is not None:
@@ -214,31 +268,36 @@ def checkpoints_of(text):
     return found
 
 
-def is_signed(message, signature, key_file):
-    with tempfile.NamedTemporaryFile() as text, tempfile.NamedTemporaryFile() as signed:
-        for file, content in ((text, message), (signed, signature)):
-            file.write(content)
-            file.flush()
-        command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", key_file, "-rawin",
-                   "-in", text.name, "-sigfile", signed.name]
+PUBLIC_KEY = re.compile(r"-----BEGIN PUBLIC KEY-----(.+?)-----END PUBLIC KEY-----", re.DOTALL)
+
+
+def keys_of(key_file):
+    """The keys in a file: PEM of each by its 32 bytes, in hexadecimal."""
+    with open(key_file, encoding="utf-8") as file:
+        found = {base64.b64decode(key[1])[-32:].hex(): key[0] + "\n" for key in PUBLIC_KEY.finditer(file.read())}
+    if not found:
+        raise ValueError(f"no public key in {key_file}")
+    return found
+
+
+def is_signed(message, signature, key):
+    with tempfile.TemporaryDirectory() as directory:
+        names = [os.path.join(directory, name) for name in ("message", "signature", "key")]
+        for name, content in zip(names, (message, signature, key.encode("ascii"))):
+            with open(name, "wb") as file:
+                file.write(content)
+        command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", names[2], "-rawin",
+                   "-in", names[0], "-sigfile", names[1]]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def key_of(key_file):
-    """The 32 bytes of the key in a file, in hexadecimal."""
-    with open(key_file, encoding="ascii") as file:
-        lines = file.read().split("-----")[2]
-    return base64.b64decode(lines)[-32:].hex()
-
-
-def hold(checkpoints, key_files, begins_behind, head, chains):
+def hold(checkpoints, keys, after, head, chains):
     """How many of the checkpoints are signed and hold; `chains` has the chain at every position."""
-    keys = {key_of(file): file for file in key_files}
-    held, whole_up_to = 0, begins_behind
+    held, whole_up_to = 0, after
     for message, log, position, chain, key, signature in sorted(checkpoints, key=lambda one: one[2]):
         if key not in keys or not is_signed(message, signature, keys[key]):
             raise Wrong(f"position {position}: the checkpoint is not signed with a trusted key")
-        if position < begins_behind:
+        if position < after:
             continue
         if chains.get(1, log) != log:
             raise Wrong("position 1: this is another log than the one that was signed")
@@ -296,32 +355,71 @@ def verify(records, chains):
     raise Wrong(f"position {position + 1}: cut off before the end record")
 
 
-def main(path, checkpoints=None, *key_files):
-    chains = {}
+def prove(files, checkpoint_files, key_files):
+    """Prints what is proved of the history in `files`."""
+    signed, keys, chains = [], {}, {}
     try:
-        events, position, chain = verify(records_of(path), chains)
-    except Wrong as wrong:
-        print(wrong, file=sys.stderr)
-        return 1
+        for name in checkpoint_files:
+            with open(name, encoding="ascii", newline="") as file:
+                signed += checkpoints_of(file.read())
+        for name in key_files:
+            keys.update(keys_of(name))
     except DAMAGE as error:
-        print(f"position 0: this is no export: {error!r}", file=sys.stderr)
-        return 1
+        raise Wrong(f"these are no checkpoints, or no public key: {error!r}") from error
+    try:
+        events, position, chain = verify(records_of(files), chains)
+    except DAMAGE as error:
+        raise Wrong(f"position 0: this is no export: {error!r}") from error
+    after = min(chains)
+    held = hold(signed, keys, after, position, chains)
+    if checkpoint_files and not held:
+        raise Wrong(f"0 of {len(signed)} checkpoints hold: none lies in what was verified")
     print(f"{events} events, head {position}, chain {chain.hex()}")
-    if checkpoints is None:
-        return 0
+    if after > 0:
+        print(f"not looked at: positions 1 to {after}")
+    if checkpoint_files:
+        print(f"{held} of {len(signed)} checkpoints hold")
+
+
+class Words(argparse.ArgumentParser):
+    """Says in one line what is wrong with how it was called."""
+
+    def error(self, message):
+        print(f"{message}; `--help` says how it is called", file=sys.stderr)
+        sys.exit(UNABLE)
+
+
+def holds(path, text):
+    """Whether a file, if it can be read, holds a text."""
     try:
-        with open(checkpoints, encoding="ascii", newline="") as file:
-            signed = checkpoints_of(file.read())
-        held = hold(signed, key_files, min(chains), position, chains)
+        with open(path, "rb") as file:
+            return text in file.read()
+    except OSError:
+        return False
+
+
+def main():
+    words = Words(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, usage=argparse.SUPPRESS)
+    words.add_argument("files", nargs="+", metavar="FILE|DIRECTORY")
+    words.add_argument("--checkpoints", action="append", default=[], metavar="FILE")
+    words.add_argument("--key", action="append", default=[], metavar="PUBLIC_KEY")
+    said = words.parse_intermixed_args()
+    files, checkpoints, keys = said.files, said.checkpoints, said.key
+    if not checkpoints and len(files) > 1 and \
+            (holds(files[1], b"knitfab checkpoint 1\n") or holds(files[-1], b"-----BEGIN PUBLIC KEY-----")):
+        files, checkpoints, keys = files[:1], files[1:2], files[2:] + keys
+    if keys and not checkpoints:
+        words.error("a key says nothing without checkpoints: --checkpoints FILE")
+    try:
+        prove(files, checkpoints, keys)
     except Wrong as wrong:
         print(wrong, file=sys.stderr)
-        return 1
-    except DAMAGE as error:
-        print(f"these are no checkpoints, or no public key: {error!r}", file=sys.stderr)
-        return 1
-    print(f"{held} of {len(signed)} checkpoints hold")
-    return 0 if held else 1
+        return NOT_WHOLE
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return UNABLE
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use knit_tests::archive::gzip;
 use knit_tests::postgres::TestDatabase;
 use knit_tests::server::Setup;
 use knit_tests::wait::wait_until;
@@ -86,6 +87,11 @@ fn sealed_segments_are_copied_and_are_whole_without_a_server(setup: Setup) {
     let rest = shop.new_path("rest");
     let _ = shop.knit(&["audit", "export", "--after", &position.to_string(), "-o", text(&rest)]);
     assert_eq!(verified(&shop, &[&directory, &rest]), verified(&shop, &[]));
+    let [events, head, chain] = verified(&shop, &[]);
+    let told = format!("{events} events, head {head}, chain {}\n", chain.as_str().unwrap());
+    assert_eq!(said_of_whole(&[&rest, &directory]), told);
+    let behind = [&files[1], &files[2]].map(PathBuf::as_path);
+    assert!(said_of_whole(&behind).ends_with("\nnot looked at: positions 1 to 10\n"));
 
     // What is there is checked, and not written again.
     let before = files.iter().map(|file| fs::metadata(file).unwrap().ino()).collect::<Vec<_>>();
@@ -95,6 +101,63 @@ fn sealed_segments_are_copied_and_are_whole_without_a_server(setup: Setup) {
     let _ = shop
         .knit(&["admin", "archive", "--to", text(&directory), "--output", "text"])
         .prints("in order as before: 3 segments\n");
+}
+
+/// What the script says of a history that it finds to be whole.
+fn said_of_whole(words: &[&Path]) -> String {
+    let script = by_the_script(words);
+    assert!(script.status.success(), "{script:?}");
+    String::from_utf8(script.stdout).unwrap()
+}
+
+#[test]
+fn segments_whose_names_have_changed_places_are_not_in_order() {
+    let shop = shop_of(setup(), 3);
+    let directory = shop.new_path("archive");
+    let _ = archived(&shop, &directory);
+    let [first, second, third]: [PathBuf; 3] = segments(&directory).try_into().unwrap();
+    let other = shop.new_path("other");
+    fs::rename(&first, &other).unwrap();
+    fs::rename(&second, &first).unwrap();
+    fs::rename(&other, &second).unwrap();
+    for named in [&[directory.as_path()][..], &[&first], &[&third, &second, &first]] {
+        let words: Vec<_> = ["audit", "verify"].into_iter().chain(named.iter().map(|path| text(path))).collect();
+        let refused = shop.refused(NOT_WHOLE, &words).tells("than its name says");
+        let script = by_the_script(named);
+        let told = String::from_utf8_lossy(&script.stderr).into_owned();
+        assert_eq!((script.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+        assert!(refused.stderr.contains("position 1: ") && told.starts_with("position 1: "), "{refused} {told}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_compressed_file_is_named_with_its_position_by_all() {
+    let shop = shop_of(setup(), 3);
+    let directory = shop.new_path("archive");
+    let _ = archived(&shop, &directory);
+    let (other, file) = (looking(Setup::new()), shop.new_path("damaged"));
+    let export = fs::read(exported(&shop, "jsonl")).unwrap();
+    let segment = fs::read(&segments(&directory)[1]).unwrap();
+    let mut positions = Vec::new();
+    for (whole, can_be_imported) in [(gzip(&export), true), (segment, false)] {
+        for part in 2..8 {
+            let at = whole.len() * part / 8;
+            fs::write(&file, [&whole[..at], &[!whole[at]], &whole[at + 1..]].concat()).unwrap();
+            let refused = shop.refused(NOT_WHOLE, &["audit", "verify", text(&file)]);
+            let script = by_the_script(&[&file]);
+            let told = String::from_utf8_lossy(&script.stderr).into_owned();
+            let position = told.split(':').next().unwrap().to_owned();
+            assert!(refused.stderr.contains(&format!("{position}: ")), "{refused} {told}");
+            if can_be_imported {
+                let _ = other.refused(NOT_WHOLE, &["audit", "import", text(&file)]).tells(&format!("{position}: "));
+            }
+            positions.push((can_be_imported, position.split(' ').nth(1).unwrap().parse::<u64>().unwrap()));
+        }
+    }
+    let [of_export, of_segment]: [Vec<_>; 2] =
+        [true, false].map(|of| positions.iter().filter(|(is, _)| *is == of).map(|(_, position)| *position).collect());
+    assert!(of_export.is_sorted() && of_export[3] > 2, "{positions:?}");
+    assert!(of_segment.iter().all(|position| *position > SEGMENT), "{positions:?}");
 }
 
 /// How many events there are, up to where, and the chain there.

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 
@@ -183,6 +183,16 @@ fn to_people(text: &str) -> Cow<'_, str> {
     if io::stderr().is_terminal() { Cow::Owned(telling::at_home(text)) } else { Cow::Borrowed(text) }
 }
 
+/// So many in a second, as people read it: `8,166/s`, and of what is slow one digit more.
+pub(crate) fn rate(per_second: f64) -> String {
+    if per_second < 10.0 {
+        return format!("{per_second:.1}/s");
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is no less than ten, and rounded")]
+    let per_second = per_second.round() as u64;
+    format!("{}/s", HumanCount(per_second))
+}
+
 /// How far a transfer is; draws only where a person can see it.
 #[derive(Debug, Clone)]
 pub(crate) struct Progress(ProgressBar);
@@ -190,7 +200,7 @@ pub(crate) struct Progress(ProgressBar);
 impl Progress {
     /// A bar with `title`, whose total is told later.
     pub(crate) fn to_a_total(title: String) -> Self {
-        Self::draw(title, "{bytes} {bar:24} {bytes_per_sec}  {wide_msg}")
+        Self::draw(title, "{bytes} {bar:10} {bytes_per_sec}  {wide_msg}")
     }
 
     /// A count with `title`: nobody knows the total.
@@ -199,19 +209,24 @@ impl Progress {
     }
 
     /// A bar with `title` that counts events, with the rate and the time that is left; what is expected and advanced
-    /// are events then, and no bytes.
+    /// are events then, and no bytes. The title has a few words, and it is the bar that gives way.
     pub(crate) fn of_events(title: String) -> Self {
-        Self::draw(title, "{human_pos} of {human_len} events {bar:24} {per_sec}, {eta} left  {wide_msg}")
+        Self::draw(title, "{msg}: {human_pos} of {human_len} events {wide_bar} {rate}, {eta} left")
     }
 
-    /// The title comes last, where it is cut to what the line has room for.
+    /// A title of any length comes last, where it is cut to what the line has room for.
     fn draw(title: String, template: &str) -> Self {
         waiting::end();
         if is_quiet() || !io::stderr().is_terminal() {
             return Self::hidden();
         }
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            // A line that cannot be written is not drawn.
+            let _ = text.write_str(&rate(state.per_sec()));
+        };
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
-            .with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+            .with_style(style.with_key("rate", rate))
             .with_message(title);
         bar.enable_steady_tick(PROGRESS_INTERVAL);
         Self(bar)
@@ -257,6 +272,11 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rate_has_no_digits_that_mean_nothing() {
+        assert_eq!([8_166.123_4, 10.0, 0.25].map(rate), ["8,166/s", "10/s", "0.2/s"]);
+    }
 
     #[test]
     fn json_is_indented_by_four_spaces_and_ends_with_a_newline() {

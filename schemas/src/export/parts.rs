@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Read};
 use super::compression::{Uncompressed, is_damage, uncompressed};
 use super::format::{Format, Malformed};
 use super::record::{Begin, End, Record, VERSION};
+use super::segment::Segment;
 use super::split::BATCH_BYTES;
 
 /// Bytes that are read of a part at once.
@@ -69,6 +70,18 @@ pub enum Broken {
         /// The part.
         name: String,
     },
+    /// A file of an archive has the name of another segment than the one that it holds.
+    #[error("`{name}` holds something else than its name says: its {} position is {found}", if *is_last { "last" } else { "first" })]
+    OtherName {
+        /// The first position that is not where the name says, or not there.
+        position: u64,
+        /// Whether it is about where the segment ends, and not where it begins.
+        is_last: bool,
+        /// The position that it begins or ends with.
+        found: u64,
+        /// The part.
+        name: String,
+    },
     /// A part is damaged, as its compression or its notation says.
     #[error("`{name}` cannot be read any further: {why}")]
     Damaged {
@@ -92,6 +105,22 @@ pub struct UnreadablePart {
 /// These positions, as a subject with its verb.
 fn are(from: u64, to: u64) -> String {
     if from == to { format!("position {from} is") } else { format!("positions {from} to {to} are") }
+}
+
+fn is_of_no_segment(name: &str) -> bool {
+    name.rsplit('/').next().is_none_or(|name| name.parse::<Segment>().is_err())
+}
+
+/// Holds the name of a part, if it is that of a segment, against what the part begins or ends with.
+fn is_named(name: &str, record: &Record) -> Result<(), Broken> {
+    let Some(Ok(Segment { first, last })) = name.rsplit('/').next().map(str::parse) else { return Ok(()) };
+    let (said, found, is_last) = match record {
+        Record::Begin(begin) => (first, begin.after.saturating_add(1), false),
+        Record::End(end) => (last, end.position, true),
+        Record::Event(_) | Record::Unreadable(_) => return Ok(()),
+    };
+    let position = said.min(found).saturating_add(u64::from(is_last));
+    if said == found { Ok(()) } else { Err(Broken::OtherName { position, is_last, found, name: name.to_owned() }) }
 }
 
 impl Broken {
@@ -126,7 +155,7 @@ pub fn beginning(input: impl Read) -> io::Result<Option<Begin>> {
 
 /// Parts of a history, in order, read as one export in the format of the first.
 ///
-/// One part alone is told as it is. What is wrong within a part is told as well, for whoever verifies to find it, and
+/// One part alone is told as it is, unless it has the name of a segment. What is wrong within a part is told as well, for whoever verifies to find it, and
 /// ends the reading where no later part can be reached. What is wrong between two of them, or with the compression of
 /// one, is an error of reading: [`Broken`].
 #[derive(Debug)]
@@ -156,7 +185,7 @@ struct Current<R> {
     coming: Vec<u8>,
     /// Its begin record has yet to be held against the end of the part before.
     begins: bool,
-    /// It is the only one.
+    /// It is the only one, and is told as it is.
     is_alone: bool,
 }
 
@@ -213,7 +242,9 @@ impl<I: Iterator<Item = Part<R>>, R: Read> Parts<I, R> {
             return Ok(());
         };
         let input = input.and_then(uncompressed).map_err(|error| about(&name, error))?;
-        let (begins, is_alone) = (self.held.is_some(), self.held.is_none() && self.parts.peek().is_none());
+        let begins = self.held.is_some();
+        // What has the name of a segment is looked into, to be held against that name.
+        let is_alone = !begins && self.parts.peek().is_none() && is_of_no_segment(&name);
         self.current = Some(Current { name, input, format: None, coming: Vec::new(), begins, is_alone });
         Ok(())
     }
@@ -275,6 +306,9 @@ impl<I: Iterator<Item = Part<R>>, R: Read> Parts<I, R> {
                 whole.encode(&record, &mut other);
                 &other
             };
+            if let Some(record) = &short {
+                is_named(&current.name, record).map_err(io::Error::other)?;
+            }
             match short {
                 Some(Record::End(end)) => {
                     self.held = Some(Held { end, written: written.to_vec(), name: current.name.clone() });
@@ -292,7 +326,10 @@ impl<I: Iterator<Item = Part<R>>, R: Read> Parts<I, R> {
         let Some(Held { end, name: before, .. }) = self.held.take() else { return Ok(()) };
         let broken = match format.decode(framed) {
             Ok(Record::Begin(begin)) if begin.format == VERSION => {
-                if begin.after > end.position {
+                let named = is_named(&name, &Record::Begin(begin.clone()));
+                if let Err(other) = named {
+                    other
+                } else if begin.after > end.position {
                     Broken::Gap { from: end.position.saturating_add(1), to: begin.after, name, before }
                 } else if begin.after < end.position {
                     Broken::Overlap { from: begin.after.saturating_add(1), to: end.position, name, before }

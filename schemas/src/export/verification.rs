@@ -122,7 +122,10 @@ pub fn flaw_of_parts(verified: Result<Verified, Flaw>, broken: &Broken) -> Flaw 
         Err(earlier) => return earlier,
         Ok(whole) => whole.position.saturating_add(1),
     };
-    let position = if let Broken::Overlap { from, .. } = broken { *from } else { here };
+    let position = match broken {
+        Broken::Overlap { from: position, .. } | Broken::OtherName { position, .. } => *position,
+        Broken::Gap { .. } | Broken::OtherHistory { .. } | Broken::NoBegin { .. } | Broken::Damaged { .. } => here,
+    };
     Flaw { position, wrong: Wrong::Broken(broken.clone()) }
 }
 

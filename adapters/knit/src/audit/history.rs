@@ -175,6 +175,11 @@ pub(super) fn hint(broken: &Broken) -> String {
     match broken {
         Broken::Gap { .. } => "name the file that holds what is missing, too".to_owned(),
         Broken::Overlap { .. } => "name files that begin where the one before ends, and each of them once".to_owned(),
+        Broken::OtherName { .. } => {
+            "nothing says that the log was touched, but somebody renamed a file: give each the name of what it holds, \
+             or move them away and let them be written again (`knit admin archive`)"
+                .to_owned()
+        }
         Broken::OtherHistory { .. } => "only parts of one log go together; keep archives of two logs apart".to_owned(),
         Broken::NoBegin { .. } | Broken::Damaged { .. } => {
             "the file is damaged, and not necessarily the log: take a copy of it from elsewhere, or move it away and \

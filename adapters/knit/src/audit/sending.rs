@@ -1,5 +1,6 @@
 //! Sending a history to a server: a thread reads it, and nothing but a few pieces of it is in memory.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,15 +8,18 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Frame;
+use indicatif::HumanCount;
 use knit_schemas::export::{Broken, Flaw, Record, Splitter, Wrong, flaw_of_parts};
 use reqwest::{Body, Response, Url};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::history::History;
+use super::parallel;
 use crate::client::Client;
 use crate::error::{Ask, Error};
-use crate::output::Progress;
+use crate::output::{self, Progress};
+use crate::session::on_thread;
 
 /// Pieces between the thread and the connection: enough to keep both busy, two megabytes in all.
 const PIECES_WAITING: usize = 32;
@@ -52,13 +56,19 @@ pub(super) async fn send(
     if let Err(Error::ConnectionLost { .. }) = answer
         && let Ok(Ok(Err(Unread { position, error }))) = timeout(BLAME_WAIT, read).await
     {
+        let Some(broken) = Broken::of(&error) else { return Err(history.unreadable(error)) };
         let cut_off = Flaw { position: position.saturating_add(1), wrong: Wrong::CutOff };
-        return Err(match Broken::of(&error) {
-            Some(broken) => history.not_whole(flaw_of_parts(Err(cut_off), broken)),
-            None => history.unreadable(error),
-        });
+        let flaw = earlier_flaw(history).await.unwrap_or_else(|| flaw_of_parts(Err(cut_off), broken));
+        return Err(history.not_whole(flaw));
     }
     answer
+}
+
+/// The first thing that is wrong with a history whose reading has failed, if it can be read again: damage in what is
+/// compressed often shows in the records long before it shows in the compression.
+async fn earlier_flaw(history: &History) -> Option<Flaw> {
+    let input = history.is_in_files().then(|| history.read(Progress::hidden()))?;
+    on_thread(move || parallel::verify(input, &BTreeSet::new(), |_| {})).await.ok()?.ok()?.err()
 }
 
 /// What a person sees meanwhile.
@@ -70,8 +80,10 @@ struct Shown {
 
 impl Shown {
     fn reach(&self, position: u64) {
-        let per_second = u128::from(position) * 1_000 / self.begun.elapsed().as_millis().max(1);
-        self.progress.tell(format!("{}: {position} events, {per_second} a second", self.title));
+        #[expect(clippy::cast_precision_loss, reason = "it is told with fewer digits than are kept")]
+        let rate = output::rate(position as f64 / self.begun.elapsed().as_secs_f64().max(f64::EPSILON));
+        // What the line has no room for is the end of a path.
+        self.progress.tell(format!("{} events, {rate}: {}", HumanCount(position), self.title));
     }
 }
 
@@ -107,7 +119,12 @@ fn hand_over(mut input: impl Read, pieces: &mpsc::Sender<io::Result<Bytes>>, sho
 }
 
 fn last_position(splitter: &Splitter) -> Option<u64> {
-    if let Record::Event(event) = splitter.last()? { Some(event.position) } else { None }
+    match splitter.last()? {
+        Record::Event(event) => Some(event.position),
+        Record::Begin(begin) => Some(begin.after),
+        Record::End(end) => Some(end.position),
+        Record::Unreadable(_) => None,
+    }
 }
 
 /// The body as the HTTP library wants it.

@@ -174,3 +174,66 @@ fn names_of_segments_say_which_positions_they_hold() {
         [".events-000000000001-000000065536.pb.gz.part", "notes", ""].iter().all(|n| n.parse::<Segment>().is_err())
     );
 }
+
+#[test]
+fn damage_in_what_is_compressed_is_named_behind_the_last_whole_event() {
+    let log = log(300);
+    for format in FORMATS {
+        for after in [0, 100] {
+            let plain = part(&log, format, after, 300);
+            let whole = gzip(&plain);
+            // A block of stored bytes would be longer than there are, or of a kind that there is not.
+            for at in [whole.len() / 3, whole.len() / 2, whole.len() * 9 / 10] {
+                let (before, rest) = whole.split_at(at);
+                let damaged = [before, &vec![0xff; rest.len()][..]].concat();
+                let (told, broken) = told(std::slice::from_ref(&damaged), 1 << 16);
+                let shared = told.iter().zip(&plain).take_while(|(one, other)| one == other).count();
+                let first_bad = last_whole(&plain[..shared]).max(after as u64) + 1;
+                assert!(broken.is_some() && shared > 0, "{at}");
+                assert_eq!(verified_from(&[damaged]).unwrap_err().position, first_bad, "{format:?} {after} {at}");
+            }
+            let cut = whole[..whole.len() / 2].to_vec();
+            let (told, _) = self::told(std::slice::from_ref(&cut), 1 << 16);
+            assert_eq!(verified_from(&[cut]).unwrap_err().position, last_whole(&told) + 1);
+        }
+    }
+}
+
+/// The position of the last whole event.
+fn last_whole(bytes: &[u8]) -> u64 {
+    let mut splitter = Splitter::default();
+    let _ = splitter.push(bytes);
+    if let Some(Record::Event(event)) = splitter.last() { event.position } else { 0 }
+}
+
+#[test]
+fn a_file_with_the_name_of_another_segment_is_not_in_order() {
+    let log = log(9);
+    let named = |parts: &[(&str, usize, usize)]| {
+        let part = |(name, after, until): &(&str, usize, usize)| Part {
+            name: format!("archive/events-{name}.pb.gz"),
+            input: Ok(io::Cursor::new(gzip(&part(&log, Format::Protobuf, *after, *until)))),
+        };
+        let (mut told, mut parts) = (Vec::new(), Parts::new(parts.iter().map(part)));
+        let read = parts.read_to_end(&mut told);
+        let verified = verified(&told, 1 << 16);
+        read.map_or_else(
+            |error| Err(flaw_of_parts(verified.clone(), Broken::of(&error).unwrap())),
+            |_| verified.clone(),
+        )
+    };
+    let (first, second) = ("000000000001-000000000004", "000000000005-000000000009");
+    assert_eq!(named(&[(first, 0, 4), (second, 4, 9)]).unwrap().position, 9);
+    assert_eq!(named(&[(second, 4, 9)]).unwrap().after, 4);
+    for (parts, position) in [
+        (&[(second, 0, 4), (first, 4, 9)][..], 1),
+        (&[(first, 4, 9)], 1),
+        (&[(first, 0, 4), (second, 4, 7)], 8),
+        (&[(first, 0, 5)], 5),
+        (&[(first, 0, 5), (second, 5, 9)], 5),
+    ] {
+        let flaw = named(parts).unwrap_err();
+        assert!(matches!(flaw.wrong, Wrong::Broken(Broken::OtherName { .. })), "{flaw}");
+        assert_eq!(flaw.position, position, "{flaw}");
+    }
+}
