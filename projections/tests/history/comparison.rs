@@ -43,6 +43,8 @@ fn the_first_record_that_differs_is_told_as_both_have_it() {
     let difference = first_difference(&wrong, &right).expect("one of them does not know what happened last");
     assert!(difference.record > 0);
     assert_ne!(difference.left, difference.right);
+    let both = [&difference.left, &difference.right].map(|told| told.clone().expect("both have such a record"));
+    assert!(both.iter().all(|told| told.chars().count() < 500 && told.contains(": ")), "{both:#?}");
     let other = first_difference(&right, &wrong).expect("the same");
     assert_eq!((other.left, other.right), (difference.right, difference.left));
 }

@@ -5,7 +5,7 @@ use knit_schemas::api::{ProjectionState, RebuildOrder, RebuildStep};
 
 use super::steps::{self, Outcome};
 use crate::client::{Client, Query};
-use crate::error::{Ask, Error, Subject};
+use crate::error::{Ask, Error, Refusal, Subject};
 use crate::telling::Telling;
 
 /// What stands for every projection.
@@ -13,7 +13,7 @@ const ALL: &str = "all";
 
 /// Fold a projection again beside the live one, compare both, and switch
 ///
-/// Nobody notices while it lasts, but for the memory that a second copy takes. Where the two differ, the first record
+/// Nobody notices while it lasts, but for the memory that a second copy takes. Where the two differ, the first entry
 /// in which they do is told, the live one stays where it is, and the exit status is 1; with --replace it is replaced
 /// all the same, and kept. Ctrl-C cancels it. A rebuild that is broken off changes nothing, and is begun again from the
 /// beginning.
@@ -69,11 +69,19 @@ async fn names(client: &Client) -> Result<Vec<String>, Error> {
 /// Ends the rebuilds that are under way; of several that one is, is enough.
 async fn cancel_one(client: &Client, names: &[String]) -> Result<(), Error> {
     let mut refused = None;
+    let is_one = names.len() == 1;
     for name in names {
         match steps::cancel(client, name).await {
             Ok(()) => return Ok(()),
             Err(error) => refused = Some(error),
         }
     }
-    refused.map_or(Ok(()), Err)
+    match refused {
+        None => Ok(()),
+        Some(Error::Refused(refusal)) if !is_one && refusal.status == 404 => {
+            let ask = Ask::order("end a rebuild of", Subject::Projections);
+            Err(Refusal::missing(ask, "none of them is being rebuilt".to_owned()))
+        }
+        Some(error) => Err(error),
+    }
 }

@@ -167,7 +167,7 @@ fn compared(
     ];
     if let Some(difference) = difference {
         let told = |record: &Option<String>| record.clone().unwrap_or_else(|| "nothing".to_owned());
-        lines.push(format!("  the first record that differs is record {}", difference.record));
+        lines.push(format!("  the first entry that differs is in record {}", difference.record));
         lines.push(format!("  in the live one     {}", told(&difference.live)));
         lines.push(format!("  in the rebuilt one  {}", told(&difference.rebuilt)));
     }
