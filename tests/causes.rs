@@ -123,6 +123,15 @@ fn every_event_is_shown_with_a_seal_that_continues_the_one_before() {
     }
     let _ = shop.refused(4, &["audit", "show", "1000000"]).tells("there is no event `1000000`");
     let _ = shop.refused(4, &["audit", "why", "0"]).tells("there is no event `0`");
+    for nobodys in ["run:0fffffff", "0fffffff", "00000000", "run:12880076"] {
+        let _ = shop.refused(4, &["audit", "why", nobodys]).tells("`knit run find` lists all Runs");
+    }
+    let _ = shop.refused(4, &["audit", "why", "12880076"]).tells("a Run whose id begins so is `run:12880076`");
+    let yaml = shop.knit(&["audit", "why", "-o", "yaml", "1"]).stdout;
+    assert!(!yaml.starts_with('{') && yaml.contains("event:\n  "), "{yaml}");
+    for filter in ["--actor", "--entity", "--type", "--correlation"] {
+        let _ = shop.refused(1, &["audit", "log", filter, ""]).tells("it is empty, and no event would fit");
+    }
     let _ = shop.refused(4, &["audit", "why", "3b0f5a52-6c1e-4d0e-9a53-0d1f6f6b7c11"]).tells("there is no Run");
 }
 

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use knit_tests::cli::Outcome;
 use knit_tests::postgres::TestDatabase;
+use knit_tests::program;
 use knit_tests::server::Setup;
 use knit_tests::workshop::Workshop;
 
@@ -136,6 +137,8 @@ fn a_log_that_lost_its_end_and_another_log_are_not_as_signed() {
     let _ =
         is_refused(&shop, NOT_WHOLE, Some(&short), &file, &keys).tells(&format!("position {position}: it is missing"));
     assert!(script(&short, &file, &keys).1.contains(&format!("position {position}: missing")));
+    let of_file = is_refused(&shop, NOT_WHOLE, Some(&short), &file, &keys);
+    let _ = of_file.tells("verify them together with what follows, or export the log again");
 
     let other = with_a_history(Setup::new());
     let export = exported(&other, "proto");
@@ -183,7 +186,12 @@ fn only_those_who_are_trusted_count_and_one_key_follows_another() {
     for keys in [&[old.public.as_path(), new.public.as_path()][..], &[both.as_path()]] {
         assert_eq!(holds(&shop, None, &file, keys), (2, position));
     }
-    assert!(script(&export, &file, &[&old.public, &new.public]).1.contains("2 of 2 checkpoints hold"));
+    for keys in [&[old.public.as_path(), &new.public][..], &[&both]] {
+        assert!(script(&export, &file, keys).1.contains("2 of 2 checkpoints hold"));
+    }
+    let [at_checkpoints, at_key] = ["--checkpoints", "--key"].map(Path::new);
+    let by_option = by_the_script(&[at_checkpoints, &file, &export, at_key, &both]);
+    assert!(String::from_utf8_lossy(&by_option.stdout).ends_with("\n2 of 2 checkpoints hold\n"), "{by_option:?}");
     let _ = is_refused(&shop, FAILED, Some(&export), &file, &[&new.public]).tells("which is none of those given");
     assert!(script(&export, &file, &[&new.public]).1.contains("not signed with a trusted key"));
 
@@ -252,4 +260,27 @@ fn what_cannot_be_signed_or_trusted_is_refused_and_changes_nothing() {
         let _ = is_refused(&shop, FAILED, None, &file, &[&signer.public]).tells(told);
     }
     let _ = is_refused(&shop, FAILED, None, &file, &[&file]).tells("holds no public Ed25519 key");
+}
+
+/// Runs `knit` where no file may grow, as on a full disk: answers whether it succeeded.
+fn on_a_full_disk(words: &[&str]) -> bool {
+    let mut command = Command::new("bash");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "bash"]).arg(program::path("knit")).args(words);
+    command.env_clear().env("HOME", "/").output().expect("bash can be started").status.success()
+}
+
+#[test]
+fn what_cannot_be_written_leaves_nothing_that_is_in_the_way() {
+    let shop = with_a_history(Setup::new());
+    let (key, file, export) = (shop.new_path("key"), shop.new_path("signed"), exported(&shop, "jsonl"));
+    assert!(!on_a_full_disk(&["audit", "keygen", text(&key)]) && !key.exists());
+    let _ = shop.knit(&["audit", "keygen", text(&key)]);
+    let again = shop.refused(FAILED, &["audit", "keygen", text(&key)]).tells("nothing is replaced");
+    assert!(again.stderr.contains("File exists"), "{again}");
+    let sign = ["audit", "checkpoint", "--key", text(&key), "--append", text(&file), text(&export)];
+    assert!(!on_a_full_disk(&sign) && !file.exists());
+    let _ = shop.knit(&sign);
+    let before = fs::read(&file).unwrap();
+    assert!(!on_a_full_disk(&sign));
+    assert_eq!(fs::read(&file).unwrap(), before);
 }

@@ -89,6 +89,7 @@ fn what_is_not_whole_is_refused_with_its_position_and_the_log_stays_empty() {
         refused(b"hello\n", NOT_WHOLE, "position 0: ");
         let rest = home.server.http().get("/api/events/export?after=2").body;
         refused(&rest, 1, "begins behind position 2");
+        refused(&rest, 1, "name what goes before as well");
         let _ = shop.refused(1, &["audit", "import", "/no/such/file"]).tells("cannot read `/no/such/file`");
         imported(&shop, &whole);
         let _ = shop.refused(CONFLICT, &["audit", "import", text(&whole)]).tells("the log is not empty");

@@ -2,6 +2,7 @@
 //! of one's own. Whoever changes it, by hand in the database or in the file, is found out, and the position is named.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -27,6 +28,7 @@ pub(crate) fn with_a_history(setup: Setup) -> Workshop {
 pub(crate) fn exported(shop: &Workshop, format: &str) -> PathBuf {
     let file = shop.new_path("export");
     let _ = shop.knit(&["audit", "export", "--format", format, "-o", text(&file)]);
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o077, 0, "it holds what the log holds");
     file
 }
 
@@ -166,6 +168,15 @@ fn what_is_no_export_is_refused() {
     let told = shop.refused(1, &["audit", "verify", text(&part), "/proc/self/mem", "/dev/null"]);
     let told = told.tells("cannot read `/proc/self/mem`");
     assert!(!told.stderr.contains(text(&part)), "{}", told.stderr);
+    let nowhere = shop.refused(1, &["audit", "export", "-o", "/no/such/directory/file"]);
+    assert!(!nowhere.stderr.contains("knit-export"), "{nowhere}");
+    let _ = nowhere.tells("there is no directory `/no/such/directory`: `mkdir -p /no/such/directory` makes it");
+    let directory = shop.server.desk();
+    for unable in [&[][..], &[Path::new("/no/such/file")], &[directory], &[&file, Path::new("--key"), &file]] {
+        let script = by_the_script(unable);
+        let told = String::from_utf8_lossy(&script.stderr).into_owned();
+        assert_eq!((script.status.code(), told.lines().count()), (Some(2), 1), "{told}");
+    }
     let _ = shop.refused(1, &["audit", "export", "--until", "1000000"]).tells("the log, which ends at");
 }
 

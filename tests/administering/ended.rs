@@ -103,7 +103,7 @@ fn d8_a_rebuild_ends_with_its_server_and_can_be_begun_again() {
     let mut shop = unhurried();
     let first = begun(&shop);
     shop.server.kill();
-    let _ = first.finish().ended(3).tells("nothing is known about the outcome");
+    let _ = first.finish().ended(3).tells("a rebuild that is broken off has changed nothing");
     shop.server.start();
     let again = begun(&shop);
     let_go(&shop);

@@ -268,6 +268,7 @@ fn d15_on_a_terminal_it_is_asked_whether_that_is_meant() {
     let line = format!("admin redact --tag {TAG} --reason '{REASON}'");
     let seen = typed(&shop, &line, "n\n");
     assert!(seen.contains("This cannot be undone") && seen.contains("nothing is redacted"), "{seen}");
+    assert!(!seen.contains("--help"), "it was no slip: {seen}");
     assert_eq!(head(&shop), before);
     let seen = typed(&shop, &line, "y\n");
     assert!(seen.contains("DataTagsChanged") && seen.contains("redacted, up to event"), "{seen}");

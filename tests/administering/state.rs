@@ -33,6 +33,11 @@ fn the_digests_outlive_a_restart_from_the_log_and_from_a_snapshot() {
         projections(shop, &["--digest"]).iter().map(|state| state["digest"].clone()).collect()
     };
     let before = digests(&shop);
+    let table = shop.knit(&["admin", "projections", "--digest", "-o", "table"]).stdout;
+    for (line, digest) in table.lines().skip(1).zip(&before) {
+        let whole = digest.as_str().unwrap();
+        assert!(line.ends_with(&whole[..16]) && line.chars().count() < 80, "{table}");
+    }
     assert!(before.iter().all(|digest| digest.as_str().is_some_and(|digest| digest.len() == 64)), "{before:?}");
     shop.server.kill();
     shop.server.start();

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use crate::audit;
 use crate::completion::bash;
-use crate::error::Error;
+use crate::error::{Ask, Error, Subject};
 use crate::exit::ExitStatus;
 use crate::plan::template::image::ImageError;
 use crate::profile::{self, ProfileError};
@@ -108,6 +108,7 @@ fn status(error: &Error) -> ExitStatus {
         | Error::NotTaken { .. }
         | Error::NoEnd { .. }
         | Error::NotWell { .. }
+        | Error::Declined { .. }
         | Error::Extension { .. }
         | Error::Output(_) => ExitStatus::Failure,
     }
@@ -166,6 +167,7 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         | Error::FoundBroken { .. }
         | Error::NotTaken { .. }
         | Error::NoEnd { .. } => administration::hints(error),
+        Error::ConnectionLost { ask: Ask { subject: Subject::Projection(_), .. }, .. } => administration::hints(error),
         Error::ConnectionLost { ask, .. } if ask.is_change => {
             hint("nothing is known about the outcome; look before trying again")
         }
@@ -213,7 +215,11 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         Error::File { path, source, doing } => file_hints(doing, path, source),
         Error::Pack { source_path, source } => pack_hints(source_path, source),
         // What to do stands beside each thing.
-        Error::NotWell { .. } | Error::Extension { .. } | Error::Output(_) | Error::Interrupted => Vec::new(),
+        Error::NotWell { .. }
+        | Error::Declined { .. }
+        | Error::Extension { .. }
+        | Error::Output(_)
+        | Error::Interrupted => Vec::new(),
     }
 }
 
@@ -258,10 +264,16 @@ fn file_hints(doing: &str, path: &Path, source: &io::Error) -> Vec<String> {
     let above = path.ancestors().skip(1).find(|above| above.is_dir()).unwrap_or(Path::new("."));
     let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
     let kind = source.kind();
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let hint = if kind == io::ErrorKind::NotADirectory {
         format!("`ls -ld {}`: it is none, and one is needed", shell_word(path))
     } else if kind == io::ErrorKind::NotFound && doing == "read" {
         format!("`ls {}` shows what is there", shell_word(above))
+    } else if kind == io::ErrorKind::NotFound && !parent.exists() {
+        let parent = shell_word(parent);
+        format!("there is no directory `{parent}`: `mkdir -p {parent}` makes it, or write elsewhere")
+    } else if kind == io::ErrorKind::AlreadyExists {
+        "nothing is replaced: name another file, or move that one away".to_owned()
     } else if matches!(kind, io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) {
         let place = if path.exists() { path } else { above };
         format!("`ls -ld {}` shows who may", shell_word(place))
@@ -335,11 +347,12 @@ mod tests {
         assert_eq!(hint("write", io::ErrorKind::PermissionDenied), format!("`ls -ld {above}` shows who may"));
         assert_eq!(hint("read", io::ErrorKind::IsADirectory), format!("name a file in it: `ls '{above}/a b'`"));
         assert_eq!(hint("read", io::ErrorKind::TimedOut), "");
+        let below_it = file_hints("write", &missing.join("file"), &io::ErrorKind::NotFound.into()).join("\n");
+        assert!(below_it.starts_with("there is no directory `'") && below_it.contains("`mkdir -p '"), "{below_it}");
         let denied = pack_hints(Path::new("corpus"), &io::ErrorKind::PermissionDenied.into());
         assert_eq!(denied, ["`find corpus ! -readable` lists what may not be read"]);
     }
     use crate::client::Client;
-    use crate::error::{Ask, Subject};
     use crate::profile::Server;
     use crate::session::block_on;
 

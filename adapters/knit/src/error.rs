@@ -311,6 +311,12 @@ pub(crate) enum Error {
     /// Standard output or the runtime failed.
     #[error("cannot write the output")]
     Output(#[from] io::Error),
+    /// Whoever was asked whether that is meant did not say yes.
+    #[error("nothing is {done}: the answer was not yes")]
+    Declined {
+        /// What was not done, such as `redacted`.
+        done: &'static str,
+    },
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -332,6 +338,12 @@ impl Error {
         let path = path.into();
         move |source| Self::File { doing, path, source }
     }
+}
+
+/// What making a temporary file said, without its name, which means nothing to anybody.
+pub(crate) fn without_temporary_name(error: &io::Error) -> io::Error {
+    let said = error.to_string();
+    said.split_once(" at path ").map_or(error.kind().into(), |(said, _)| io::Error::new(error.kind(), said))
 }
 
 /// The tag in one line, whatever it holds.

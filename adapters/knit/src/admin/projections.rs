@@ -2,6 +2,7 @@
 
 use clap::Args;
 use knit_schemas::api::ProjectionState;
+use serde::{Deserialize, Serialize};
 
 use super::bytes;
 use crate::client::{Client, Query};
@@ -11,15 +12,17 @@ use crate::output;
 use crate::telling::time;
 
 /// Digits of a digest that a table shows: enough to see whether two are equal.
-const DIGEST_DIGITS: usize = 12;
+const DIGEST_DIGITS: usize = 16;
 
 /// Show up to where each projection has come, and how it is
 ///
 /// A projection is what the server knows, folded from the log and kept in memory. One that has stopped at an event
 /// which it cannot apply shows what was before it.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
-    /// Tell what the content of each comes to: equal projections have equal digests, on every server of a log
+    /// Tell what the content of each comes to: equal projections have equal digests, on every server of a log. A table
+    /// shows the beginning, beside less of the rest, and JSON the whole
     #[arg(long)]
     digest: bool,
     #[command(flatten)]
@@ -56,7 +59,6 @@ impl Listed for ProjectionState {
         Column::words("SAVED"),
         Column::words("SIZE"),
         Column::words("PREVIOUS"),
-        Column::text("DIGEST", 1),
     ];
 
     fn id(&self) -> &str {
@@ -65,7 +67,6 @@ impl Listed for ProjectionState {
 
     fn cells(&self) -> Vec<String> {
         let at = |position: Option<u64>| position.map_or_else(|| "-".to_owned(), |position| position.to_string());
-        let digest = self.digest.as_deref().map(|digest| digest.get(..DIGEST_DIGITS).unwrap_or(digest));
         vec![
             self.name.clone(),
             self.state.clone(),
@@ -77,8 +78,35 @@ impl Listed for ProjectionState {
             self.snapshot_saved_at.map_or_else(|| "-".to_owned(), time),
             self.snapshot_bytes.map_or_else(|| "-".to_owned(), bytes::told),
             at(self.previous),
-            digest.unwrap_or("-").to_owned(),
         ]
+    }
+}
+
+/// The same, of which a table shows the digest: that has room on a terminal only beside little else.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(transparent)]
+struct Digested(ProjectionState);
+
+impl Listed for Digested {
+    const FIELDS: &'static [&'static str] = ProjectionState::FIELDS;
+    const MANY: &'static str = ProjectionState::MANY;
+    const IS_OLDEST_FIRST: bool = ProjectionState::IS_OLDEST_FIRST;
+    const COLUMNS: &'static [Column] = &[
+        Column::words("PROJECTION"),
+        Column::words("STATE"),
+        Column::words("POSITION"),
+        Column::words("REVISION"),
+        Column::words("DIGEST"),
+    ];
+
+    fn id(&self) -> &str {
+        self.0.id()
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let Self(ProjectionState { name, state, position, revision, digest, .. }) = self;
+        let digest = digest.as_deref().map_or("-", |digest| digest.get(..DIGEST_DIGITS).unwrap_or(digest));
+        vec![name.clone(), state.clone(), position.to_string(), revision.to_string(), digest.to_owned()]
     }
 }
 
@@ -87,7 +115,11 @@ pub(crate) async fn run(arguments: Arguments, client: &Client) -> Result<(), Err
     let ask = Ask::question("show", Subject::Projections);
     let query = if arguments.digest { vec![("digest", String::new())] } else { Query::new() };
     let body = client.get_bytes(&ask, &["admin", "projections"], query).await?;
-    arguments.shape.print(&body, ask, Order::default(), |_: &ProjectionState| true)?;
+    if arguments.digest {
+        arguments.shape.print(&body, ask, Order::default(), |_: &Digested| true)?;
+    } else {
+        arguments.shape.print(&body, ask, Order::default(), |_: &ProjectionState| true)?;
+    }
     let states: Vec<ProjectionState> = serde_json::from_slice(&body).unwrap_or_default();
     for state in states {
         let Some(why) = state.why else { continue };

@@ -102,7 +102,7 @@ async fn confirm(found: &Redaction) -> Result<(), Error> {
     let answer = answer.await.map_err(io::Error::other)??;
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
-        _ => Err(Error::Usage("nothing is redacted: the answer was not yes".to_owned())),
+        _ => Err(Error::Declined { done: "redacted" }),
     }
 }
 

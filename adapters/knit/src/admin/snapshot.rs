@@ -12,6 +12,7 @@ use crate::listing::{Column, Listed, Order, Shape};
 ///
 /// A server saves them by itself after many events, and after some time if anything has happened. Two snapshots of each are kept, and older ones are removed.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     #[command(flatten)]
     shape: Shape,

@@ -1,10 +1,16 @@
 //! What to try when `knit admin` comes to nothing.
 
-use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
+use std::{fs, io};
 
 use super::shell_word;
 use crate::error::{Error, Subject};
+
+/// What a system says of a full disk, on the wire as well.
+const FULL: &str = "No space left on device";
+/// What a server says of a history whose beginning is missing.
+const A_PART: &str = "begins behind position";
 
 /// What to try; nothing for what has nothing to do with administration.
 pub(super) fn hints(error: &Error) -> Vec<String> {
@@ -24,7 +30,10 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
     if let Error::NotRebuilt { .. } = error {
         return vec!["`knit admin projections` shows how they are".to_owned()];
     }
-    if let Error::NotArchived { .. } = error {
+    if let Error::NotArchived { why } = error {
+        if why.contains(FULL) {
+            return vec!["make room on that disk, or archive elsewhere: what was written is there".to_owned()];
+        }
         return vec!["what was written is there: begin again once the reason is gone".to_owned()];
     }
     if let Error::DamagedArchive { directory, .. } = error {
@@ -35,12 +44,19 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
         let copy = "export it again, or take another copy; `knit audit verify FILE` says whether that one is whole";
         return vec![format!("nothing of it was kept: {copy}")];
     }
+    if let Error::NotTaken { why, .. } = error
+        && why.contains(A_PART)
+    {
+        return vec![
+            "name what goes before as well, such as `knit audit import ARCHIVE REST`; nothing was kept".to_owned(),
+        ];
+    }
     if let Error::NotTaken { .. } = error {
         return vec!["nothing of it was kept, and the log of the server is as it was".to_owned()];
     }
-    if let Error::NoEnd { ask } = error {
+    if let Error::NoEnd { ask } | Error::ConnectionLost { ask, .. } = error {
         let hint = if matches!(ask.subject, Subject::Projection(_)) {
-            "look how they are, `knit admin projections`, before trying again"
+            "a rebuild that is broken off has changed nothing: `knit admin projections` shows how they are, and it is begun again from the beginning"
         } else {
             "the server broke off: begin again once `knit admin doctor` finds it"
         };
@@ -57,6 +73,7 @@ fn socket_hints(path: &Path, source: &reqwest::Error) -> Vec<String> {
         kind = error.downcast_ref::<io::Error>().map(io::Error::kind).or(kind);
         next = error.source();
     }
+    let is_socket = fs::metadata(path).map(|found| found.file_type().is_socket());
     let elsewhere = "name its socket with `--socket`, or its directory with the variable KNITD_STATE_DIR";
     let hint = match kind {
         Some(io::ErrorKind::NotFound) => {
@@ -64,6 +81,9 @@ fn socket_hints(path: &Path, source: &reqwest::Error) -> Vec<String> {
         }
         Some(io::ErrorKind::PermissionDenied) => {
             format!("only the user who runs `knitd` may open it: `ls -ld {}` shows who that is", shell_word(path))
+        }
+        Some(io::ErrorKind::ConnectionRefused) if matches!(is_socket, Ok(false)) => {
+            format!("`{}` is no socket: {elsewhere}", path.display())
         }
         Some(io::ErrorKind::ConnectionRefused) => {
             format!("the server that opened it is gone: start `knitd`, which replaces it; or {elsewhere}")

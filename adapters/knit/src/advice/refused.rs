@@ -43,7 +43,13 @@ pub(super) fn hints(refusal: &Refusal, words: &str) -> Vec<String> {
         (404, _, Subject::Plan(_)) if refusal.says("`knit plan find`") => {}
         (404, _, Subject::Plan(_)) => hints.push("`knit plan find` lists all Plans".to_owned()),
         (404, _, Subject::Run(_)) => hints.push("`knit run find` lists all Runs".to_owned()),
-        (404, _, Subject::Event(_)) => hints.push("`knit audit log` lists all events".to_owned()),
+        (404, _, Subject::Event(position)) => {
+            hints.push("`knit audit log` lists all events".to_owned());
+            // Digits may have been meant as the beginning of an id.
+            if words == "audit why" && !ids::is_too_short(&position.to_string()) {
+                hints.push(format!("digits are a position; a Run whose id begins so is `run:{position}`"));
+            }
+        }
         (404, _, Subject::AttemptsOf(id)) => hints.push(format!("`knit run show {id}` prints the Run as it is now")),
         (404, _, Subject::LogOf(_)) if refusal.says("there is no Run") => {
             hints.push("`knit run find` lists all Runs".to_owned());

@@ -44,7 +44,8 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         Some(_) | None => Vec::new(),
     };
     let verified = verify::verified(&arguments.export, session, watched(&earlier)).await?;
-    checkpoint::hold(earlier.iter().map(|signed| &signed.checkpoint), &verified).map_err(SigningError::Mismatch)?;
+    checkpoint::hold(earlier.iter().map(|signed| &signed.checkpoint), &verified)
+        .map_err(verify::mismatch_of(&arguments.export))?;
     let signed = key.sign(head_of(&verified)?);
     match append {
         Some(path) => signing::append(&path, &signed).map_err(Error::file("write", path)),

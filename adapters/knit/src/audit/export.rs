@@ -1,6 +1,6 @@
 //! `knit audit export`.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -9,7 +9,7 @@ use reqwest::Response;
 use tempfile::NamedTempFile;
 
 use crate::client::{Client, connection_lost, position_of};
-use crate::error::{Ask, Error, Subject};
+use crate::error::{self, Ask, Error, Subject};
 use crate::number;
 use crate::output::{self, Progress};
 use crate::session::Session;
@@ -17,7 +17,8 @@ use crate::session::Session;
 /// Write down every event of the log, as it is stored
 ///
 /// The export holds everything that the hashes of the log are made of, so that `knit audit verify FILE` needs no
-/// server. How it is written is described in `schemas/export.md`. The file is complete, or not there.
+/// server. How it is written is described in `schemas/export.md`. The file is complete, or not there, and only you may
+/// read it.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Write to this file instead of standard output, replacing what is there
@@ -44,6 +45,10 @@ pub(super) enum Notation {
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let Arguments { output, format, after, until } = arguments;
+    if output.is_none() && format == Notation::Proto && io::stdout().is_terminal() {
+        let why = "protobuf is not for a terminal: name a file, `-o FILE`, or pass it on through a pipe";
+        return Err(Error::Usage(why.to_owned()));
+    }
     let (ask, response) = ask_for(&session.client()?, format, Range { after, until }).await?;
     let progress = Progress::of_events("Exporting the log".to_owned());
     progress.expect(position_of(&response).unwrap_or_default());
@@ -103,11 +108,12 @@ pub(super) async fn ask_for(client: &Client, format: Notation, range: Range) -> 
 /// Writes beside `path` first: nobody takes half of a history for the whole.
 async fn save(ask: &Ask, response: Response, path: &Path, progress: &Progress) -> Result<Option<Record>, Error> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // As any file that the user makes: readable as the umask allows.
-    let permissions = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o666);
+    // For its owner only, as archives are: it holds what everybody has ever said to the server.
+    let permissions = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
     let mut builder = tempfile::Builder::new();
     let builder = builder.prefix(".knit-export-").permissions(permissions);
-    let mut file: NamedTempFile = builder.tempfile_in(directory).map_err(Error::file("write", path))?;
+    let made = builder.tempfile_in(directory).map_err(|error| error::without_temporary_name(&error));
+    let mut file: NamedTempFile = made.map_err(Error::file("write", path))?;
     let last = receive(ask, response, &mut file, progress, path).await?;
     // What the database cannot tell further is all that there is; what only ends too early is not kept.
     if let Some(Record::End(_) | Record::Unreadable(_)) = last {

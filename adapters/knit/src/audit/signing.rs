@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use knit_schemas::checkpoint::{KEY_BYTES, Malformed, Mismatch};
+use knit_schemas::checkpoint::{Differs, KEY_BYTES, Malformed, Mismatch};
 
 pub(super) use self::checkpoint_file::{append, checkpoints_of_anybody, checkpoints_signed_by, watched};
 pub(super) use self::key_file::{public_keys, public_path, save_new, signing_key};
@@ -76,6 +76,9 @@ pub(crate) enum SigningError {
     /// The history was changed after it was signed.
     #[error("the history is not the one that was signed: {0}")]
     Mismatch(Mismatch),
+    /// The same, of a history in files.
+    #[error("the history is not the one that was signed: {0}")]
+    MismatchInFiles(Mismatch),
     /// No checkpoint lies in what was verified.
     #[error("no checkpoint lies within this export, which begins behind position {after}")]
     NoneWithin {
@@ -96,7 +99,7 @@ pub(crate) enum SigningError {
 impl SigningError {
     pub(crate) fn status(&self) -> ExitStatus {
         match self {
-            Self::Forged { .. } | Self::Mismatch(_) => ExitStatus::NotWhole,
+            Self::Forged { .. } | Self::Mismatch(_) | Self::MismatchInFiles(_) => ExitStatus::NotWhole,
             Self::NoKey { .. }
             | Self::OpenKey { .. }
             | Self::NoChance
@@ -128,6 +131,14 @@ impl SigningError {
                 "name the public key of every signer whom you trust: `--key` may be repeated".to_owned()
             }
             Self::Forged { .. } => "keep the file as it is, and compare it with a copy".to_owned(),
+            Self::MismatchInFiles(Mismatch { differs: Differs::Shortened { .. }, .. }) => {
+                "the files end before what was signed: verify them together with what follows, or export the log again"
+                    .to_owned()
+            }
+            Self::MismatchInFiles(_) => {
+                "keep the files as they are, and compare them with the log: `knit audit verify` with the same checkpoints"
+                    .to_owned()
+            }
             Self::Mismatch(_) => "keep the database as it is, and compare it with a backup".to_owned(),
             Self::NoneWithin { .. } | Self::NotTheWhole { .. } => {
                 "`knit audit export -o FILE` writes the whole log".to_owned()

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::Args;
-use knit_schemas::checkpoint::{self, Held, Signed};
+use knit_schemas::checkpoint::{self, Held, Mismatch, Signed};
 use knit_schemas::export::{Flaw, Verified, Wrong};
 use knit_schemas::instant;
 use reqwest::Response;
@@ -85,9 +85,14 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let signed = signed(&checkpoint, &key, session)?;
     let verified = verified(&files, session, watched(&signed)).await?;
     let held = checkpoint::hold(signed.iter().map(|signed| &signed.checkpoint), &verified);
-    let held = held.map_err(SigningError::Mismatch)?;
+    let held = held.map_err(mismatch_of(&files))?;
     let as_signed = as_signed(&held, !signed.is_empty(), verified.after)?;
     telling.tell(&answer(&verified, as_signed, began.elapsed()), lines)
+}
+
+/// What it is that does not fit a checkpoint: files, or without any the log of the server.
+pub(super) fn mismatch_of(files: &[PathBuf]) -> fn(Mismatch) -> SigningError {
+    if files.is_empty() { SigningError::Mismatch } else { SigningError::MismatchInFiles }
 }
 
 /// The checkpoints of all files, each signed by somebody who is trusted.
@@ -159,7 +164,7 @@ async fn of_history(history: History, watched: BTreeSet<u64>) -> Result<Verified
 
 async fn of_server(session: &Session, watched: BTreeSet<u64>) -> Result<Result<Verified, Flaw>, Error> {
     let (ask, response) = export::ask_for(&session.client()?, Notation::Proto, Range::default()).await?;
-    let progress = Progress::of_events("Verifying the log of the server".to_owned());
+    let progress = Progress::of_events("Verifying the log".to_owned());
     progress.expect(position_of(&response).unwrap_or_default());
     let (sender, reader) = incoming::channel();
     let advancing = progress.clone();

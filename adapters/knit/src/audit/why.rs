@@ -54,12 +54,17 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
 
 /// The position that is meant: of a Run, that of the event that made it.
 async fn position(client: &Client, what: &str) -> Result<u64, Error> {
-    if let Ok(position) = what.parse() {
+    // Nobody writes a position with zeros in front, and many an id begins with one.
+    if let (Ok(position), false) = (what.parse(), what.len() > 1 && what.starts_with('0')) {
         return Ok(position);
     }
     let typed = what.strip_prefix(RUN_PREFIX).unwrap_or(what);
     let run_id = ids::whole(client, Kind::Run, typed.to_owned()).await?;
     let ask = Ask::question("explain", Subject::Run(run_id.clone()));
+    if run_id.len() != ids::ID_CHARS {
+        // No id begins so; that is said as of any other question about a Run.
+        client.get_bytes(&ask, &["runs", &run_id], Query::new()).await?;
+    }
     // The log still has a Run that was removed.
     let wanted = Wanted { entities: vec![format!("{RUN_PREFIX}{run_id}")], ..Wanted::default() };
     let Some(mut events) = Events::open(client, wanted, Beginning::Behind(0), false).await? else {

@@ -1,12 +1,16 @@
 //! What may stand for a value: ids and tags that the server has, profiles, fields, files.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Arg, Command, ValueHint};
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, SubcommandCandidates};
+use clap_complete::engine::{
+    ArgValueCompleter, CompletionCandidate, PathCompleter, SubcommandCandidates, ValueCompleter as _,
+};
 use knit_schemas::api::{
     DataDetail, Difference, EVENT_TYPES, LogEvent, PlanDetail, PlanMatches, PlanSummary, ProjectionState, RunDetail,
     RunExplanation, SavedSnapshot,
@@ -37,6 +41,13 @@ const BY_ID: &str = "knit#id:";
 enum Offer {
     /// Ids of what is of this kind.
     Id(Kind),
+    /// Annotations that Plans have.
+    Annotation,
+    /// Files of keys that are private, or public.
+    Key {
+        /// Which.
+        is_public: bool,
+    },
     /// Tags to ask for.
     Tag,
     /// Tags of users only.
@@ -60,6 +71,7 @@ const ENTITIES: &[&str] = &["data:", "plan:", "run:", "data", "plan", "run", "ag
 const ACTORS: &[&str] = &[
     "anonymous",
     "reactor",
+    "reactor:installation",
     "reactor:projection",
     "reactor:initialize",
     "reactor:run-management",
@@ -80,7 +92,8 @@ fn offer(command: &str, value: &str) -> Option<Offer> {
         (_, "KNIT_ID") => Offer::Id(Kind::Data),
         (_, "PLAN_ID") => Offer::Id(Kind::Plan),
         (_, "RUN_ID") => Offer::Id(Kind::Run),
-        ("data push" | "data tag", "KEY:VALUE") => Offer::UserTag,
+        ("data push" | "data tag" | "admin redact", "KEY:VALUE") => Offer::UserTag,
+        ("admin redact" | "plan annotate", "KEY=VALUE") => Offer::Annotation,
         (_, "KEY:VALUE") => Offer::Tag,
         ("data tag", "KEY") => Offer::UserTagKey,
         ("data find" | "data push" | "data show" | "data wait", "FIELDS") => Offer::Words(DataDetail::FIELDS),
@@ -113,6 +126,15 @@ fn offer(command: &str, value: &str) -> Option<Offer> {
     })
 }
 
+/// What is offered for the option `id` of `command`, where not just any path will do.
+fn offer_of_paths(command: &str, id: &str) -> Option<Offer> {
+    match (command, id) {
+        ("audit verify", "key") => Some(Offer::Key { is_public: true }),
+        ("audit checkpoint", "key") => Some(Offer::Key { is_public: false }),
+        _ => None,
+    }
+}
+
 /// `command` with what is offered for its values, and the extensions beside its own commands.
 pub(super) fn attach(command: Command, session: &Arc<Session>) -> Command {
     let environment = session.environment.clone();
@@ -121,7 +143,11 @@ pub(super) fn attach(command: Command, session: &Arc<Session>) -> Command {
 }
 
 fn attach_below(command: Command, words: &str, session: &Arc<Session>) -> Command {
-    let command = command.mut_args(|argument| match value_name(&argument).and_then(|name| offer(words, &name)) {
+    let of = |argument: &Arg| {
+        let by_name = value_name(argument).and_then(|name| offer(words, &name));
+        by_name.or_else(|| offer_of_paths(words, argument.get_id().as_str()))
+    };
+    let command = command.mut_args(|argument| match of(&argument) {
         Some(offer) => {
             let session = Arc::clone(session);
             argument.add(ArgValueCompleter::new(move |typed: &OsStr| offer.candidates(typed, &session)))
@@ -159,6 +185,8 @@ impl Offer {
             Self::UserTag => user_tags(session, typed),
             Self::UserTagKey if typed.contains(':') => Vec::new(),
             Self::UserTagKey => user_tags(session, typed).iter().map(|key| key.trim_end_matches(':').into()).collect(),
+            Self::Annotation => annotations(session),
+            Self::Key { is_public } => return keys(typed, is_public, session),
             Self::Entity => entities(session, typed),
             Self::Profile => profiles(session),
             Self::Words(words) => words.iter().map(ToString::to_string).collect(),
@@ -222,6 +250,33 @@ fn entities(session: &Session, typed: &str) -> Vec<String> {
         Some((kind, id)) => ids(session, kind, id).iter().map(|id| format!("{}:{id}", kind.word())).collect(),
         None => ENTITIES.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// The annotations of all Plans, each once.
+fn annotations(session: &Session) -> Vec<String> {
+    let question = Ask::question("find", Subject::AnyPlan);
+    ask(session, async |client| {
+        let plans: Vec<PlanDetail> = client.get(&question, &["plans"], Query::new()).await?;
+        let all = plans.iter().flat_map(|plan| &plan.annotations).map(ToString::to_string);
+        Ok(all.collect::<BTreeSet<_>>().into_iter().take(TAGS_MAX).collect())
+    })
+}
+
+/// Files that look like keys, and directories on the way to them: a private key is known by the public one beside it.
+fn keys(typed: &str, is_public: bool, session: &Session) -> Vec<CompletionCandidate> {
+    let is_wanted = move |path: &Path| {
+        let has_end = |end| path.extension().is_some_and(|extension| extension == end);
+        let beside =
+            || path.with_file_name(path.file_name().map(|name| format!("{}.pub", name.display())).unwrap_or_default());
+        path.is_dir() || if is_public { has_end("pub") || has_end("pem") } else { has_end("pem") || beside().is_file() }
+    };
+    PathCompleter::any()
+        .current_dir(&session.environment.cwd)
+        .filter(is_wanted)
+        .complete(OsStr::new(typed))
+        .into_iter()
+        .filter(|found| found.get_value() != ".")
+        .collect()
 }
 
 fn user_tags(session: &Session, typed: &str) -> Vec<String> {

@@ -43,18 +43,18 @@ pub(crate) struct Arguments {
     limit: Option<usize>,
     /// About this thing, data:ID, plan:ID or run:ID, or in streams of this kind: data, plan, run, agent, plan-catalog,
     /// journal; may be repeated, then any of them
-    #[arg(long, short, value_name = "ENTITY", value_delimiter = ',')]
+    #[arg(long, short, value_name = "ENTITY", value_delimiter = ',', value_parser = filter)]
     entity: Vec<String>,
     /// With this name, such as RunSucceeded; may be repeated, then any of them
-    #[arg(long = "type", short, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long = "type", short, value_name = "NAME", value_delimiter = ',', value_parser = filter)]
     types: Vec<String>,
     /// By this user or part of the server, such as reactor:finishing, or reactor for all its parts; may be repeated,
     /// then any of them
-    #[arg(long, value_name = "ACTOR", value_delimiter = ',')]
+    #[arg(long, value_name = "ACTOR", value_delimiter = ',', value_parser = filter)]
     actor: Vec<String>,
     /// Set in motion by one request: the correlation of its events, or what its client sent as `x-request-id` or
     /// `traceparent`; may be repeated, then any of them
-    #[arg(long, value_name = "CORRELATION", value_delimiter = ',')]
+    #[arg(long, value_name = "CORRELATION", value_delimiter = ',', value_parser = filter)]
     correlation: Vec<String>,
     /// Recorded then or later: a position of the log, a time such as 2025-03-03T10:15, or `2h ago` or `3d ago`
     #[arg(long, value_name = "TIME", value_parser = as_of::parse)]
@@ -181,6 +181,15 @@ fn last_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count @ 1..=EVENTS_LAST_MAX) => Ok(count),
         _ => Err(format!("write a number from 1 to {EVENTS_LAST_MAX}")),
+    }
+}
+
+/// What events are to have. Nothing has an empty one, so all would be left out, mostly by an empty variable.
+fn filter(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() {
+        Err("it is empty, and no event would fit: leave the option out, or name something")
+    } else {
+        Ok(text.to_owned())
     }
 }
 

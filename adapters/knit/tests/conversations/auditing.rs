@@ -45,3 +45,10 @@ fn an_empty_history_is_whole() {
         );
     }
 }
+
+#[test]
+fn protobuf_is_not_written_to_a_terminal() {
+    let place = Place::new();
+    let seen = place.on_a_terminal(&["audit", "export", "--format", "proto"]);
+    assert!(seen.contains("protobuf is not for a terminal: name a file, `-o FILE`"), "{seen}");
+}

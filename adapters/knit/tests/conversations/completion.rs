@@ -171,3 +171,23 @@ fn bash_and_zsh_are_told_what_they_insert() {
         assert_eq!((told.code, told.stdout.as_str(), told.stderr.as_str()), (1, "", ""), "{shell}");
     }
 }
+
+#[test]
+fn keys_are_offered_where_keys_are_wanted_and_actors_and_annotations_where_those_are() {
+    let server = Server::start(|request| match request.target.split('?').next() {
+        Some("/api/plans") => Reply::json(&json!([{
+            "planId": "p1", "image": "host:latest", "inputs": [], "outputs": [], "active": true,
+            "annotations": ["owner=harbor", "team=vision"],
+        }])),
+        _ => Reply::json(&json!(["knit#id:", "project:"])),
+    });
+    let place = Place::with(&server);
+    for name in ["auditor", "auditor.pub", "notes", "theirs.pub"] {
+        place.write(name, "");
+    }
+    assert_eq!(offered(&place, &["audit", "verify", "--key", ""]), ["auditor.pub", "theirs.pub"]);
+    assert_eq!(offered(&place, &["audit", "checkpoint", "--key", ""]), ["auditor"]);
+    assert!(offered(&place, &["audit", "log", "--actor", "reactor:"]).contains(&"reactor:installation".to_owned()));
+    assert_eq!(offered(&place, &["admin", "redact", "--annotation", "ow"]), ["owner=harbor"]);
+    assert_eq!(offered(&place, &["admin", "redact", "--tag", ""]), ["project:"]);
+}

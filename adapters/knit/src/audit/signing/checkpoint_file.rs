@@ -1,7 +1,7 @@
 //! Files of checkpoints.
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -33,10 +33,19 @@ fn read(path: &Path) -> Result<Vec<Signed>, Error> {
 }
 
 /// Writes a checkpoint behind those of a file, which may be one that can only grow.
+///
+/// # Errors
+/// When there is no room for all of it, for example; then the file is as it was, unless it can only grow.
 pub(in crate::audit) fn append(path: &Path, signed: &Signed) -> io::Result<()> {
+    let before = fs::metadata(path).map(|found| found.len());
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    file.write_all(signed.to_string().as_bytes())?;
-    file.sync_all()
+    file.write_all(signed.to_string().as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| {
+        // A part of a checkpoint would be in the way of the next; why it is not written is said.
+        let _ = match before {
+            Ok(bytes) => file.set_len(bytes),
+            Err(_) => fs::remove_file(path),
+        };
+    })
 }
 
 /// The positions of which the chain must be known to hold a history against `checkpoints`.

@@ -48,8 +48,10 @@ pub(in crate::audit) fn save_new(path: &Path, seed: &[u8], public: &PublicKey) -
 
 fn write_new(path: &Path, mode: u32, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).inspect_err(|_| {
+        // A part of it would be in the way of the next try; why there is no more of it is said.
+        let _ = fs::remove_file(path);
+    })
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
