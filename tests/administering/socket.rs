@@ -4,8 +4,10 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 use knit_tests::cli::Knit;
+use knit_tests::program;
 use knit_tests::server::Setup;
 use knit_tests::workshop::Workshop;
 
@@ -55,6 +57,22 @@ fn a_path_that_is_too_long_is_told_by_both_programs() {
     assert!(said.contains("a socket's path has at most 107 bytes, and this one has 125"), "{said}");
     let shop = Workshop::open();
     let _ = shop.refused(2, &["admin", "--socket", &long, "projections"]).tells("has 107 at most");
+    let file = shop.new_path("file");
+    fs::write(&file, "mine").unwrap();
+    let _ = shop.refused(3, &["admin", "--socket", file.to_str().unwrap(), "doctor"]).tells("is no socket: name its");
+}
+
+#[test]
+fn a_server_that_refuses_its_options_makes_nothing() {
+    let desk = tempfile::tempdir().unwrap();
+    let long = format!("/tmp/{}", "x".repeat(120));
+    for (option, value) in [("--admin-socket", long.as_str()), ("--database", "nonsense://here")] {
+        let state = desk.path().join("state");
+        let mut command = Command::new(program::path("knitd"));
+        command.arg("--state-dir").arg(&state).args([option, value]).env_clear();
+        let refused = command.output().expect("it can be started");
+        assert!(!refused.status.success() && !state.exists(), "{refused:?}");
+    }
 }
 
 #[test]

@@ -71,8 +71,11 @@ fn refuse_to_start(error: &anyhow::Error) -> ExitCode {
 /// # Errors
 /// Whatever keeps it from starting, with what to do about it.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let state_dir = make_state_dir(args.state_dir()?)?;
+    let state_dir = args.state_dir()?;
     let database = database(&args, &state_dir)?;
+    AdminSocket::check(&args.admin_socket(&state_dir)?)?;
+    // Where the options are refused, nothing is made.
+    let state_dir = make_state_dir(state_dir)?;
     doubts(&args, &state_dir, &database).iter().for_each(|doubt| tracing::warn!("{doubt}"));
     // The log comes first: its lock keeps a second server from touching the volumes of the first.
     let metrics = Arc::new(Metrics::default());

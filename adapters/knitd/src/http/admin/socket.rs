@@ -56,11 +56,11 @@ pub struct AdminSocket {
 }
 
 impl AdminSocket {
-    /// Opens the socket at `path`, for this user only. One that a server has left there is removed.
+    /// Whether a socket can be at `path`, whatever is there.
     ///
     /// # Errors
-    /// When the path is too long, something else is there, or another server listens there; each says what to do.
-    pub fn open(path: PathBuf) -> anyhow::Result<Self> {
+    /// When it is too long.
+    pub fn check(path: &Path) -> anyhow::Result<()> {
         let bytes = path.as_os_str().len();
         ensure!(
             bytes <= SOCKET_PATH_BYTES_MAX,
@@ -68,6 +68,15 @@ impl AdminSocket {
              this one has {bytes}; name a shorter one with --admin-socket",
             path.display()
         );
+        Ok(())
+    }
+
+    /// Opens the socket at `path`, for this user only. One that a server has left there is removed.
+    ///
+    /// # Errors
+    /// When the path is too long, something else is there, or another server listens there; each says what to do.
+    pub fn open(path: PathBuf) -> anyhow::Result<Self> {
+        Self::check(&path)?;
         clear_away(&path)?;
         let listener = listen(&path).with_context(|| {
             format!("cannot open the administration socket {}: name another with --admin-socket", path.display())
