@@ -1,6 +1,7 @@
 //! An administrator at the server's machine: `knit admin`, through the administration socket.
 
 mod archiving;
+mod damaged;
 mod doctor;
 mod ended;
 mod rebuild;

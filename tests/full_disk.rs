@@ -12,6 +12,11 @@ use serde_json::json;
 
 /// The size of the disk.
 const DISK_BYTES: u64 = 24 << 20;
+/// Plans that together are more than is left of it for a history, and letters in the note of each.
+const LARGE_PLANS: usize = 10;
+const NOTE_CHARS: usize = 300_000;
+/// What is left of it.
+const LEFT_BYTES: u64 = 1 << 20;
 
 #[test]
 fn an_upload_that_does_not_fit_is_refused_and_what_fits_goes_on() {
@@ -30,6 +35,35 @@ fn an_upload_that_does_not_fit_is_refused_and_what_fits_goes_on() {
     for (data, content) in [(first, "x"), (second, "y")] {
         assert_eq!(fs::read_to_string(shop.pull(&data).join("it")).unwrap(), content);
     }
+}
+
+#[test]
+fn a_history_that_does_not_fit_is_told_so_and_fits_once_there_is_room() {
+    let home = Workshop::open();
+    for n in 0..LARGE_PLANS {
+        let note = format!("note={n}{}", "x".repeat(NOTE_CHARS));
+        let plan = PlanFile::shell(&format!("echo {n}")).input("/in", &["never:there"]);
+        let plan = plan.with("annotations", json!([note])).json();
+        assert_eq!(home.server.http().send_json("POST", "/api/plans", &plan).status, 200);
+    }
+    let file = home.new_path("export");
+    let _ = home.knit(&["audit", "export", "-o", file.to_str().unwrap()]);
+    let shop = Workshop::with(Setup::new().flag("--look-only").on_a_disk_of(DISK_BYTES));
+    let state = shop.server.state_seen_by_it();
+    let disk = statvfs(&state).expect("a disk says how full it is");
+    let free = disk.blocks_available() * disk.fragment_size();
+    let ballast = state.join("ballast");
+    fs::write(&ballast, vec![0; usize::try_from(free - LEFT_BYTES).unwrap()]).unwrap();
+    // The disk is not mounted where the user is.
+    let socket = state.join("admin.sock");
+    let import = ["audit", "import", "--socket", socket.to_str().unwrap(), file.to_str().unwrap()];
+    let refused = shop.refused(1, &import);
+    let _ = refused.tells("make room").tells("the disk of the event log is full");
+    let log = shop.server.log();
+    let reasons = log.lines().filter(|line| line.contains("ERROR") && line.contains("nothing was imported"));
+    assert_eq!(reasons.count(), 1, "{log}");
+    fs::remove_file(&ballast).unwrap();
+    let _ = shop.knit(&import);
 }
 
 #[test]

@@ -57,6 +57,14 @@ fn a_projection_that_has_stopped_is_found() {
 }
 
 #[test]
+fn an_archive_that_cannot_be_made_is_found() {
+    let shop = Workshop::with(Setup::new().option("--archive-dir", "/proc/nope"));
+    let told = shop.refused(1, &["admin", "doctor"]);
+    let (verdict, advice) = finding(&told, "archive");
+    assert!(verdict == "bad" && advice.contains("--archive-dir"), "{told}");
+}
+
+#[test]
 fn a_database_that_is_gone_is_found() {
     let mut database = DatabaseServer::start();
     let shop = Workshop::with(Setup::new().database(database.url()));

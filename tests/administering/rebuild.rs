@@ -135,18 +135,61 @@ fn d8_an_answer_that_is_on_its_way_is_whole_although_its_projection_is_replaced(
     assert!(bytes > LARGE_PLANS * NOTE_CHARS, "{bytes} bytes are less than there are");
 }
 
-/// A server whose store does not show what the log says: an event was changed behind its back. So it is as if the
-/// program had folded it wrongly.
+/// Changes what the log says of the tag `is:…`, from one word to another; answers where.
+pub(super) fn reword(database: &TestDatabase, from: &str, to: &str) -> u64 {
+    let changed = database.run(&format!(
+        "WITH changed AS (UPDATE events SET payload = replace(payload::text, '{from}', '{to}')::json
+          WHERE payload::text LIKE '%\"{from}\"%' RETURNING position) SELECT min(position) FROM changed"
+    ));
+    changed.trim().parse().unwrap_or_else(|_| panic!("an event says {from}: {changed:?}"))
+}
+
+/// Lets all projections be folded from a log that says `wrong` where it had said `right`, and then has it say that
+/// again. So the log is whole, and what these servers show is not what it says, as if the program had folded it wrongly.
+pub(super) fn fold_wrongly(database: &TestDatabase, shops: &mut [&mut Workshop]) {
+    shops.iter_mut().for_each(|shop| shop.server.kill());
+    let _ = database.run("DELETE FROM log_snapshots");
+    let _ = reword(database, "right", "wrong");
+    shops.iter_mut().for_each(|shop| shop.server.start());
+    let _ = reword(database, "wrong", "right");
+}
+
+/// A server whose store does not show what the log says.
 fn wrong() -> (TestDatabase, Workshop, String) {
     let database = TestDatabase::new();
-    let shop = Workshop::with(Setup::new().database(database.url()));
-    let data = shop.push(&[("it", "x")], &["is:wrong"]);
-    let changed = database.run(
-        "WITH changed AS (UPDATE events SET payload = replace(payload::text, 'wrong', 'right')::json
-          WHERE payload::text LIKE '%wrong%' RETURNING position) SELECT count(*) FROM changed",
-    );
-    assert_ne!(changed, "0");
+    let mut shop = Workshop::with(Setup::new().database(database.url()));
+    let data = shop.push(&[("it", "x")], &["is:right"]);
+    fold_wrongly(&database, &mut [&mut shop]);
+    let _ = shop.knit(&["audit", "verify"]);
     (database, shop, data)
+}
+
+#[test]
+fn d8_what_was_changed_in_the_log_is_not_folded_again_but_named() {
+    let database = TestDatabase::new();
+    let mut shop = Workshop::with(Setup::new().database(database.url()));
+    let data = shop.push(&[("it", "x")], &["is:right"]);
+    let position = reword(&database, "right", "wrong");
+    let named = format!("event {position} is not what was appended");
+    for restarted in [false, true] {
+        for option in ["--verify-only", "--replace", "--keep-old"] {
+            let told = shop.refused(8, &["admin", "rebuild-projection", option, "all"]);
+            assert!(!told.stderr.contains("--replace"), "what was changed is to be installed by nobody: {told}");
+            let _ = told.tells(&named).tells("knit audit verify");
+        }
+        let told = shop.refused(8, &["audit", "replay"]);
+        assert!(!told.stdout.contains("digest"), "no digest of what was changed: {told}");
+        let _ = told.tells(&named).tells("hint: `knit audit verify`");
+        let shown = if restarted { "is:wrong" } else { "is:right" };
+        assert_eq!(tags(shop.server.http(), &data), [shown], "a start folds what it finds");
+        let _ = database.run("DELETE FROM log_snapshots");
+        shop.server.kill();
+        shop.server.start();
+    }
+    let before = (position - 1).to_string();
+    assert_eq!(shop.knit(&["audit", "replay", "--until", &before]).json()["position"], position - 1);
+    let _ = reword(&database, "wrong", "right");
+    let _ = shop.knit(&["audit", "replay"]);
 }
 
 #[test]

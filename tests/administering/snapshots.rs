@@ -6,6 +6,8 @@ use knit_tests::wait::wait_until;
 use knit_tests::workshop::Workshop;
 use serde_json::{Value, json};
 
+use super::rebuild::fold_wrongly;
+
 fn state(shop: &Workshop, name: &str) -> Value {
     let states = shop.knit(&["admin", "projections"]).json();
     let found = states.as_array().unwrap().iter().find(|state| state["name"] == name);
@@ -83,7 +85,7 @@ fn d6_a_damaged_snapshot_is_passed_over_for_the_one_before() {
     );
 }
 
-/// Whether a server shows of a Data what the log says since it was changed.
+/// Whether a server shows of a Data what the log says.
 fn is_right(shop: &Workshop, data: &str) -> bool {
     let tags = shop.data(data).unwrap()["tags"].clone();
     tags.as_array().unwrap().iter().any(|tag| tag == "is:right")
@@ -95,14 +97,11 @@ fn d8_a_replica_that_is_wrong_still_does_not_bring_back_what_was_replaced() {
     let mut shop = Workshop::with(Setup::new().database(database.url()));
     let role = "api,projection,housekeeping";
     let mut replica = Workshop::with(Setup::new().database(database.url()).option("--role", role));
-    let data = shop.push(&[("it", "x")], &["is:wrong"]);
+    let data = shop.push(&[("it", "x")], &["is:right"]);
+    fold_wrongly(&database, &mut [&mut shop, &mut replica]);
     assert!(
         !is_right(&shop, &data) && !is_right(&replica, &data),
-        "both have folded what is changed behind their backs"
-    );
-    let _ = database.run(
-        "UPDATE events SET payload = replace(payload::text, 'wrong', 'right')::json
-                          WHERE payload::text LIKE '%wrong%'",
+        "both have folded what the log does not say any more"
     );
     for shop in [&shop, &replica] {
         let _ = shop.knit(&["admin", "snapshot"]);
@@ -133,12 +132,8 @@ fn d15_a_redaction_does_not_let_a_replica_save_what_was_replaced() {
     let mut shop = Workshop::with(Setup::new().database(database.url()));
     let role = "api,projection,housekeeping";
     let mut replica = Workshop::with(Setup::new().database(database.url()).option("--role", role));
-    let data = shop.push(&[("it", "x")], &["is:wrong", "owner:alice"]);
-    wait_until("the replica to have folded it", || replica.data(&data).is_some());
-    let _ = database.run(
-        "UPDATE events SET payload = replace(payload::text, 'wrong', 'right')::json
-                          WHERE payload::text LIKE '%wrong%'",
-    );
+    let data = shop.push(&[("it", "x")], &["is:right", "owner:alice"]);
+    fold_wrongly(&database, &mut [&mut shop, &mut replica]);
     let _ = shop.knit(&["admin", "rebuild-projection", "--replace", "store"]);
     let _ = shop.knit(&["data", "tag", "--add", "n:1", &data]);
     let _ = replica.refused(1, &["admin", "snapshot"]).tells("was replaced on another server since");
@@ -163,12 +158,9 @@ fn d15_a_redaction_does_not_let_a_replica_save_what_was_replaced() {
 #[test]
 fn d8_a_replica_that_is_right_saves_again_once_that_was_compared() {
     let database = TestDatabase::new();
-    let shop = Workshop::with(Setup::new().database(database.url()));
-    let data = shop.push(&[("it", "x")], &["is:wrong"]);
-    let _ = database.run(
-        "UPDATE events SET payload = replace(payload::text, 'wrong', 'right')::json
-                          WHERE payload::text LIKE '%wrong%'",
-    );
+    let mut shop = Workshop::with(Setup::new().database(database.url()));
+    let data = shop.push(&[("it", "x")], &["is:right"]);
+    fold_wrongly(&database, &mut [&mut shop]);
     let role = "api,projection,housekeeping";
     let replica = Workshop::with(Setup::new().database(database.url()).option("--role", role));
     let _ = shop.knit(&["admin", "rebuild-projection", "--replace", "store"]);

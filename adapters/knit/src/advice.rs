@@ -75,9 +75,11 @@ fn status(error: &Error) -> ExitStatus {
         Error::TooManyRuns { .. } => ExitStatus::Conflict,
         Error::RunsFailed { .. } => ExitStatus::RunFailed,
         Error::NotInTime { .. } => ExitStatus::NotInTime,
-        Error::NotWhole(_) | Error::NotWholeIn { .. } | Error::FoundBroken { .. } | Error::DamagedArchive { .. } => {
-            ExitStatus::NotWhole
-        }
+        Error::NotWhole(_)
+        | Error::NotWholeIn { .. }
+        | Error::FoundBroken { .. }
+        | Error::LogNotWhole { .. }
+        | Error::DamagedArchive { .. } => ExitStatus::NotWhole,
         Error::Signing(error) => error.status(),
         Error::Interrupted | Error::Cancelled { by_ctrl_c: true, .. } => ExitStatus::Interrupted,
         Error::Output(source) if source.kind() == io::ErrorKind::BrokenPipe => ExitStatus::BrokenPipe,
@@ -165,6 +167,7 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         | Error::NotArchived { .. }
         | Error::DamagedArchive { .. }
         | Error::FoundBroken { .. }
+        | Error::LogNotWhole { .. }
         | Error::NotTaken { .. }
         | Error::NoEnd { .. } => administration::hints(error),
         Error::ConnectionLost { ask: Ask { subject: Subject::Projection(_), .. }, .. } => administration::hints(error),

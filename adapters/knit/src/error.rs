@@ -247,6 +247,14 @@ pub(crate) enum Error {
         /// What is wrong there.
         why: String,
     },
+    /// The log of the server is not what was recorded.
+    #[error("cannot {ask}: the log is not whole: {why}")]
+    LogNotWhole {
+        /// What was tried.
+        ask: Ask,
+        /// What is wrong, and where.
+        why: String,
+    },
     /// A history may be whole, and the server can do nothing with it.
     #[error("cannot {ask}: {why}")]
     NotTaken {

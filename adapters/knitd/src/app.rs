@@ -151,6 +151,7 @@ impl App {
     /// and not folded yet (D6).
     pub async fn fresh(&self) -> Result<Position, CommandError> {
         let deadline = Instant::now() + FRESHNESS_WAIT;
+        self.is_followed()?;
         loop {
             // Known before the look begins: a head before it cannot be explained by haste.
             let followed = self.views().followed();
@@ -163,9 +164,23 @@ impl App {
                 return Ok(shown);
             }
             if Instant::now() >= deadline || !self.catches_up(deadline).await {
-                return Err(still_folding());
+                return Err(self.still_folding());
             }
         }
+    }
+
+    /// What is damaged is told at once: waiting does not mend it.
+    fn is_followed(&self) -> Result<(), CommandError> {
+        let is_behind = !self.views().followed().caught_up;
+        if is_behind && self.views().damage().is_some() { Err(self.still_folding()) } else { Ok(()) }
+    }
+
+    /// Why the projections cannot be relied on yet.
+    fn still_folding(&self) -> CommandError {
+        CommandError::Fault(self.views().damage().map_or_else(
+            || "the projections are being folded: the log was just opened, restored or swapped".to_owned(),
+            |damage| damage.why.clone(),
+        ))
     }
 
     /// Waits until all of the log was followed since it was opened, restored or swapped, at most
@@ -174,10 +189,11 @@ impl App {
     /// # Errors
     /// [`CommandError::Fault`] when that takes longer.
     pub async fn caught_up(&self) -> Result<Position, CommandError> {
+        self.is_followed()?;
         if self.catches_up(Instant::now() + FRESHNESS_WAIT).await {
             Ok(self.views().position())
         } else {
-            Err(still_folding())
+            Err(self.still_folding())
         }
     }
 
@@ -231,8 +247,4 @@ impl App {
         self.shown(done.position).await;
         Ok(done)
     }
-}
-
-fn still_folding() -> CommandError {
-    CommandError::Fault("the projections are being folded: the log was just opened, restored or swapped".to_owned())
 }

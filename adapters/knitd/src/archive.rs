@@ -16,17 +16,17 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail, ensure};
 use knit_domain::event::Position;
 use knit_failpoint::failpoint;
-use knit_log::Log;
+use knit_log::{Log, ReadError};
 use knit_schemas::api::{ArchiveStep, ArchivedSegment, SegmentDone};
 use knit_schemas::chain::{GENESIS, Hash};
-use knit_schemas::export::{Begin, End, Format, Record, Segment};
+use knit_schemas::export::{Begin, End, Flaw, Format, Record, Segment, Wrong};
 use tokio::sync::mpsc;
 
 use self::directory::Directory;
 use self::file::{Unfit, look_at, write};
 use crate::listener;
 
-pub(crate) use self::directory::reaches;
+pub(crate) use self::directory::{is_entered, reaches};
 pub(crate) use self::keeper::keep;
 pub(crate) use self::redactions::Redactions;
 
@@ -171,6 +171,19 @@ async fn go_over(
     Ok(Archived { position: until, head, redactions })
 }
 
+/// What is wrong with the log, if that is why it is not archived.
+pub(crate) fn flaw_of(why: &anyhow::Error) -> Option<(Position, String)> {
+    why.chain().find_map(|cause| {
+        let verified = cause.downcast_ref::<Flaw>().map(|flaw| (flaw.position, flaw.to_string()));
+        let read = || cause.downcast_ref::<ReadError>().and_then(|read| Some((read.flaw()?, read.to_string())));
+        verified.or_else(read)
+    })
+}
+
+fn missing(position: Position) -> Flaw {
+    Flaw { position, wrong: Wrong::Missing { next: None } }
+}
+
 /// One going over the segments.
 struct Pass<'a> {
     log: &'a Log,
@@ -245,9 +258,7 @@ impl Pass<'_> {
         // Whoever has emptied them before they were read has said so by now.
         let admitted = Redactions::of(self.log).await?.within(segment);
         if let Some(position) = emptied.difference(&admitted).next() {
-            bail!(
-                "the event at position {position} was emptied, and no redaction of it is recorded: `knit audit verify`"
-            );
+            return Err(Flaw { position: *position, wrong: Wrong::NotAdmitted }.into());
         }
         if let Some(position) = admitted.difference(&emptied).next() {
             bail!("the event at position {position} is said to be redacted, and was not when it was read: try again");
@@ -272,7 +283,7 @@ impl Pass<'_> {
             let left = usize::try_from(segment.last - after).unwrap_or(usize::MAX);
             let page = self.log.read_unchecked(after, left.min(PAGE_EVENTS_MAX)).await?;
             let last = page.last().map(|event| event.position).filter(|last| *last > after && *last <= segment.last);
-            let Some(last) = last else { bail!("the event at position {} is missing: `knit audit verify`", after + 1) };
+            let Some(last) = last else { return Err(missing(after + 1).into()) };
             page.into_iter().for_each(|event| FORMAT.encode(&Record::Event(event.into()), &mut text));
             after = last;
             if after == segment.last {
@@ -292,8 +303,7 @@ impl Pass<'_> {
         if position == 0 {
             return Ok(GENESIS);
         }
-        let chain = self.log.chain_at(position).await?;
-        chain.with_context(|| format!("the event at position {position} is missing: `knit audit verify`"))
+        Ok(self.log.chain_at(position).await?.ok_or_else(|| missing(position))?)
     }
 
     async fn done(&self, segment: Segment, done: SegmentDone, why: Option<String>) {

@@ -236,6 +236,10 @@ async fn projections(app: &App) -> Finding {
         let advice = format!("upgrade `knitd`; if that does not help, `{skip}` passes over the event");
         return bad(what, format!("`{name}` has stopped: {why}"), advice);
     }
+    if let Some(damage) = app.views().damage() {
+        let advice = "it does not pass by itself: keep the database for evidence, and bring back a copy that is whole";
+        return bad(what, damage.why.clone(), advice);
+    }
     let (name, lag) = reached
         .iter()
         .map(|(name, reached)| (*name, head.saturating_sub(reached.position)))
@@ -288,6 +292,11 @@ fn superseded(what: &str, name: &str) -> Finding {
 async fn archive(app: &App, directory: &Path, segment_events: u64) -> Finding {
     let (what, at) = ("archive", directory.display());
     let head = app.log().position();
+    if let Err(error) = archive::is_entered(directory) {
+        let advice =
+            "let this server's user write there, or name another with `--archive-dir`; its log says what failed";
+        return bad(what, format!("{at} cannot be written into: {error}"), advice);
+    }
     match archive::reaches(directory) {
         Err(error) => bad(what, format!("{at} cannot be looked at: {error}"), "see whether its disk is there"),
         Ok(reached) => {

@@ -28,7 +28,7 @@ use crate::command::ErrorFamily;
 use crate::metrics::{self, Metrics};
 use crate::snapshots::{self, Last, Schedule};
 use crate::streams;
-use crate::views::Views;
+use crate::views::{Damage, Views};
 
 use restoring::learn_generations;
 
@@ -115,6 +115,7 @@ impl Follower {
             match self.catch_up().await {
                 Ok(()) => {
                     self.told.clear();
+                    self.views.found(None);
                     self.views.caught_up();
                     self.snapshot_when_due();
                     self.something_happens(&mut wake).await;
@@ -291,7 +292,11 @@ impl Follower {
 
     /// Tells what is wrong, once, and waits until it may have been mended.
     async fn bear(&mut self, error: &ReadError) {
-        let why = crate::command::with_causes(error);
+        let mut why = crate::command::with_causes(error);
+        if error.is_damage() {
+            why.push_str("; run `knit audit verify`");
+            self.views.found(Some(Damage { position: error.flaw(), why: why.clone() }));
+        }
         self.metrics.failed(metrics::FOLLOWER, ErrorFamily::Fault);
         if why != self.told {
             tracing::error!("cannot follow the log, trying on: {why}");

@@ -38,7 +38,9 @@ pub(crate) async fn import(app: &App, body: Body) -> Result<ImportEnd, NotImport
         Ok(verified) => verified,
         Err(broken) => {
             import.cancel().await;
-            tracing::warn!("nothing was imported: {}", with_causes(&broken));
+            if !matches!(broken, NotImported::Log(ImportError::Fault(_))) {
+                tracing::warn!("nothing was imported: {}", with_causes(&broken));
+            }
             return Err(broken);
         }
     };

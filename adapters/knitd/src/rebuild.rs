@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use knit_domain::event::{Position, Recorded};
 use knit_failpoint::failpoint;
-use knit_log::{ReadAhead, chain};
+use knit_log::{ReadAhead, ReadError, chain};
 use knit_projections::comparison::first_difference;
 use knit_projections::projection::{Projection, Unapplicable};
 use knit_schemas::api::{RebuildDifference, RebuildOrder, RebuildStep};
@@ -53,6 +53,8 @@ pub(crate) type Listener = listener::Listener<RebuildStep>;
 enum Broken {
     /// Somebody has ended it.
     Cancelled,
+    /// The log is not as it was written: what is folded from it would be no better than what is live.
+    Flawed { position: Position, why: String },
     /// It cannot be done.
     Failed(String),
 }
@@ -60,6 +62,13 @@ enum Broken {
 impl Broken {
     fn of(error: &dyn std::error::Error) -> Self {
         Self::Failed(with_causes(error))
+    }
+
+    fn while_reading(error: &ReadError) -> Self {
+        match error.flaw() {
+            Some(position) => Self::Flawed { position, why: with_causes(error) },
+            None => Self::of(error),
+        }
     }
 }
 
@@ -123,6 +132,7 @@ async fn keep<P: Projection>(app: &App, view: ViewOf<P>, previous: P, redactions
 fn end_of(broken: Broken, position: Position) -> RebuildStep {
     match broken {
         Broken::Cancelled => RebuildStep::Cancelled { position },
+        Broken::Flawed { position, why } => RebuildStep::Flawed { position, why },
         Broken::Failed(why) => RebuildStep::Failed { why },
     }
 }
@@ -197,6 +207,11 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         redactions: Redactions,
     ) -> Result<Self, (P, Broken)> {
         let followed = app.views().followed();
+        if let Some(damage) = app.views().damage() {
+            let why = damage.why.clone();
+            let damaged = |position| Broken::Flawed { position, why: why.clone() };
+            return Err((projection, damage.position.map_or_else(|| Broken::Failed(why.clone()), damaged)));
+        }
         if !followed.caught_up {
             let why = "the projections are being folded: the log was just opened, restored or swapped".to_owned();
             return Err((projection, Broken::Failed(why)));
@@ -206,9 +221,10 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         }
         let skipped = match streams::journal(app.log()).await {
             Ok(journal) => Arc::new(journal.state.skipped_by(P::NAME)),
-            Err(error) => return Err((projection, Broken::of(&error))),
+            Err(error) => return Err((projection, Broken::while_reading(&error))),
         };
-        let (pages, began_at) = (app.log().read_ahead_on(PAGE_EVENTS_MAX, background()), projection.position());
+        let pages = app.log().read_ahead(PAGE_EVENTS_MAX).checked().on(background());
+        let began_at = projection.position();
         let now = Instant::now();
         let log = followed.log;
         Ok(Self { app, listener, projection, chain, log, redactions, skipped, pages, begun: now, began_at, told: now })
@@ -293,7 +309,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         while self.projection.position() < until {
             self.is_still_wanted()?;
             let after = self.projection.position();
-            let page = self.pages.read(after).await.map_err(|error| Broken::of(&error))?;
+            let page = self.pages.read(after).await.map_err(|error| Broken::while_reading(&error))?;
             self.fold(page, until, on).await?;
             self.tell_progress();
         }

@@ -13,7 +13,7 @@ use axum::body::Body;
 use knit_domain::event::{Event, Position, Recorded};
 use knit_domain::journal::Journal;
 use knit_domain::time::Timestamp;
-use knit_log::chain;
+use knit_log::{ReadError, chain};
 use knit_projections::matcher::Matcher;
 use knit_projections::projection::Projection;
 use knit_projections::store::Store;
@@ -64,16 +64,17 @@ impl Until {
 pub(crate) async fn of_the_log(app: &App, until: Position, steps: &mpsc::Sender<ReplayStep>) -> ReplayStep {
     let mut replay = match streams::journal(app.log()).await {
         Ok(journal) => Replay::passing_over(&journal.state),
-        Err(error) => return ReplayStep::Failed { why: with_causes(&error) },
+        Err(error) => return not_read(&error),
     };
-    let mut pages = app.log().read_ahead_on(PAGE_EVENTS_MAX, background());
+    // What was changed behind the log would be folded like anything else, beside a chain that knows nothing of it.
+    let mut pages = app.log().read_ahead(PAGE_EVENTS_MAX).checked().on(background());
     while replay.position < until {
         if steps.is_closed() {
             return ReplayStep::Failed { why: "nobody listens any more".to_owned() };
         }
         let events = match pages.read(replay.position).await {
             Ok(events) => events,
-            Err(error) => return ReplayStep::Failed { why: with_causes(&error) },
+            Err(error) => return not_read(&error),
         };
         if let Err(why) = replay.fold(events, Until::Position(until)).await {
             return ReplayStep::Failed { why };
@@ -84,6 +85,15 @@ pub(crate) async fn of_the_log(app: &App, until: Position, steps: &mpsc::Sender<
         }
     }
     replay.end().await
+}
+
+/// The end of a replay of a log that cannot be read.
+fn not_read(error: &ReadError) -> ReplayStep {
+    let why = with_causes(error);
+    match error.flaw() {
+        Some(position) => ReplayStep::Flawed { position, why },
+        None => ReplayStep::Failed { why },
+    }
 }
 
 /// Folds the history that is sent in `body` up to `until`. All of it is verified. `skips` are the events that are

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use knit_domain::event::{Position, Recorded};
 use knit_domain::journal::Journal;
 use knit_log::Head;
@@ -53,10 +53,21 @@ pub struct Views {
     followed: watch::Sender<Followed>,
     redactions: watch::Sender<Redactions>,
     doubts: Notify,
+    /// Why the log cannot be followed, if it is not as it was written.
+    damage: ArcSwapOption<Damage>,
     /// Held by the follower while it folds a batch, and by whoever wants nothing to be folded.
     folding: tokio::sync::Mutex<()>,
     /// Held by whoever saves a projection.
     saving: tokio::sync::Mutex<()>,
+}
+
+/// The log is not as it was written, so that it cannot be followed. That does not pass by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// Where, if that is known.
+    pub position: Option<Position>,
+    /// What is wrong, and what shows more.
+    pub why: String,
 }
 
 /// How far the log was followed.
@@ -320,6 +331,16 @@ impl Views {
     /// Says that there is more to follow than is followed in a moment.
     pub(crate) fn fall_behind(&self) {
         self.followed.send_modify(|followed| followed.caught_up = false);
+    }
+
+    /// Why the log cannot be followed, if it is not as it was written.
+    pub fn damage(&self) -> Option<Arc<Damage>> {
+        self.damage.load_full()
+    }
+
+    /// Says that the log cannot be followed because of `damage`, or that it can be.
+    pub(crate) fn found(&self, damage: Option<Damage>) {
+        self.damage.store(damage.map(Arc::new));
     }
 
     /// Forgets everything that was folded, to be folded again from the beginning.

@@ -258,13 +258,13 @@ pub enum ReadError {
         source: UndecodableEvent,
     },
     /// The order has a hole, which the appender never leaves: something else wrote or deleted.
-    #[error("event {position} is missing from the log: was the database restored, or changed by hand?")]
+    #[error("event {position} is missing from the log: the database was restored, or changed by hand")]
     Missing {
         /// The first position that is not there.
         position: Position,
     },
     /// A stream has a hole.
-    #[error("event {sequence} of stream {stream} is missing: was the database changed by hand?")]
+    #[error("event {sequence} of stream {stream} is missing: the database was changed by hand")]
     MissingInStream {
         /// Which stream.
         stream: StreamId,
@@ -277,10 +277,14 @@ pub enum ReadError {
         /// Where.
         position: Position,
     },
+    /// The content of an event is not what its leaf was computed of.
+    #[error("event {position} is not what was appended: its content was changed behind the log")]
+    Changed {
+        /// Where.
+        position: Position,
+    },
     /// The content of an event was taken out, and nobody says so.
-    #[error(
-        "event {position} was emptied, and no redaction says what remains of it: was the database changed by hand?"
-    )]
+    #[error("event {position} was emptied, and no redaction says what remains of it: the database was changed by hand")]
     Emptied {
         /// Where.
         position: Position,
@@ -288,6 +292,32 @@ pub enum ReadError {
     /// The world broke.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+impl ReadError {
+    /// Whether the log is not as it was written: no waiting mends that.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::MissingInStream { .. } | Self::Fault(Fault::Damaged { .. })) || self.flaw().is_some()
+    }
+
+    /// Where the log is not as it was written, if that is what is wrong. What only a newer program can read is in order.
+    #[must_use]
+    pub fn flaw(&self) -> Option<Position> {
+        match self {
+            Self::Missing { position }
+            | Self::BrokenChain { position }
+            | Self::Changed { position }
+            | Self::Emptied { position }
+            | Self::Undecodable { position, source: UndecodableEvent::BadPayload { .. } } => Some(*position),
+            Self::Undecodable {
+                source: UndecodableEvent::UnknownStreamType { .. } | UndecodableEvent::UnknownVersion { .. },
+                ..
+            }
+            | Self::MissingInStream { .. }
+            | Self::Fault(_) => None,
+        }
+    }
 }
 
 impl Fault {

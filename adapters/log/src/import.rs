@@ -39,6 +39,18 @@ pub const IMPORT_PAUSE_MAX: Duration = Duration::from_secs(120);
 /// How long an import waits for the head of the log: many times what an append holds it. Another import holds it longer.
 pub(crate) const HEAD_WAIT: Duration = Duration::from_secs(2);
 
+/// The first event whose stream has none before it, where it is not the first of its stream. A stream without holes has
+/// as many events as its last one counts, which the index of the streams tells in one go; so the rest is looked at only
+/// where a hole is.
+pub(crate) const HOLE_IN_A_STREAM: &str = "
+SELECT min(e.position) FROM events e
+  JOIN (SELECT aggregate_type, aggregate_id FROM events GROUP BY aggregate_type, aggregate_id
+        HAVING max(sequence) <> count(*)) AS s
+    ON s.aggregate_type = e.aggregate_type AND s.aggregate_id = e.aggregate_id
+ WHERE e.sequence > 1 AND NOT EXISTS (
+       SELECT 1 FROM events p WHERE p.aggregate_type = e.aggregate_type AND p.aggregate_id = e.aggregate_id
+                                AND p.sequence = e.sequence - 1)";
+
 /// Why nothing was imported. The log is empty as before, or as full.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
@@ -71,6 +83,12 @@ pub enum ImportError {
         expected: Position,
         /// What came.
         found: Position,
+    },
+    /// A stream has a hole, or does not begin at 1: whoever loads it would stop there.
+    #[error("the stream of event {position} has none with the number before its own")]
+    MissingInStream {
+        /// Where it goes on behind the hole.
+        position: Position,
     },
     /// The database does not take them: an id or a place in a stream comes twice, or a text cannot be stored.
     #[error("events {first} to {last} cannot be stored beside those before them")]
@@ -205,13 +223,19 @@ impl Import {
     /// Lets everything be there at once; answers the last position. Who follows the log hears of it.
     ///
     /// # Errors
-    /// [`ImportError::Unreadable`] when it is not said what remains of an emptied event, what [`Self::write`] may answer,
+    /// [`ImportError::Unreadable`] when it is not said what remains of an emptied event,
+    /// [`ImportError::MissingInStream`], what [`Self::write`] may answer,
     /// [`Fault::OutcomeUnknown`] when the database went away over it and cannot be asked; after any other nothing is
     /// there.
     pub async fn commit(mut self) -> Result<Position, ImportError> {
         let (end, log) = (self.end, self.log.clone());
         self.beside.add(&self.emptied.meaning()?)?;
         self.write_beside().await?;
+        let hole = on!(&mut self.writing, transaction => transaction.hole().await);
+        if let Some(position) = hole.map_err(|error| Fault::of("looking for holes in streams", error))? {
+            self.cancel().await;
+            return Err(ImportError::MissingInStream { position });
+        }
         let moved = on!(&mut self.writing, transaction => transaction.move_head(&end).await);
         moved.map_err(|error| Fault::of("importing events", error))?;
         failpoint("import.head-moved");

@@ -9,7 +9,6 @@ use knit_domain::id::EventId;
 use knit_domain::reservation::{Holder, Scope};
 use knit_domain::time::Timestamp;
 use knit_failpoint::failpoint;
-use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
@@ -22,7 +21,7 @@ use crate::database::{Database, Options};
 use crate::error::{AppendError, Fault, OpenError, ReadError};
 use crate::lease::Lease;
 use crate::postgres::Postgres;
-use crate::reader::{self, Between, EventRow, ReadAhead, StoredEvent, patiently};
+use crate::reader::{self, Between, Content, EventRow, ReadAhead, Span, StoredEvent, patiently};
 use crate::recent::{Made, Recalled, Recent};
 use crate::redacted::Redacted;
 use crate::request::{Appended, Prepared, Request};
@@ -263,8 +262,19 @@ impl Log {
     /// When the very next event is missing, does not continue the chain, or cannot be read; what is
     /// before such an event is answered first.
     pub async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+        self.read_with(after, limit, Content::Trusted).await
+    }
+
+    /// The same, with their content checked or not.
+    pub(crate) async fn read_with(
+        &self,
+        after: Position,
+        limit: usize,
+        content: Content,
+    ) -> Result<Vec<Recorded>, ReadError> {
         let Inner { backend, redacted, .. } = &*self.inner;
-        let events = reader::read_seen(backend, redacted, after, limit, self.position()).await?;
+        let span = Span { after, limit, known: self.position() };
+        let events = reader::read_seen(backend, redacted, span, content).await?;
         self.inner.recent.heed(&events);
         Ok(events)
     }
@@ -275,13 +285,7 @@ impl Log {
     /// Outside of a runtime.
     #[must_use]
     pub fn read_ahead(&self, limit: usize) -> ReadAhead {
-        self.read_ahead_on(limit, Handle::current())
-    }
-
-    /// The same, on other threads than those of whoever asks.
-    #[must_use]
-    pub fn read_ahead_on(&self, limit: usize, on: Handle) -> ReadAhead {
-        ReadAhead::new(self.clone(), limit, on)
+        ReadAhead::new(self.clone(), limit)
     }
 
     /// The same events as [`Self::read`], text for text as they are stored.

@@ -67,6 +67,31 @@ impl EventRow<'_> {
         self.salt.is_empty()
     }
 
+    /// The hash of the content as it is stored now.
+    fn leaf_of_content(&self) -> Hash {
+        Leaf {
+            salt: self.salt,
+            event_id: self.event_id,
+            stream_type: self.stream_type,
+            stream_id: self.stream_id,
+            sequence: self.sequence,
+            event_type: self.event_type,
+            event_version: self.event_version,
+            payload: self.payload,
+            metadata: self.metadata,
+        }
+        .hash()
+    }
+
+    /// The row, if it says what was appended. Of one that was emptied, the redaction says what the leaf was of.
+    fn as_appended(self) -> Result<Self, ReadError> {
+        if self.is_emptied() || self.leaf_of_content() == self.leaf {
+            Ok(self)
+        } else {
+            Err(ReadError::Changed { position: self.position })
+        }
+    }
+
     /// The row by itself, text for text.
     pub(crate) fn stored(self) -> StoredEvent {
         StoredEvent {
@@ -188,18 +213,7 @@ impl StoredEvent {
     /// content was changed.
     #[must_use]
     pub fn leaf_of_content(&self) -> Hash {
-        Leaf {
-            salt: &self.salt,
-            event_id: self.event_id,
-            stream_type: &self.stream_type,
-            stream_id: &self.stream_id,
-            sequence: self.sequence,
-            event_type: &self.event_type,
-            event_version: &self.event_version,
-            payload: &self.payload,
-            metadata: &self.metadata,
-        }
-        .hash()
+        self.row().leaf_of_content()
     }
 
     /// Whether its content was taken out.
@@ -236,16 +250,36 @@ impl StoredEvent {
     }
 }
 
-/// Up to `limit` events after `after`; of those that were emptied, what remains of them.
+/// Whether the content of every event that is read is held against its leaf. That costs about as much as decoding it,
+/// and whoever follows the log at a start has no time for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Taken as it is stored.
+    Trusted,
+    /// What was changed behind the log ends the reading.
+    Checked,
+}
+
+/// A part of the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    /// The events behind this position,
+    pub(crate) after: Position,
+    /// up to so many.
+    pub(crate) limit: usize,
+    /// A position that the log is known to have reached before this look.
+    pub(crate) known: Position,
+}
+
+/// The events of `span`; of those that were emptied, what remains of them.
 pub(crate) async fn read_seen(
     backend: &Backend,
     redacted: &Redacted,
-    after: Position,
-    limit: usize,
-    known: Position,
+    span: Span,
+    content: Content,
 ) -> Result<Vec<Recorded>, ReadError> {
-    match read_as(&redacted.known(), backend, after, limit, known).await {
-        Err(ReadError::Emptied { .. }) => read_as(&*redacted.look(backend).await?, backend, after, limit, known).await,
+    match read_as(&redacted.known(), backend, span, content).await {
+        Err(ReadError::Emptied { .. }) => read_as(&*redacted.look(backend).await?, backend, span, content).await,
         read => read,
     }
 }
@@ -253,11 +287,14 @@ pub(crate) async fn read_seen(
 async fn read_as(
     remaining: &Remaining,
     backend: &Backend,
-    after: Position,
-    limit: usize,
-    known: Position,
+    span: Span,
+    content: Content,
 ) -> Result<Vec<Recorded>, ReadError> {
-    let take = |row: EventRow<'_>| remaining.seen(row)?.decode();
+    let Span { after, limit, known } = span;
+    let take = |row: EventRow<'_>| match content {
+        Content::Trusted => remaining.seen(row)?.decode(),
+        Content::Checked => remaining.seen(row.as_appended()?)?.decode(),
+    };
     read(backend, after, limit, known, &take).await
 }
 

@@ -81,7 +81,11 @@ impl Redacted {
         let mut remaining = Remaining::default();
         for stored in journal {
             // One that was emptied itself says nothing; another one behind it does.
+            // What was changed behind the log must not say what others were.
             if !stored.is_emptied() {
+                if stored.leaf_of_content() != stored.leaf {
+                    return Err(ReadError::Changed { position: stored.position });
+                }
                 remaining.take(stored.decode()?);
             }
         }

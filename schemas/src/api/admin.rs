@@ -17,7 +17,8 @@ pub const JSON_LINES: &str = "application/x-ndjson";
 pub struct ProjectionState {
     /// Its name.
     pub name: String,
-    /// `live`, `behind` while it has yet to fold what the log has, or `stopped` at an event that it cannot apply.
+    /// `live`, `behind` while it has yet to fold what the log has, `stopped` at an event that it cannot apply, or
+    /// `damaged` where the log is not as it was written.
     pub state: String,
     /// The last event that was folded.
     pub position: u64,
@@ -203,6 +204,13 @@ pub enum RebuildStep {
     Cancelled {
         /// Up to where the log had been folded.
         position: u64,
+    },
+    /// An end: the log is not as it was written.
+    Flawed {
+        /// The first position that is not in order.
+        position: u64,
+        /// What is wrong there.
+        why: String,
     },
     /// An end: it could not be done, and the live one is as it was.
     Failed {

@@ -33,6 +33,13 @@ pub enum ArchiveStep {
         /// The last event of the log.
         head: u64,
     },
+    /// An end: the log is not as it was written.
+    Flawed {
+        /// The first position that is not in order.
+        position: u64,
+        /// What is wrong there.
+        why: String,
+    },
     /// An end: it could not be done, or not all of it. What was told before is done.
     Failed {
         /// Why.

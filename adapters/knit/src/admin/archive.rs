@@ -20,7 +20,8 @@ use crate::telling::{Telling, counted};
 /// one. Segments that are in the directory already are held against the log, and written again only if something in them
 /// was redacted since; then the archive goes on to what admits that, with a segment that ends early, and is whole by
 /// itself. The log keeps everything. `knit audit verify DIR` reads the files; `schemas/export.md` says how they are
-/// written. Ends with 8 if a file is damaged, which is left as it is.
+/// written. Ends with 8 if a file is damaged, which is left as it is, or if the log is not
+/// whole.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Write into this directory, as the server's user, and make it if it is not there [default: where the server
@@ -88,6 +89,7 @@ async fn until_the_end(ask: &Ask, response: Response, progress: &Progress) -> Re
         ArchiveStep::Archived { directory, position, head } => {
             Some(Ok(Answer { directory, position, head, checked, segments: std::mem::take(&mut segments) }))
         }
+        ArchiveStep::Flawed { why, .. } => Some(Err(Error::LogNotWhole { ask: ask.clone(), why })),
         ArchiveStep::Failed { why } => {
             let damaged = segments.iter().filter(|segment| segment.done == SegmentDone::Damaged).map(told);
             Some(Err(Error::NotArchived { why: std::iter::once(why).chain(damaged).collect::<Vec<_>>().join("; ") }))

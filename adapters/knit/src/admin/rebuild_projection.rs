@@ -15,8 +15,9 @@ const ALL: &str = "all";
 ///
 /// Nobody notices while it lasts, but for the memory that a second copy takes. Where the two differ, the first entry
 /// in which they do is told, the live one stays where it is, and the exit status is 1; with --replace it is replaced
-/// all the same, and kept. Ctrl-C cancels it. A rebuild that is broken off changes nothing, and is begun again from the
-/// beginning.
+/// all the same, and kept. Every event is held against its leaf; where the log was changed, nothing is compared or
+/// replaced, and the exit status is 8. Ctrl-C cancels it. A rebuild that is broken off changes nothing, and is begun
+/// again from the beginning.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Compare only; the live one stays where it is
@@ -49,8 +50,11 @@ pub(crate) async fn run(arguments: Arguments, client: &Client) -> Result<(), Err
     for name in &names {
         let outcome = steps::follow(client, "rebuild", (name, "rebuild"), &order).await?;
         // Of one that differs the others know nothing; what keeps one from being rebuilt keeps them all.
-        let is_last =
-            outcome.by_ctrl_c || matches!(outcome.end, RebuildStep::Cancelled { .. } | RebuildStep::Failed { .. });
+        let keeps_all = matches!(
+            outcome.end,
+            RebuildStep::Cancelled { .. } | RebuildStep::Flawed { .. } | RebuildStep::Failed { .. }
+        );
+        let is_last = outcome.by_ctrl_c || keeps_all;
         outcomes.push(outcome);
         if is_last {
             break;

@@ -91,6 +91,7 @@ async fn until_the_end(ask: &Ask, response: Response, progress: &Progress) -> Re
         | RebuildStep::Verified { .. }
         | RebuildStep::Differs { .. }
         | RebuildStep::Cancelled { .. }
+        | RebuildStep::Flawed { .. }
         | RebuildStep::Failed { .. }) => Some(end),
     });
     let end = end.await?;
@@ -105,6 +106,10 @@ impl Outcome {
             RebuildStep::Differs { .. } => Err(Error::Differs { projection }),
             RebuildStep::Cancelled { position } => {
                 Err(Error::Cancelled { projection, position: *position, by_ctrl_c: self.by_ctrl_c })
+            }
+            RebuildStep::Flawed { why, .. } => {
+                let ask = Ask::order("rebuild", Subject::Projection(projection));
+                Err(Error::LogNotWhole { ask, why: why.clone() })
             }
             RebuildStep::Failed { why } => Err(Error::NotRebuilt { projection, why: why.clone() }),
             RebuildStep::Folding { .. }
@@ -146,7 +151,10 @@ impl Outcome {
             RebuildStep::Differs { .. } | RebuildStep::Cancelled { .. } => {
                 vec![format!("{name}: nothing was switched")]
             }
-            RebuildStep::Failed { .. } | RebuildStep::Folding { .. } | RebuildStep::Compared { .. } => Vec::new(),
+            RebuildStep::Flawed { .. }
+            | RebuildStep::Failed { .. }
+            | RebuildStep::Folding { .. }
+            | RebuildStep::Compared { .. } => Vec::new(),
         }
     }
 }

@@ -51,6 +51,12 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
             "name what goes before as well, such as `knit audit import ARCHIVE REST`; nothing was kept".to_owned(),
         ];
     }
+    if let Error::LogNotWhole { .. } = error {
+        return vec![
+            "`knit audit verify` reads all of it, and says what is wrong; nothing has changed".to_owned(),
+            "keep the database as it is, for evidence, and bring back a copy that is whole".to_owned(),
+        ];
+    }
     if let Error::NotTaken { .. } = error {
         return vec!["nothing of it was kept, and the log of the server is as it was".to_owned()];
     }

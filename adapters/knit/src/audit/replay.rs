@@ -27,8 +27,8 @@ const TOO_MUCH_REDACTED: &str = "more was redacted in it than can be told ahead 
 ///
 /// The server folds it into projections that nobody else sees, and answers the position, the chain there, and the digest
 /// of each projection: those of `knit admin projections --digest` at the same position are equal, on this server and on
-/// any other of the same version. Without a file its own log is folded; an export is verified on the way, and nothing of
-/// it is kept. While it lasts, the server needs memory for another copy of all projections.
+/// any other of the same version. Without a file its own log is folded, and every event held against its leaf and the
+/// chain; an export is verified on the way, and nothing of it is kept. While it lasts, the server needs memory for another copy of all projections.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Ask through this socket [default: KNITD_ADMIN_SOCKET, or else admin.sock in KNITD_STATE_DIR or ~/.local/share/knitfab]
@@ -77,7 +77,10 @@ impl Replay {
         let progress = Progress::of_events("Replaying the log".to_owned());
         let end = self.end(response, &progress).await;
         progress.finish();
-        end
+        end.map_err(|error| {
+            let Error::FoundBroken { why, .. } = error else { return error };
+            Error::LogNotWhole { ask: self.ask.clone(), why }
+        })
     }
 
     /// Sends it again where something has to be told ahead of it, which is said only behind what it is about.

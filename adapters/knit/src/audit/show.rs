@@ -54,7 +54,8 @@ fn lines(told: &SealedEvent) -> Vec<String> {
     lines.extend(payload.lines().map(|line| format!("  {line}")));
     lines.push("it is sealed".to_owned());
     lines.push(format!("  leaf     {}  {}", seal.leaf, leaf_in_words(seal)));
-    lines.push(format!("  before   {}", seal.chain_before));
+    let before = if seal.chain_before.is_empty() { "IS MISSING from the log" } else { &seal.chain_before };
+    lines.push(format!("  before   {before}"));
     lines.push(format!("  chain    {}  {}", seal.chain, chain_in_words(seal.chain_holds)));
     lines
 }

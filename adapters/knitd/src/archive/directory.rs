@@ -25,6 +25,16 @@ pub(crate) fn reaches(path: &Path) -> io::Result<Position> {
     }
 }
 
+/// Whether this server can archive into a directory, in which it has begun to: it makes the directory and the lock in
+/// it before anything else.
+///
+/// # Errors
+/// Why it cannot.
+pub(crate) fn is_entered(path: &Path) -> io::Result<()> {
+    fs::metadata(path.join(LOCK_FILE))?;
+    Ok(rustix::fs::access(path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?)
+}
+
 /// The segments that are there, in order.
 fn found_in(path: &Path) -> io::Result<Vec<Segment>> {
     let mut found: Vec<Segment> = Vec::new();

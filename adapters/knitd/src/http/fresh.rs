@@ -12,22 +12,34 @@ use super::problem::Problem;
 use super::reply;
 use crate::command::CommandError;
 
+/// How the address of an event begins.
+const ONE_EVENT: &str = "/api/events/";
+
 /// Before a read, waits until the projections show what the log holds, and before a command, until they have
 /// shown all of it once: nobody decides on a log of which this program may not be able to read the rest. Behind
 /// any request, tells the position unless the handler told a later one.
 ///
 /// The position told is taken before the handler looks, so it never promises more than was seen.
 pub(super) async fn wait_and_tell(State(api): State<Api>, request: Request, next: Next) -> Response {
+    // Damage keeps nobody from looking at one event: that shows what is wrong.
+    let is_look_at_damage = |path: &str| api.app.views().damage().is_some() && path.starts_with(ONE_EVENT);
     let freshness = match (request.uri().path().starts_with("/api/"), request.method()) {
         (false, _) => Ok(api.app.views().position()),
         // It is about the log itself, also about one that no projection can follow.
-        (true, &Method::GET) if request.uri().path() == export::PATH => Ok(api.app.views().position()),
+        (true, &Method::GET) if request.uri().path() == export::PATH || is_look_at_damage(request.uri().path()) => {
+            Ok(api.app.views().position())
+        }
         (true, &Method::GET) => api.app.fresh().await,
         (true, _) => api.app.caught_up().await,
     };
     let position = match freshness {
         Ok(position) => position,
-        Err(error) => return Problem::unavailable(error.to_string()).into_response(),
+        Err(error) => {
+            return match api.app.views().damage() {
+                Some(damage) => Problem::damaged(damage.why.clone()).into_response(),
+                None => Problem::unavailable(error.to_string()).into_response(),
+            };
+        }
     };
     let is_question = request.method() == Method::GET;
     let mut response = next.run(request).await;

@@ -31,6 +31,9 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
     if let Some(stopped) = views.stopped() {
         return Problem::unavailable(format!("a projection has stopped: {stopped}")).into_response();
     }
+    if let Some(damage) = views.damage() {
+        return Problem::damaged(damage.why.clone()).into_response();
+    }
     if !views.followed().caught_up {
         return Problem::unavailable("the projections are being folded from the log").into_response();
     }

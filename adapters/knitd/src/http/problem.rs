@@ -175,6 +175,12 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable temporaly").advising(RETRY_LATER).because(cause)
     }
 
+    /// 503: the log is not as it was written, and until somebody mends that, nothing is told of it; `why` says where.
+    pub(super) fn damaged(why: impl Into<String>) -> Self {
+        let problem = Self::unavailable(why);
+        Self { advice: Some("the event log is damaged.".to_owned()), ..problem }
+    }
+
     /// What the log did not answer.
     pub(super) fn of_log(error: impl Into<CommandError>) -> Self {
         Self::unavailable(error.into().to_string())

@@ -1,5 +1,6 @@
 //! What is so at present: it is looked at when somebody asks, and costs nothing in between.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -58,7 +59,11 @@ pub(super) struct State {
     workers: Family<ByState, Gauge>,
     transfers: Gauge,
     combinations: AtHand,
+    moved: Moved,
 }
+
+/// How far each projection was when somebody asked last, and since when it is there.
+type Moved = Mutex<BTreeMap<&'static str, (Position, Instant)>>;
 
 impl State {
     pub(super) fn registered(registry: &mut Registry) -> Self {
@@ -133,13 +138,21 @@ impl State {
         put(&self.position, &label, position(reached.position));
         put(&self.lag_events, &label, position(lag));
         put(&self.stopped, &label, reached.stopped.is_some().into());
+        let stands_for = self.stands_for(projection, reached.position);
         let age = if lag == 0 { Some(0.0) } else { age_of_next(app, reached.position, now).await };
-        if let Some(seconds) = age {
-            self.lag_seconds.get_or_create(&label).set(seconds);
-        } else {
-            // No figure rather than a wrong one: the log cannot be asked just now.
-            self.lag_seconds.remove(&label);
+        // Where the log does not say how old that event is, it is at least so old that the projection has stood still:
+        // without a figure nobody would be alerted just while something is wrong.
+        self.lag_seconds.get_or_create(&label).set(age.unwrap_or(stands_for.as_secs_f64()));
+    }
+
+    /// For how long the projection is at `position`, as far as somebody has asked.
+    fn stands_for(&self, projection: &'static str, position: Position) -> Duration {
+        let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = moved.entry(projection).or_insert_with(|| (position, Instant::now()));
+        if seen.0 != position {
+            *seen = (position, Instant::now());
         }
+        seen.1.elapsed()
     }
 
     fn look_at_worklists(&self, worklists: &Worklists, now: Timestamp) {
@@ -200,11 +213,12 @@ impl Drop for ActiveRole {
     }
 }
 
-/// How old the event behind `after` is; none when the log does not say so in time.
+/// How old the event behind `after` is, or the next one that is there, whatever is wrong with it; none when the log does
+/// not say so in time.
 async fn age_of_next(app: &App, after: Position, now: Timestamp) -> Option<f64> {
-    let next = app.log().read_stored(after, 1);
+    let next = app.log().read_unchecked(after, 1);
     let next = tokio::time::timeout(AGE_WAIT, next).await.ok()?.ok()?;
-    Some(age(next.first().map(|event| event.recorded_at), now))
+    Some(age(Some(next.first()?.recorded_at), now))
 }
 
 /// Seconds since `then`; 0 when there is nothing, or clocks disagree.

@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection, Row};
 use super::{columns_of, copied, sql};
 use crate::batch::{End, Place};
 use crate::columns::{signed, unsigned};
-use crate::import::{BesideRows, HEAD_WAIT, IMPORT_PAUSE_MAX, Rows};
+use crate::import::{BesideRows, HEAD_WAIT, HOLE_IN_A_STREAM, IMPORT_PAUSE_MAX, Rows};
 use knit_domain::event::Position;
 use knit_schemas::export::Event;
 
@@ -84,6 +84,12 @@ impl Importing {
             self.copy(sql::COPY_PLACES, &rows.taken).await
         })
         .await
+    }
+
+    /// The first event before which its stream has a hole.
+    pub(crate) async fn hole(&mut self) -> Result<Option<Position>, sqlx::Error> {
+        let found = sqlx::query_scalar::<_, Option<i64>>(HOLE_IN_A_STREAM).fetch_one(&mut self.0);
+        within(BESIDE_TIMEOUT, found).await?.map(unsigned).transpose()
     }
 
     pub(crate) async fn move_head(&mut self, end: &End) -> Result<(), sqlx::Error> {

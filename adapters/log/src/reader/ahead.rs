@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Fault, ReadError};
 use crate::log::Log;
+use crate::reader::Content;
 
 /// Pages that are read at once. The database works on one while another is decoded, and one more is there when
 /// either of them comes late. Of each there are as many bytes in memory as a page may have.
@@ -23,6 +24,7 @@ pub struct ReadAhead {
     limit: usize,
     /// Where they are read.
     on: Handle,
+    content: Content,
     /// In the order of their positions.
     pages: VecDeque<Coming>,
     /// Where the page begins that is asked for next.
@@ -37,8 +39,23 @@ struct Coming {
 }
 
 impl ReadAhead {
-    pub(crate) fn new(log: Log, limit: usize, on: Handle) -> Self {
-        Self { log, limit, on, pages: VecDeque::new(), next: 0 }
+    pub(crate) fn new(log: Log, limit: usize) -> Self {
+        let (on, content) = (Handle::current(), Content::Trusted);
+        Self { log, limit, on, content, pages: VecDeque::new(), next: 0 }
+    }
+
+    /// The same, on other threads than those of whoever asks.
+    #[must_use]
+    pub fn on(mut self, on: Handle) -> Self {
+        self.on = on;
+        self
+    }
+
+    /// The same, but an event that is not what was appended ends it with [`ReadError::Changed`].
+    #[must_use]
+    pub fn checked(mut self) -> Self {
+        self.content = Content::Checked;
+        self
     }
 
     /// The events after position `after`, as [`Log::read`] answers them. They are there the sooner if the page
@@ -72,8 +89,8 @@ impl ReadAhead {
 
     /// Asks for the next page, and for those behind it that are known to be there.
     fn ask(&mut self) {
-        let (log, after, limit) = (self.log.clone(), self.next, self.limit);
-        let events = self.on.spawn(async move { log.read(after, limit).await });
+        let (log, after, limit, content) = (self.log.clone(), self.next, self.limit, self.content);
+        let events = self.on.spawn(async move { log.read_with(after, limit, content).await });
         self.pages.push_back(Coming { after, events });
         self.next = after + limit as u64;
         self.ask_known();

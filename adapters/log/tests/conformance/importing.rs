@@ -21,6 +21,7 @@ on_both_databases!(
     what_is_not_committed_has_never_been,
     nothing_is_seen_before_all_is_there,
     a_history_that_contradicts_itself_is_refused,
+    a_history_with_a_hole_in_a_stream_is_refused,
     an_event_of_an_older_version_is_imported_as_it_is_stored,
     an_event_of_a_newer_program_is_refused_by_its_name,
 );
@@ -184,6 +185,25 @@ async fn nothing_is_seen_before_all_is_there(place: Place) {
     assert_eq!((log.position(), exported(&log).await), (0, vec![]));
     assert_eq!(import.commit().await.unwrap(), 20);
     assert_eq!(exported(&log).await, events);
+}
+
+async fn a_history_with_a_hole_in_a_stream_is_refused(place: Place) {
+    let source = Place::sqlite();
+    let from = source.open().await;
+    fill(&from, 10).await;
+    from.append(remarks(&journal("long"), 0, 3)).await.unwrap();
+    let events = exported(&from).await;
+    let log = place.open().await;
+    // A stream that begins at 7, and one that goes on behind a hole.
+    for (position, sequence) in [(5, 7), (13, 4)] {
+        let mut holed = events.clone();
+        holed[position - 1].sequence = sequence;
+        let refused = import(&log, &holed).await.unwrap_err();
+        let is_named = matches!(refused, ImportError::MissingInStream { position: at } if at == position as u64);
+        assert!(is_named, "{refused}");
+        assert_eq!(exported(&log).await, []);
+    }
+    assert_eq!(import(&log, &events).await.unwrap(), 13);
 }
 
 async fn a_history_that_contradicts_itself_is_refused(place: Place) {

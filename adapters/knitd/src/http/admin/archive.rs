@@ -29,7 +29,10 @@ pub(super) async fn begin(
         let end = match archive::archive(&log, &place, Checks::All, &listener).await {
             Ok(Some(archived)) => ArchiveStep::Archived { directory, position: archived.position, head: archived.head },
             Ok(None) => ArchiveStep::Failed { why: format!("a server is archiving into {directory} already") },
-            Err(why) => ArchiveStep::Failed { why: format!("{why:#}") },
+            Err(why) => match archive::flaw_of(&why) {
+                Some((position, why)) => ArchiveStep::Flawed { position, why },
+                None => ArchiveStep::Failed { why: format!("{why:#}") },
+            },
         };
         // Whoever hears no more has ended it.
         let _ = steps.send(end).await;

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use knit_log::ImportError;
+use knit_log::{Fault, ImportError};
 use knit_schemas::api::ImportEnd;
 
 use super::Admin;
@@ -41,10 +41,18 @@ fn not_taken(error: ImportError) -> Result<ImportEnd, Problem> {
         ImportError::Occupied => {
             Err(Problem::conflict("the log is in use").advising("somebody else appends or imports: wait for its end"))
         }
+        ImportError::MissingInStream { position } => Ok(ImportEnd::Flawed { position, why: error.to_string() }),
         ImportError::Unreadable(_)
         | ImportError::TakenTwice { .. }
         | ImportError::OutOfOrder { .. }
         | ImportError::Contradiction { .. } => Ok(ImportEnd::Failed { why: with_causes(&error) }),
-        ImportError::Fault(fault) => Err(Problem::unexpected(with_causes(&fault))),
+        ImportError::Fault(fault) => {
+            // Nothing else says it here: whoever has sent the history may be gone.
+            tracing::error!("nothing was imported: {}", with_causes(&fault));
+            if let Fault::DiskFull { .. } = fault {
+                return Ok(ImportEnd::Failed { why: format!("make room: {}", with_causes(&fault)) });
+            }
+            Err(Problem::unexpected(with_causes(&fault)))
+        }
     }
 }

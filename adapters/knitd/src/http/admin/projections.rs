@@ -45,10 +45,12 @@ where
     let (previous, position) = (view(&views).kept_position(), reached.position);
     let kept = app.log().kept_snapshots(P::NAME, P::REVISION, SNAPSHOTS_TOLD_MAX).await.map_err(Problem::of_log)?;
     let newest = kept.first();
-    let state = match &reached.stopped {
-        Some(_) => "stopped",
-        None if position < head => "behind",
-        None => "live",
+    let damage = app.views().damage().filter(|_| position < head);
+    let state = match (&reached.stopped, &damage) {
+        (Some(_), _) => "stopped",
+        (None, Some(_)) => "damaged",
+        (None, None) if position < head => "behind",
+        (None, None) => "live",
     };
     Ok(ProjectionState {
         name: P::NAME.to_owned(),
@@ -63,7 +65,7 @@ where
         snapshots_kept: kept.len() as u64,
         previous,
         skipped: view(&views).skipped() as u64,
-        why: reached.stopped,
+        why: reached.stopped.or_else(|| damage.map(|damage| damage.why.clone())),
         digest: digest.map_err(|_| Problem::bug())?,
     })
 }

@@ -1,5 +1,7 @@
 //! `GET /api/events/{position}` (ours): everything about one event, so that it can be checked by others.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use knit_domain::event::{Entity, Position, Recorded};
@@ -27,14 +29,18 @@ pub(in crate::http) async fn show(
     let position: Position = named.id("event")?;
     let stored = stored(&api, position).await?;
     let before = api.app.log().chain_at(position - 1).await.map_err(|fault| Problem::unexpected(fault.to_string()))?;
-    let before = before.ok_or_else(|| Problem::not_found("event", &(position - 1).to_string()))?;
-    let mut seal = seal(&stored, &before);
-    if stored.is_emptied() {
+    let mut seal = seal(&stored, before.as_ref());
+    let is_emptied = stored.is_emptied();
+    if is_emptied {
         seal.redacted_at = api.app.log().redaction_of(position).await.map_err(Problem::of_log)?;
     }
-    // Of one that was emptied, this is what remains.
-    let event = api.app.log().event_at(position).await.map_err(Problem::of_log)?;
-    let event = event.ok_or_else(|| Problem::not_found("event", &position.to_string()))?;
+    let event = if is_emptied {
+        // What remains of it.
+        let event = api.app.log().event_at(position).await.map_err(Problem::of_log)?;
+        event.ok_or_else(|| Problem::not_found("event", &position.to_string()))?
+    } else {
+        Arc::new(stored.decode().map_err(Problem::of_log)?)
+    };
     let cause = match event.metadata.causation {
         Some(id) => api.app.log().event_by_id(id).await.map_err(Problem::of_log)?,
         None => None,
@@ -52,13 +58,15 @@ pub(in crate::http) async fn show(
 async fn stored(api: &Api, position: Position) -> Result<StoredEvent, Problem> {
     let missing = || Problem::not_found("event", &position.to_string());
     let before = position.checked_sub(1).ok_or_else(missing)?;
-    let page = api.app.log().read_stored(before, 1).await.map_err(Problem::of_log)?;
-    page.into_iter().next().ok_or_else(missing)
+    // Whatever is wrong with it is to be seen.
+    let page = api.app.log().read_unchecked(before, 1).await.map_err(Problem::of_log)?;
+    page.into_iter().next().filter(|stored| stored.position == position).ok_or_else(missing)
 }
 
-/// What was hashed and what came of it, and whether that is so.
-fn seal(stored: &StoredEvent, before: &Hash) -> Seal {
-    let (leaf, chain) = (stored.leaf_of_content(), link(before, stored.position, stored.recorded_at, &stored.leaf));
+/// What was hashed and what came of it, and whether that is so; `before` is none where the event before is missing.
+fn seal(stored: &StoredEvent, before: Option<&Hash>) -> Seal {
+    let leaf = stored.leaf_of_content();
+    let chain = before.map(|before| link(before, stored.position, stored.recorded_at, &stored.leaf));
     Seal {
         salt: hex::encode(&stored.salt),
         payload: stored.payload.clone(),
@@ -66,9 +74,9 @@ fn seal(stored: &StoredEvent, before: &Hash) -> Seal {
         recorded_at_ms: stored.recorded_at.0,
         leaf: hex::encode(stored.leaf),
         leaf_holds: leaf == stored.leaf,
-        chain_before: hex::encode(before),
+        chain_before: before.map(hex::encode).unwrap_or_default(),
         chain: hex::encode(stored.chain),
-        chain_holds: chain == stored.chain,
+        chain_holds: chain == Some(stored.chain),
         redacted_at: None,
     }
 }
@@ -123,7 +131,7 @@ mod tests {
     }
 
     fn holds(stored: &StoredEvent) -> (bool, bool) {
-        let seal = seal(stored, &GENESIS);
+        let seal = seal(stored, Some(&GENESIS));
         (seal.leaf_holds, seal.chain_holds)
     }
 

@@ -1,0 +1,74 @@
+//! A log that somebody has changed behind its server is told to be so, wherever somebody asks, and with what to do.
+
+use knit_tests::postgres::TestDatabase;
+use knit_tests::server::Setup;
+use knit_tests::wait::wait_until;
+use knit_tests::workshop::Workshop;
+
+use crate::verifying::{NOT_WHOLE, text, with_a_history};
+
+/// A server that was started on a log in which `change` was done.
+fn on_a_changed_log(change: &str) -> (TestDatabase, Workshop) {
+    let database = TestDatabase::new();
+    let mut shop = with_a_history(Setup::new().database(database.url()).option("--archive-segment", "2"));
+    shop.server.kill();
+    let _ = database.run(&format!("{change}; DELETE FROM log_snapshots; SELECT 1"));
+    shop.server.start_listening();
+    wait_until("the server to find it", || shop.server.http().get("/readyz").text().contains("knit audit verify"));
+    (database, shop)
+}
+
+fn is_told_everywhere(change: &str, reason: &str) {
+    let (_database, shop) = on_a_changed_log(change);
+    let http = shop.server.http();
+    for path in ["/readyz", "/api/data", "/api/plans", "/api/runs"] {
+        let answer = http.get(path);
+        let told = answer.text();
+        assert_eq!(answer.status, 503, "{path}: {told}");
+        assert!(told.contains(reason) && told.contains("run `knit audit verify`"), "{path}: {told}");
+        assert!(!told.contains("retry later"), "it does not pass: {path}: {told}");
+    }
+    let states = shop.knit(&["admin", "projections"]).json();
+    for state in states.as_array().unwrap() {
+        assert_eq!(state["state"], "damaged", "{state:#}");
+        assert!(state["why"].as_str().is_some_and(|why| why.contains(reason)), "{state:#}");
+    }
+    let told = shop.refused(1, &["admin", "doctor", "--output", "text"]);
+    let line = told.stdout.lines().find(|line| line.contains("projections: "));
+    assert!(line.is_some_and(|line| line.starts_with("bad") && line.contains(reason)), "{told}");
+
+    let archive = shop.new_path("archive");
+    for words in [
+        &["audit", "replay"][..],
+        &["admin", "rebuild-projection", "store"],
+        &["admin", "archive", "--to", text(&archive)],
+    ] {
+        let _ = shop.refused(NOT_WHOLE, words).tells("hint: `knit audit verify`");
+    }
+    let log = shop.server.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("cannot follow the log")).collect();
+    assert!(matches!(lines[..], [line] if line.contains("knit audit verify")), "told once: {lines:#?}");
+    let figures = http.get("/metrics").text();
+    let lag = figures.lines().find_map(|line| line.strip_prefix("knitd_projection_lag_seconds{projection=\"store\"} "));
+    assert!(lag.is_some_and(|lag| lag.parse::<f64>().is_ok_and(|lag| lag > 0.0)), "it has a lag: {figures}");
+}
+
+#[test]
+fn a_missing_event_is_told_everywhere() {
+    is_told_everywhere("DELETE FROM events WHERE position = 3", "event 3 is missing");
+}
+
+#[test]
+fn a_forged_time_is_told_everywhere() {
+    let change = "UPDATE events SET recorded_at = recorded_at + 1 WHERE position = 3";
+    is_told_everywhere(change, "event 3 does not continue the chain");
+}
+
+#[test]
+fn what_is_stored_of_one_event_is_shown_although_the_log_is_damaged() {
+    let (_database, shop) = on_a_changed_log("DELETE FROM events WHERE position = 3");
+    let show = |position| shop.knit(&["audit", "show", position, "--output", "text"]);
+    let _ = show("2").prints("is the hash of what is stored").prints("continues the one before");
+    let _ = show("4").prints("IS MISSING from the log").prints("DOES NOT continue the one before");
+    let _ = shop.refused(4, &["audit", "show", "3"]);
+}
