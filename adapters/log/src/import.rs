@@ -39,14 +39,14 @@ pub const IMPORT_PAUSE_MAX: Duration = Duration::from_secs(120);
 /// How long an import waits for the head of the log: many times what an append holds it. Another import holds it longer.
 pub(crate) const HEAD_WAIT: Duration = Duration::from_secs(2);
 
-/// The first event whose stream has none before it, where it is not the first of its stream. A stream without holes has
-/// as many events as its last one counts, which the index of the streams tells in one go; so the rest is looked at only
-/// where a hole is.
-pub(crate) const HOLE_IN_A_STREAM: &str = "
+/// Whether a stream has a hole, or does not begin at 1: one without has as many events as its last one counts.
+pub(crate) const HAS_HOLES: &str = "
+SELECT EXISTS (SELECT 1 FROM events GROUP BY aggregate_type, aggregate_id HAVING max(sequence) <> count(*))";
+
+/// The first event before which its stream has a hole. It is asked for only where there is one: on its own, it looks for
+/// the event before each.
+pub(crate) const FIRST_HOLE: &str = "
 SELECT min(e.position) FROM events e
-  JOIN (SELECT aggregate_type, aggregate_id FROM events GROUP BY aggregate_type, aggregate_id
-        HAVING max(sequence) <> count(*)) AS s
-    ON s.aggregate_type = e.aggregate_type AND s.aggregate_id = e.aggregate_id
  WHERE e.sequence > 1 AND NOT EXISTS (
        SELECT 1 FROM events p WHERE p.aggregate_type = e.aggregate_type AND p.aggregate_id = e.aggregate_id
                                 AND p.sequence = e.sequence - 1)";

@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection, Row};
 use super::{columns_of, copied, sql};
 use crate::batch::{End, Place};
 use crate::columns::{signed, unsigned};
-use crate::import::{BesideRows, HEAD_WAIT, HOLE_IN_A_STREAM, IMPORT_PAUSE_MAX, Rows};
+use crate::import::{BesideRows, FIRST_HOLE, HAS_HOLES, HEAD_WAIT, IMPORT_PAUSE_MAX, Rows};
 use knit_domain::event::Position;
 use knit_schemas::export::Event;
 
@@ -88,8 +88,14 @@ impl Importing {
 
     /// The first event before which its stream has a hole.
     pub(crate) async fn hole(&mut self) -> Result<Option<Position>, sqlx::Error> {
-        let found = sqlx::query_scalar::<_, Option<i64>>(HOLE_IN_A_STREAM).fetch_one(&mut self.0);
-        within(BESIDE_TIMEOUT, found).await?.map(unsigned).transpose()
+        within(BESIDE_TIMEOUT, async {
+            if !sqlx::query_scalar::<_, bool>(HAS_HOLES).fetch_one(&mut self.0).await? {
+                return Ok(None);
+            }
+            let found: Option<i64> = sqlx::query_scalar(FIRST_HOLE).fetch_one(&mut self.0).await?;
+            found.map(unsigned).transpose()
+        })
+        .await
     }
 
     pub(crate) async fn move_head(&mut self, end: &End) -> Result<(), sqlx::Error> {

@@ -8,7 +8,7 @@ use super::sql;
 use super::writer::{Statement, bind_entity, json_of, list};
 use crate::batch::End;
 use crate::columns::{signed, unsigned};
-use crate::import::{BesideRows, HOLE_IN_A_STREAM, Rows};
+use crate::import::{BesideRows, FIRST_HOLE, HAS_HOLES, Rows};
 
 /// Memory for pages of the file: -KiB, as SQLite takes it. Ids are random, so that each page of events touches leaves
 /// all over the indexes; what has no room is written to the write-ahead log, and read from there again.
@@ -54,8 +54,11 @@ impl Importing {
 
     /// The first event before which its stream has a hole.
     pub(crate) async fn hole(&mut self) -> Result<Option<Position>, sqlx::Error> {
-        let found = sqlx::query_scalar::<_, Option<i64>>(HOLE_IN_A_STREAM).fetch_one(&mut self.0);
-        found.await?.map(unsigned).transpose()
+        if !sqlx::query_scalar::<_, bool>(HAS_HOLES).fetch_one(&mut self.0).await? {
+            return Ok(None);
+        }
+        let found: Option<i64> = sqlx::query_scalar(FIRST_HOLE).fetch_one(&mut self.0).await?;
+        found.map(unsigned).transpose()
     }
 
     pub(crate) async fn move_head(&mut self, end: &End) -> Result<(), sqlx::Error> {
