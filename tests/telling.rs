@@ -77,7 +77,11 @@ fn a_collector_that_is_away_is_no_trouble() {
     let mut shop = with_spans_to(&format!("http://127.0.0.1:{}", port::free()));
     let data = shop.push(&[("it", "x")], &["a:b"]);
     assert!(shop.pull(&data).join("it").exists());
+    wait_for("it to be told", || shop.server.log().contains("takes no spans, so they are dropped").then_some(()));
     assert!(shop.server.stop().success());
+    let log = shop.server.log();
+    assert_eq!(log.matches("takes no spans").count(), 1, "{log}");
+    assert!(!log.contains(" opentelemetry"), "{log}");
 }
 
 #[test]

@@ -125,6 +125,26 @@ fn a_database_killed_under_load_loses_nothing_acknowledged_and_doubles_nothing()
 }
 
 #[test]
+fn a_database_that_is_away_is_told_of_once_and_not_by_every_role_and_connection() {
+    let mut database = DatabaseServer::start();
+    let shop = Workshop::with(Setup::new().database(database.url()).logging("info"));
+    let data = shop.push(&[("it", "x")], &["a:b"]);
+    let told = |what: &str| shop.server.log().matches(what).count();
+    database.kill();
+    // Leases end when they were not renewed for 15 s.
+    wait_until("the leases to end", || told("the database keeps no leases") > 0);
+    database.start_again();
+    wait_until("everything to go on", || {
+        ["the database keeps leases again", "listens for events again"].iter().all(|what| told(what) > 0)
+    });
+    let _ = shop.knit(&["data", "tag", "--add", "c:d", &data]);
+    for once in ["the database keeps no leases", "lost the connection that listens", "cannot follow the log"] {
+        assert_eq!(told(once), 1, "{once}:\n{}", shop.server.log());
+    }
+    assert_eq!(told(" sqlx"), 0, "{}", shop.server.log());
+}
+
+#[test]
 fn a_commit_whose_answer_was_lost_is_found_and_not_repeated() {
     const FATEFUL: &str = "the answer to this is robbed";
     let database = TestDatabase::new();

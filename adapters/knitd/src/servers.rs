@@ -8,6 +8,8 @@
 //!
 //! [`Runtime::place`]: knit_runtime::Runtime::place
 
+mod outage;
+
 use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,8 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::app::App;
+
+use outage::Outage;
 
 /// How long a lease lasts without being renewed: a server that died is replaced after at most so long, and
 /// [`STANDBY`] more.
@@ -116,13 +120,14 @@ pub struct Duties {
     app: App,
     tasks: TaskTracker,
     laid_down: CancellationToken,
+    outage: Arc<Outage>,
 }
 
 impl Duties {
     /// None yet.
     #[must_use]
     pub fn of(app: App) -> Self {
-        Self { app, tasks: TaskTracker::new(), laid_down: CancellationToken::new() }
+        Self { app, tasks: TaskTracker::new(), laid_down: CancellationToken::new(), outage: Arc::default() }
     }
 
     /// Says that this server lives. When this returns, others can see it.
@@ -146,6 +151,7 @@ impl Duties {
         F: Future<Output = ()> + Send,
     {
         let (app, role, laid_down) = (self.app.clone(), role.to_owned(), self.laid_down.clone());
+        let outage = Arc::clone(&self.outage);
         self.tasks.spawn(async move {
             if app.is_alone() {
                 tokio::select! {
@@ -153,7 +159,7 @@ impl Duties {
                     () = laid_down.cancelled() => {}
                 }
             } else {
-                while_active(&app, &role, &laid_down, doing).await;
+                while_active(&app, &role, &outage, &laid_down, doing).await;
             }
         });
     }
@@ -182,16 +188,20 @@ impl Duties {
 async fn while_active<F: Future<Output = ()>>(
     app: &App,
     role: &str,
+    outage: &Outage,
     laid_down: &CancellationToken,
     doing: impl Fn() -> F,
 ) {
     loop {
-        let Some(lease) = become_active(app, role, laid_down).await else { return };
+        let Some(lease) = become_active(app, role, outage, laid_down).await else { return };
         tracing::debug!(role, lease.fence, "active");
         failpoint("lease.acquired");
         tokio::select! {
             () = doing() => return,
-            () = renew(app, &lease) => tracing::warn!(role, "no longer active"),
+            lost = renew(app, &lease) => match lost {
+                Lost::Taken => tracing::warn!(role, "no longer active: another server has the lease"),
+                Lost::Unrenewed(why) => outage.goes_on(role, &why),
+            },
             () = laid_down.cancelled() => {
                 if let Err(fault) = app.log().release_lease(&lease).await {
                     tracing::warn!(role, "the lease was not given back; it ends by itself: {fault}");
@@ -203,39 +213,40 @@ async fn while_active<F: Future<Output = ()>>(
 }
 
 /// Asks for the lease until it is this server's; none if it stops before.
-async fn become_active(app: &App, role: &str, laid_down: &CancellationToken) -> Option<Lease> {
-    let mut told = String::new();
+async fn become_active(app: &App, role: &str, outage: &Outage, laid_down: &CancellationToken) -> Option<Lease> {
     while !laid_down.is_cancelled() {
         // Not cut off when the server stops: a lease whose answer nobody hears would not be given back.
         match app.log().acquire_lease(role, holder(app), LEASE).await {
-            Ok(Some(lease)) => return Some(lease),
-            Ok(None) => told.clear(),
-            // Asked every two seconds for each role, a database that is away would be told of all the time.
-            Err(fault) => {
-                let why = fault.to_string();
-                if why != told {
-                    tracing::warn!(role, "cannot ask for the lease, trying on: {why}");
+            Ok(lease) => {
+                outage.is_over(role);
+                if lease.is_some() {
+                    return lease;
                 }
-                told = why;
             }
+            Err(fault) => outage.goes_on(role, &fault),
         }
         let _ = timeout(STANDBY, laid_down.cancelled()).await;
     }
     None
 }
 
+/// How a lease was lost.
+enum Lost {
+    /// Somebody else has it.
+    Taken,
+    /// It ended, because the database did not renew it.
+    Unrenewed(Fault),
+}
+
 /// Renews the lease until that fails for as long as it lasts, or somebody else has it.
-async fn renew(app: &App, lease: &Lease) {
+async fn renew(app: &App, lease: &Lease) -> Lost {
     let mut renewed = Instant::now();
     loop {
         sleep(RENEWAL).await;
         match app.log().renew_lease(lease).await {
             Ok(true) => renewed = Instant::now(),
-            Ok(false) => return,
-            Err(fault) if renewed.elapsed() >= LEASE => {
-                tracing::warn!(role = lease.role, "the lease ended unrenewed: {fault}");
-                return;
-            }
+            Ok(false) => return Lost::Taken,
+            Err(fault) if renewed.elapsed() >= LEASE => return Lost::Unrenewed(fault),
             Err(fault) => tracing::debug!(role = lease.role, "renewal failed: {fault}"),
         }
     }

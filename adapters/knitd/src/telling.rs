@@ -5,6 +5,7 @@
 //! in time is dropped, and said so.
 
 use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::http::HeaderMap;
@@ -14,7 +15,8 @@ use opentelemetry::trace::{
 };
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{self, SdkTracerProvider, SpanData};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -23,6 +25,10 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 
 use crate::args::{Args, LogFormat};
 
+/// What libraries tell of themselves, unless `--log` asks for it by name: a failure is told once, by whoever it concerns,
+/// and not by each connection of the database as well. What the exporter of spans says has no text.
+const NOT_OF_LIBRARIES: &str = "sqlx::postgres::notice=off,sqlx::pool=off,opentelemetry=off,opentelemetry_sdk=off,\
+    opentelemetry-otlp=off";
 /// The name of this program among all that a collector hears.
 const SERVICE: &str = "knitd";
 /// Whose spans are exported. Those of libraries, the exporter's own among them, would tell of themselves for ever.
@@ -56,7 +62,8 @@ pub(crate) fn begin(args: &Args) -> anyhow::Result<Telling> {
     let exported = spans.as_ref().map(|spans| {
         tracing_opentelemetry::layer().with_tracer(spans.tracer(SERVICE)).with_filter(EnvFilter::new(SPANS_OF))
     });
-    registry().with(lines.with_filter(EnvFilter::new(&args.log_filter))).with(exported).init();
+    let filter = EnvFilter::new(format!("{NOT_OF_LIBRARIES},{}", args.log_filter));
+    registry().with(lines.with_filter(filter)).with(exported).init();
     Ok(Telling { spans })
 }
 
@@ -70,7 +77,43 @@ fn exporting(endpoint: &str) -> anyhow::Result<SdkTracerProvider> {
         .build()
         .with_context(|| format!("cannot export spans to {endpoint}: name a collector as http://HOST:4318"))?;
     let resource = Resource::builder().with_service_name(SERVICE).build();
+    let exporter = Exporter { exporter, endpoint, is_failing: AtomicBool::new(false) };
     Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
+}
+
+/// Exports spans, and tells when that begins to fail and when it goes on.
+#[derive(Debug)]
+struct Exporter {
+    exporter: SpanExporter,
+    endpoint: String,
+    is_failing: AtomicBool,
+}
+
+impl trace::SpanExporter for Exporter {
+    async fn export(&self, spans: Vec<SpanData>) -> OTelSdkResult {
+        let count = spans.len();
+        let exported = self.exporter.export(spans).await;
+        match (&exported, self.is_failing.swap(exported.is_err(), Ordering::Relaxed)) {
+            (Err(why), false) => {
+                tracing::warn!(spans = count, "{} takes no spans, so they are dropped: {why}", self.endpoint);
+            }
+            (Ok(()), true) => tracing::info!("{} takes spans again", self.endpoint),
+            (Err(_), true) | (Ok(()), false) => {}
+        }
+        exported
+    }
+
+    fn shutdown_with_timeout(&mut self, limit: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(limit)
+    }
+
+    fn force_flush(&mut self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
 }
 
 impl Telling {

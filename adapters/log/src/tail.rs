@@ -94,9 +94,15 @@ async fn look(backend: &Backend, newest: &watch::Sender<Position>) -> Result<Hea
 /// Follows the announcements of all processes, for ever.
 pub(crate) async fn listen(backend: Arc<Backend>, newest: Arc<watch::Sender<Position>>) {
     let Backend::Postgres(postgres) = backend.as_ref() else { return };
+    let mut is_lost = false;
     loop {
-        if let Err(error) = listen_once(postgres, &backend, &newest).await {
-            tracing::warn!(error = %error, "lost the connection that listens for events, connecting again");
+        if let Err(error) = listen_once(postgres, &backend, &newest, &mut is_lost).await {
+            // Said once: a database that is away fails every attempt until it is back.
+            if std::mem::replace(&mut is_lost, true) {
+                tracing::debug!(error = %error, "still nothing to listen to");
+            } else {
+                tracing::warn!(error = %error, "lost the connection that listens for events, connecting again");
+            }
         }
         tokio::time::sleep(RELISTEN_PAUSE).await;
     }
@@ -106,9 +112,13 @@ async fn listen_once(
     postgres: &Postgres,
     backend: &Backend,
     newest: &watch::Sender<Position>,
+    is_lost: &mut bool,
 ) -> Result<(), sqlx::Error> {
     let mut listener = postgres.listen().await?;
     postgres.writer.be_present().await?;
+    if std::mem::take(is_lost) {
+        tracing::info!("listens for events again");
+    }
     // Whatever was announced while nobody listened is found by a look.
     look_and_go_on(backend, newest).await;
     loop {
