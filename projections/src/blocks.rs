@@ -49,6 +49,13 @@ impl<T> Blocks<T> {
         }
     }
 
+    /// How many rows come before those for which `is_before` is false, in a list in which none of them comes earlier.
+    pub(crate) fn partition_point(&self, is_before: impl Fn(&T) -> bool) -> usize {
+        let whole = self.full.partition_point(|block| block.last().is_some_and(&is_before));
+        let block = self.full.get(whole).map_or(self.last.as_slice(), |block| &**block);
+        whole * BLOCK_ROWS + block.partition_point(is_before)
+    }
+
     /// The blocks in their order. None is empty, and all but the last have [`BLOCK_ROWS`] rows.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = &[T]> {
         let last = Some(self.last.as_slice()).filter(|last| !last.is_empty());
@@ -107,6 +114,16 @@ mod tests {
             assert!((0..rows).all(|row| list[row] == row && list.get(row) == Some(&row)), "{rows} rows are found");
             assert_eq!(list.get(rows), None);
             assert!(list.blocks().all(|block| !block.is_empty()));
+        }
+    }
+
+    #[test]
+    fn a_place_in_a_sorted_list_is_found_on_both_sides_of_every_border() {
+        for rows in [0, 1, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS] {
+            let list = counted(rows);
+            for place in [0, 1, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS, 3 * BLOCK_ROWS] {
+                assert_eq!(list.partition_point(|row| *row < place), place.min(rows), "{place} of {rows}");
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use knit_domain::tag::Tag;
 
 use super::numbers::{DataNo, InputNo, TagNo};
+use crate::blocks::Blocks;
 use crate::heap;
 
 /// Every tag that was ever met. None is forgotten, because numbers must not depend on whether a
@@ -13,7 +14,8 @@ use crate::heap;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tags {
     numbers: HashMap<Arc<Tag>, TagNo>,
-    tags: Vec<Tagged>,
+    /// Copies share it.
+    tags: Blocks<Tagged>,
     /// Which inputs ask for a tag; most tags are asked for by none.
     asked_for: HashMap<TagNo, Vec<InputNo>>,
 }
@@ -93,7 +95,7 @@ impl Tags {
         };
         let inputs: usize = self.asked_for.values().map(heap::of_list).sum();
         let tables = heap::of_table(&self.numbers) + heap::of_table(&self.asked_for);
-        tables + heap::of_list(&self.tags) + self.tags.iter().map(of_tag).sum::<usize>() + inputs
+        tables + self.tags.heap_bytes() + self.tags.iter().map(of_tag).sum::<usize>() + inputs
     }
 
     /// All, in the order of their numbers.

@@ -7,6 +7,7 @@ use knit_domain::time::Timestamp;
 
 use super::Limit;
 use super::column::{Column, StepRow, TextRow};
+use crate::blocks::Blocks;
 
 /// Every step of every Run, in the order of the log.
 #[derive(Debug, Clone, Default)]
@@ -254,18 +255,18 @@ impl Steps {
     /// Bytes of heap held.
     pub(super) fn heap_bytes(&self) -> usize {
         let beside = self.decisions.heap_bytes() + self.workers.heap_bytes() + self.log_tails.heap_bytes();
-        let notes: usize = self.workers.all().iter().map(|(_, worker)| size_of_val(&*worker.notes)).sum();
+        let notes: usize = self.workers.0.iter().map(|(_, worker)| size_of_val(&*worker.notes)).sum();
         self.steps.heap_bytes() + beside + notes
     }
 }
 
-/// What only some steps have, beside them and sorted by step.
+/// What only some steps have, beside them and sorted by step. Each Run has something, so that copies share it.
 #[derive(Debug, Clone)]
-pub(super) struct Beside<T>(Vec<(StepRow, T)>);
+pub(super) struct Beside<T>(Blocks<(StepRow, T)>);
 
 impl<T> Default for Beside<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(Blocks::default())
     }
 }
 
@@ -278,21 +279,22 @@ impl<T> Beside<T> {
 
     /// What a step has.
     pub(super) fn get(&self, step: StepRow) -> Option<&T> {
-        self.0.binary_search_by_key(&step, |(step, _)| *step).ok().map(|at| &self.0[at].1)
+        let (found, value) = self.0.get(self.0.partition_point(|(other, _)| *other < step))?;
+        (*found == step).then_some(value)
     }
 
     /// The last step that has something.
     pub(super) fn last(&self) -> Option<StepRow> {
-        self.0.last().map(|(step, _)| *step)
+        self.0.len().checked_sub(1).map(|last| self.0[last].0)
     }
 
-    /// All of it, sorted by step.
-    pub(super) fn all(&self) -> &[(StepRow, T)] {
-        &self.0
+    /// All of it, sorted by step, in blocks as [`Blocks::blocks`] has them.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &[(StepRow, T)]> {
+        self.0.blocks()
     }
 
     fn heap_bytes(&self) -> usize {
-        self.0.capacity() * size_of::<(StepRow, T)>()
+        self.0.heap_bytes()
     }
 }
 

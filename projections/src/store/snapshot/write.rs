@@ -98,7 +98,7 @@ fn steps(store: &Store, put: Put<'_>) {
 }
 
 fn beside_steps(store: &Store, put: Put<'_>) {
-    for rows in store.runs.steps.decisions.all().chunks(BLOCK_ROWS) {
+    for rows in store.runs.steps.decisions.blocks() {
         put(record(Block::Decisions(Decisions {
             step: rows.iter().map(|(step, _)| step.number()).collect(),
             code: rows.iter().map(|(_, decided)| decided.code.map_or(0, |code| u32::from(code) + 1)).collect(),
@@ -106,7 +106,7 @@ fn beside_steps(store: &Store, put: Put<'_>) {
             cause: rows.iter().map(|(_, decided)| number_in(&CAUSES, &decided.cause)).collect(),
         })));
     }
-    for rows in store.runs.steps.workers.all().chunks(BLOCK_ROWS) {
+    for rows in store.runs.steps.workers.blocks() {
         let notes = |count: usize| u32::try_from(count).expect("an event has fewer notes than there are rows");
         put(record(Block::Workers(Workers {
             step: rows.iter().map(|(step, _)| step.number()).collect(),
@@ -116,7 +116,7 @@ fn beside_steps(store: &Store, put: Put<'_>) {
             note: rows.iter().flat_map(|(_, worker)| worker.notes.iter().map(|note| note.number())).collect(),
         })));
     }
-    for rows in store.runs.steps.log_tails.all().chunks(BLOCK_ROWS) {
+    for rows in store.runs.steps.log_tails.blocks() {
         put(record(Block::LogTails(LogTails {
             step: rows.iter().map(|(step, _)| step.number()).collect(),
             sha256: rows.iter().map(|(_, kept)| kept.sha256.number()).collect(),
