@@ -298,9 +298,12 @@ impl Follower {
             self.views.found(Some(Damage { position: error.flaw(), why: why.clone() }));
         }
         self.metrics.failed(metrics::FOLLOWER, ErrorFamily::Fault);
-        if why != self.told {
+        // A database that is away is refused first and starting up then, and is one failure all the same.
+        let is_away = matches!(error, ReadError::Fault(Fault::Unreachable { .. }));
+        let failure = if is_away { "the database is away" } else { why.as_str() };
+        if failure != self.told {
             tracing::error!("cannot follow the log, trying on: {why}");
-            self.told = why;
+            failure.clone_into(&mut self.told);
         }
         tokio::time::sleep(FAULT_PAUSE).await;
     }
