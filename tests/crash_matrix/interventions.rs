@@ -57,11 +57,7 @@ pub(super) fn delete(tale: &mut Tale) -> Told<()> {
 }
 
 pub(super) fn early_delete(tale: &mut Tale) -> Told<()> {
-    let plan = worker(tale, "true").input("/in", &["a:b"]).output("/out", &["is:made"]);
-    let plan = tale.register(&plan)?;
-    tale.push("x", "a:b")?;
-    let run = id_of(&tale.only_run_of(&plan, |run| run["status"] == "waiting")?, "runId");
-    tale.until_held()?;
+    let run = held(tale, "true", "waiting")?;
     tale.well("DELETE", &format!("/api/runs/{run}"), None)?;
     remember_status(tale, &run, "invalidated");
     Ok(())
@@ -82,14 +78,20 @@ pub(super) fn stopped(tale: &mut Tale, how: &str, code: i64) -> Told<()> {
 }
 
 pub(super) fn early_abort(tale: &mut Tale) -> Told<()> {
-    let plan = worker(tale, "while :; do sleep 0.05; done").input("/in", &["a:b"]).output("/out", &["is:made"]);
-    let plan = tale.register(&plan)?;
-    tale.push("x", "a:b")?;
-    let run = id_of(&tale.only_run_of(&plan, |run| run["status"] == "starting")?, "runId");
-    tale.until_held()?;
+    let run = held(tale, "while :; do sleep 0.05; done", "starting")?;
     tale.well("PUT", &format!("/api/runs/{run}/abort"), None)?;
     remember_status(tale, &run, "failed");
     Ok(())
+}
+
+/// A Run of `script` that has this status and goes no further, because the server is held.
+fn held(tale: &mut Tale, script: &str, status: &str) -> Told<String> {
+    let plan = worker(tale, script).input("/in", &["a:b"]).output("/out", &["is:made"]);
+    let plan = tale.register(&plan)?;
+    tale.push("x", "a:b")?;
+    let run = id_of(&tale.only_run_of(&plan, |run| run["status"] == status)?, "runId");
+    tale.until_held()?;
+    Ok(run)
 }
 
 pub(super) fn stop(tale: &mut Tale) -> Told<()> {
