@@ -6,6 +6,7 @@ mod doctor;
 mod ended;
 mod rebuild;
 mod redact;
+mod resumed;
 mod skip;
 mod snapshots;
 mod socket;

@@ -1,5 +1,7 @@
 //! The stories of those who look after a server: its snapshots, a rebuild, an event that is passed over.
 
+use knit_tests::plans::PlanFile;
+
 use super::tale::{Died, Tale, Told};
 
 pub(super) fn snapshots(tale: &mut Tale) -> Told<()> {
@@ -15,10 +17,7 @@ pub(super) fn rebuild(tale: &mut Tale) -> Told<()> {
     for n in 0..10 {
         tale.tag(&data, &format!("n:{n}"))?;
     }
-    tale.remember(|tale| {
-        let verified = tale.server.knit().run(["admin", "rebuild-projection", "--verify-only", "all"]);
-        if verified.code == 0 { Ok(()) } else { Err(format!("the projections are what the log says: {verified}")) }
-    });
+    tale.remember(is_verified);
     for words in [&["admin", "rebuild-projection", "--keep-old", "store"][..], &["admin", "rollback", "store"]] {
         if tale.server.knit().run(words).code != 0 {
             tale.server.wait_for_death();
@@ -26,6 +25,23 @@ pub(super) fn rebuild(tale: &mut Tale) -> Told<()> {
         }
     }
     tale.tag(&data, "after:it")
+}
+
+/// The rebuild is held until a Plan is registered.
+pub(super) fn broken_rebuild(tale: &mut Tale) -> Told<()> {
+    let data = tale.push("x", "a:b")?;
+    tale.remember(is_verified);
+    let _rebuilding = tale.server.knit().start(["admin", "rebuild-projection", "store"]);
+    tale.until_held()?;
+    let _ending = tale.server.knit().start(["admin", "rebuild-projection", "--cancel", "store"]);
+    tale.until("the server to be told", |tale| Ok(tale.server.log().contains("told to end a rebuild").then_some(())))?;
+    let _ = tale.register(&PlanFile::shell("true").input("/in", &["never:there"]))?;
+    tale.tag(&data, "after:it")
+}
+
+fn is_verified(tale: &Tale) -> Result<(), String> {
+    let verified = tale.server.knit().run(["admin", "rebuild-projection", "--verify-only", "all"]);
+    if verified.code == 0 { Ok(()) } else { Err(format!("the projections are what the log says: {verified}")) }
 }
 
 /// In its first life the server has nothing to skip yet.

@@ -187,6 +187,7 @@ pub(crate) const CASES: &[Case] = &[
     case(&["rebuild.switched:2"], Story::Rebuild, REBUILT),
     case(&["snapshot.saved"], Story::Rebuild, REBUILT),
     case(&["rebuild.saved"], Story::Rebuild, REBUILT),
+    case(&["rebuild.page-folded>committed.PlanRegistered,rebuild.kept"], Story::BrokenRebuild, NOT_REBUILT),
     // A projection stops at an event that was written while no server was there, and is to pass over it.
     case(&["committed.DataTagsChanged", "commit.EventSkipped"], Story::Skip, NOT_RECORDED),
     case(&["committed.DataTagsChanged", "committed.EventSkipped"], Story::Skip, RECORDED),

@@ -5,7 +5,7 @@ use std::fs;
 
 use knit_tests::workshop::id_of;
 
-use super::administration::{rebuild, skip, snapshots};
+use super::administration::{broken_rebuild, rebuild, skip, snapshots};
 use super::interventions::{self, copies, copy};
 use super::tale::{Tale, Told};
 use super::{archiving, importing, past, plans, redacting, rivals, runs, transfers};
@@ -49,6 +49,8 @@ pub(crate) enum Story {
     Snapshots,
     /// An administrator rebuilds a projection, and switches back.
     Rebuild,
+    /// A rebuild that somebody ends.
+    BrokenRebuild,
     /// A projection that has stopped, and an administrator who lets it pass over the event.
     Skip,
     /// An administrator archives the log.
@@ -89,6 +91,7 @@ impl Story {
             Self::Plan => "Plan",
             Self::Snapshots => "snapshots",
             Self::Rebuild => "rebuild",
+            Self::BrokenRebuild => "broken rebuild",
             Self::Skip => "skip",
             Self::Archive => "archive",
             Self::Redaction => "redaction",
@@ -122,6 +125,7 @@ pub(crate) fn tell(story: Story, tale: &mut Tale) -> Told<()> {
         Story::Plan => plans::plan(tale),
         Story::Snapshots => snapshots(tale),
         Story::Rebuild => rebuild(tale),
+        Story::BrokenRebuild => broken_rebuild(tale),
         Story::Skip => skip(tale),
         Story::Archive => archiving::tell(tale),
         Story::Redaction => redacting::tell(tale),
@@ -159,6 +163,7 @@ pub(crate) fn conclude(story: Story, tale: &mut Tale) {
         | Story::Plan
         | Story::Snapshots
         | Story::Rebuild
+        | Story::BrokenRebuild
         | Story::Archive
         | Story::Import
         | Story::Rivals

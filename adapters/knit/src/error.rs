@@ -279,6 +279,8 @@ pub(crate) enum Error {
         projection: String,
         /// Up to where the log had been folded.
         position: u64,
+        /// Whether what was folded is kept, so that the next one goes on from there.
+        kept: bool,
         /// Whether it was the Ctrl-C of whoever had begun it.
         by_ctrl_c: bool,
     },

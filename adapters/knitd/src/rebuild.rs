@@ -8,8 +8,9 @@
 //! stand still for the last few events, and a pointer is swapped.
 //!
 //! Until the swap nothing outside this instance has changed. So a rebuild that is cancelled, or whose server dies, has
-//! not happened, and can be begun again; nothing of it is kept, because what an older program has folded may be just
-//! what is to be replaced.
+//! not happened; what it had folded is kept ([`unfinished`]), and the next one goes on from there.
+
+mod unfinished;
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use knit_projections::projection::{Projection, Unapplicable};
 use knit_schemas::api::{RebuildDifference, RebuildOrder, RebuildStep};
 use tokio::runtime::Handle;
 
+use self::unfinished::Unfinished;
 use crate::app::App;
 use crate::background::background;
 use crate::command::with_causes;
@@ -79,13 +81,18 @@ where
 {
     let mut fresh = match Fresh::at_the_beginning(app, listener).await {
         Ok(fresh) => fresh,
-        Err(broken) => return end_of(broken, 0),
+        Err(broken) => return end_of(broken, 0, false),
     };
+    fresh.resume(order.from_start).await;
     match fresh.compare_and_switch(view, order).await {
-        Ok(end) => end,
+        Ok(end) => {
+            fresh.forget_what_is_kept().await;
+            end
+        }
         Err(broken) => {
+            let kept = matches!(broken, Broken::Cancelled) && fresh.keep().await;
             let position = fresh.projection.position();
-            let end = end_of(broken, position);
+            let end = end_of(broken, position, kept);
             tracing::info!(projection = P::NAME, log.position = position, ?end, "a rebuild came to nothing");
             end
         }
@@ -108,7 +115,7 @@ where
         Ok(fresh) => fresh,
         Err((previous, broken)) => {
             keep(app, view, previous, redactions).await;
-            return end_of(broken, position);
+            return end_of(broken, position, false);
         }
     };
     match fresh.catch_up_and_switch(view).await {
@@ -116,7 +123,7 @@ where
         Err(broken) => {
             let (position, previous) = (fresh.projection.position(), fresh.projection);
             keep(app, view, previous, redactions).await;
-            end_of(broken, position)
+            end_of(broken, position, false)
         }
     }
 }
@@ -129,9 +136,9 @@ async fn keep<P: Projection>(app: &App, view: ViewOf<P>, previous: P, redactions
     }
 }
 
-fn end_of(broken: Broken, position: Position) -> RebuildStep {
+fn end_of(broken: Broken, position: Position, kept: bool) -> RebuildStep {
     match broken {
-        Broken::Cancelled => RebuildStep::Cancelled { position },
+        Broken::Cancelled => RebuildStep::Cancelled { position, kept },
         Broken::Flawed { position, why } => RebuildStep::Flawed { position, why },
         Broken::Failed(why) => RebuildStep::Failed { why },
     }
@@ -151,6 +158,8 @@ struct Fresh<'a, P> {
     /// The events that are passed over. All are known before it begins: they were decided on later than what they
     /// are about.
     skipped: Arc<BTreeSet<Position>>,
+    /// Where what is folded is kept when it is broken off; a switch back keeps nothing but its instance.
+    unfinished: Option<Unfinished>,
     pages: ReadAhead,
     begun: Instant,
     began_at: Position,
@@ -227,7 +236,65 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         let began_at = projection.position();
         let now = Instant::now();
         let log = followed.log;
-        Ok(Self { app, listener, projection, chain, log, redactions, skipped, pages, begun: now, began_at, told: now })
+        let unfinished = None;
+        let (begun, told) = (now, now);
+        Ok(Self {
+            app,
+            listener,
+            projection,
+            chain,
+            log,
+            redactions,
+            skipped,
+            unfinished,
+            pages,
+            begun,
+            began_at,
+            told,
+        })
+    }
+
+    /// Goes on where one that was broken off had come to, unless it is to begin at the start.
+    async fn resume(&mut self, from_start: bool) {
+        let log = self.app.log();
+        let unfinished = match Unfinished::of::<P>(&self.skipped).await {
+            Ok(unfinished) => self.unfinished.insert(unfinished),
+            Err(why) => return tracing::warn!(projection = P::NAME, "what is folded will not be kept: {why:#}"),
+        };
+        if from_start {
+            return unfinished.remove(log).await;
+        }
+        let Some((projection, chain)) = unfinished.find(log, self.app.views().followed().position).await else {
+            return;
+        };
+        (self.projection, self.chain) = (projection, chain);
+        let position = self.projection.position();
+        self.began_at = position;
+        tracing::info!(projection = P::NAME, log.position = position, "a rebuild goes on where one was broken off");
+        self.listener.tell(RebuildStep::Resumed { position }).await;
+    }
+
+    /// Keeps what is folded for the next one, unless something was redacted that is in it; answers whether it is kept.
+    async fn keep(&mut self) -> bool {
+        let position = self.projection.position();
+        let Some(unfinished) = &mut self.unfinished else { return false };
+        if self.app.views().redactions() != self.redactions {
+            return false;
+        }
+        if position == self.began_at {
+            // It is what was gone on with, if anything was.
+            return position > 0;
+        }
+        let projection = std::mem::take(&mut self.projection);
+        let (projection, kept) = unfinished.keep(self.app.log(), projection, self.chain).await;
+        self.projection = projection;
+        kept
+    }
+
+    async fn forget_what_is_kept(&self) {
+        if let Some(unfinished) = &self.unfinished {
+            unfinished.remove(self.app.log()).await;
+        }
     }
 
     async fn compare_and_switch(&mut self, view: ViewOf<P>, order: RebuildOrder) -> Result<RebuildStep, Broken> {
@@ -269,7 +336,10 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
             if live.saturating_sub(self.projection.position()) <= REST_EVENTS_MAX {
                 return Ok(());
             }
-            self.fold_up_to(live, &background()).await?;
+            self.fold_page(live, &background()).await?;
+            if self.unfinished.as_ref().is_some_and(Unfinished::is_due) {
+                let _ = self.keep().await;
+            }
         }
     }
 
@@ -307,12 +377,17 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
 
     async fn fold_up_to(&mut self, until: Position, on: &Handle) -> Result<(), Broken> {
         while self.projection.position() < until {
-            self.is_still_wanted()?;
-            let after = self.projection.position();
-            let page = self.pages.read(after).await.map_err(|error| Broken::while_reading(&error))?;
-            self.fold(page, until, on).await?;
-            self.tell_progress();
+            self.fold_page(until, on).await?;
         }
+        Ok(())
+    }
+
+    async fn fold_page(&mut self, until: Position, on: &Handle) -> Result<(), Broken> {
+        self.is_still_wanted()?;
+        let after = self.projection.position();
+        let page = self.pages.read(after).await.map_err(|error| Broken::while_reading(&error))?;
+        self.fold(page, until, on).await?;
+        self.tell_progress();
         Ok(())
     }
 

@@ -89,19 +89,28 @@ pub(crate) async fn save<P: Projection + Send + Sync + 'static>(
     failpoint("snapshot.packed");
     let (name, revision) = (P::NAME.to_owned(), P::REVISION);
     let meta = SnapshotMeta { name, revision, position: at.position, chain: at.chain, generation };
-    log.save_snapshot(&meta, &chunks).await?;
-    failpoint("snapshot.saved");
-    // Whoever redacts removes what is there; what comes later, its saver has to.
-    let redacted = log.redacted_up_to().await?;
-    if redacted > at.position {
-        log.forget_snapshots_before(redacted).await?;
-        anyhow::bail!("something was redacted meanwhile, so it was not kept");
-    }
+    put(log, &meta, &chunks).await?;
     view(views).set_generation(generation);
     log.prune_snapshots(P::NAME, P::REVISION, KEPT).await?;
     failpoint("snapshot.pruned");
     let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
     Ok(Saved { name: P::NAME, position: at.position, bytes })
+}
+
+/// Puts a snapshot into the database, unless something was redacted meanwhile that it may hold.
+///
+/// # Errors
+/// When it was, or the database does not take it.
+pub(crate) async fn put(log: &Log, meta: &SnapshotMeta, chunks: &[Vec<u8>]) -> anyhow::Result<()> {
+    log.save_snapshot(meta, chunks).await?;
+    failpoint("snapshot.saved");
+    // Whoever redacts removes what is there; what comes later, its saver has to.
+    let redacted = log.redacted_up_to().await?;
+    if redacted > meta.position {
+        log.forget_snapshots_before(redacted).await?;
+        bail!("something was redacted meanwhile, so it was not kept");
+    }
+    Ok(())
 }
 
 /// Of which generation the projection is saved.

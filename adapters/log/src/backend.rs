@@ -114,6 +114,10 @@ impl Backend {
         on!(self, database => database.now_ms().await)
     }
 
+    pub(crate) async fn forget_snapshots_of(&self, name: &str) -> Answer<()> {
+        on!(self, database => database.forget_snapshots_of(name).await)
+    }
+
     pub(crate) async fn forget_snapshots_before(&self, position: Position) -> Answer<()> {
         on!(self, database => database.forget_snapshots_before(position).await)
     }

@@ -235,6 +235,10 @@ impl Postgres {
         self.one(sqlx::query(sql::NOW_MS)).await?.ok_or(sqlx::Error::RowNotFound)
     }
 
+    pub(crate) async fn forget_snapshots_of(&self, name: &str) -> Result<(), sqlx::Error> {
+        self.connections.execute(sqlx::query(sql::FORGET_SNAPSHOTS_OF).bind(name)).await.map(drop)
+    }
+
     pub(crate) async fn forget_snapshots_before(&self, position: Position) -> Result<(), sqlx::Error> {
         let statement = sqlx::query(sql::FORGET_SNAPSHOTS_BEFORE).bind(signed(position));
         self.connections.execute(statement).await.map(drop)

@@ -245,6 +245,10 @@ impl Sqlite {
         sqlx::query_scalar(sql::NOW_MS).fetch_one(&self.readers).await
     }
 
+    pub(crate) async fn forget_snapshots_of(&self, name: &str) -> Result<(), sqlx::Error> {
+        self.writer.execute(sqlx::query(sql::FORGET_SNAPSHOTS_OF).bind(name)).await.map(drop)
+    }
+
     pub(crate) async fn forget_snapshots_before(&self, position: Position) -> Result<(), sqlx::Error> {
         self.writer.forget_snapshots_before(position).await
     }

@@ -151,12 +151,19 @@ pub struct RebuildOrder {
     pub keep_old: bool,
     /// Replace the live one also if it differs.
     pub replace: bool,
+    /// Fold every event, also those that a rebuild that was broken off has folded.
+    pub from_start: bool,
 }
 
 /// What a rebuild tells, line by line; the last line is one of its ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "step")]
 pub enum RebuildStep {
+    /// It goes on where one that was broken off had come to.
+    Resumed {
+        /// Up to where the log was folded then.
+        position: u64,
+    },
     /// The log is folded.
     Folding {
         /// Up to where.
@@ -204,6 +211,9 @@ pub enum RebuildStep {
     Cancelled {
         /// Up to where the log had been folded.
         position: u64,
+        /// Whether that is kept, so that the next one goes on from there.
+        #[serde(default)]
+        kept: bool,
     },
     /// An end: the log is not as it was written.
     Flawed {

@@ -16,8 +16,8 @@ const ALL: &str = "all";
 /// Nobody notices while it lasts, but for the memory that a second copy takes. Where the two differ, the first entry
 /// in which they do is told, the live one stays where it is, and the exit status is 1; with --replace it is replaced
 /// all the same, and kept. Every event is held against its leaf; where the log was changed, nothing is compared or
-/// replaced, and the exit status is 8. Ctrl-C cancels it. A rebuild that is broken off changes nothing, and is begun
-/// again from the beginning.
+/// replaced, and the exit status is 8. Ctrl-C cancels it. A rebuild that is broken off changes nothing; what it had
+/// folded is kept, and the next one of the same program goes on from there, unless it is to fold --from-start.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Compare only; the live one stays where it is
@@ -29,8 +29,11 @@ pub(crate) struct Arguments {
     /// Switch also if the two differ
     #[arg(long, conflicts_with = "verify_only")]
     replace: bool,
+    /// Fold every event, also those that a rebuild that was broken off has folded
+    #[arg(long)]
+    from_start: bool,
     /// End the rebuild of it that is under way, wait until it has ended, and begin none
-    #[arg(long, conflicts_with_all = ["verify_only", "keep_old", "replace"])]
+    #[arg(long, conflicts_with_all = ["verify_only", "keep_old", "replace", "from_start"])]
     cancel: bool,
     #[command(flatten)]
     telling: Telling,
@@ -40,12 +43,12 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, client: &Client) -> Result<(), Error> {
-    let Arguments { verify_only, keep_old, replace, cancel, telling, projection } = arguments;
+    let Arguments { verify_only, keep_old, replace, from_start, cancel, telling, projection } = arguments;
     let names = if projection == ALL { names(client).await? } else { vec![projection] };
     if cancel {
         return cancel_one(client, &names).await;
     }
-    let order = RebuildOrder { verify_only, keep_old, replace };
+    let order = RebuildOrder { verify_only, keep_old, replace, from_start };
     let mut outcomes = Vec::new();
     for name in &names {
         let outcome = steps::follow(client, "rebuild", (name, "rebuild"), &order).await?;

@@ -13,14 +13,23 @@ use crate::error::{Ask, Error, Subject};
 use crate::output::Progress;
 use crate::session::interrupted;
 
-/// What the comparison has shown, if it came to one, and the end.
-type End = (Option<RebuildStep>, RebuildStep);
+/// What was told until the end.
+struct Told {
+    /// Up to where it was folded already, if it went on with what was broken off.
+    resumed: Option<u64>,
+    /// What the comparison has shown, if it came to one.
+    compared: Option<RebuildStep>,
+    end: RebuildStep,
+}
 
 /// How one of them went.
 #[derive(Debug, Serialize)]
 pub(super) struct Outcome {
     /// Of which projection.
     pub(super) projection: String,
+    /// Up to where it was folded already, if it went on with what was broken off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resumed: Option<u64>,
     /// What the comparison has shown, if it came to one.
     pub(super) compared: Option<RebuildStep>,
     /// How it ended.
@@ -49,8 +58,8 @@ pub(super) async fn follow(
     let progress = Progress::of_events(projection.to_owned());
     let (ended, by_ctrl_c) = until_the_end_or_ctrl_c(&ask, response, &progress, cancel(client, projection)).await;
     progress.finish();
-    let (compared, end) = ended?;
-    Ok(Outcome { projection: projection.to_owned(), compared, end, by_ctrl_c })
+    let Told { resumed, compared, end } = ended?;
+    Ok(Outcome { projection: projection.to_owned(), resumed, compared, end, by_ctrl_c })
 }
 
 async fn until_the_end_or_ctrl_c(
@@ -58,7 +67,7 @@ async fn until_the_end_or_ctrl_c(
     response: Response,
     progress: &Progress,
     cancelling: impl Future<Output = Result<(), Error>>,
-) -> (Result<End, Error>, bool) {
+) -> (Result<Told, Error>, bool) {
     let mut following = pin!(until_the_end(ask, response, progress));
     tokio::select! {
         ended = &mut following => (ended, false),
@@ -76,9 +85,13 @@ pub(super) async fn cancel(client: &Client, projection: &str) -> Result<(), Erro
     client.command(&ask, Method::DELETE, &["admin", "projections", projection, "rebuild"]).await
 }
 
-async fn until_the_end(ask: &Ask, response: Response, progress: &Progress) -> Result<End, Error> {
-    let mut compared = None;
+async fn until_the_end(ask: &Ask, response: Response, progress: &Progress) -> Result<Told, Error> {
+    let (mut resumed, mut compared) = (None, None);
     let end = lines::until_the_end(ask, response, |step| match step {
+        RebuildStep::Resumed { position } => {
+            resumed = Some(position);
+            None
+        }
         RebuildStep::Folding { position, head, .. } => {
             progress.reach(position, head);
             None
@@ -95,7 +108,7 @@ async fn until_the_end(ask: &Ask, response: Response, progress: &Progress) -> Re
         | RebuildStep::Failed { .. }) => Some(end),
     });
     let end = end.await?;
-    Ok((compared, end))
+    Ok(Told { resumed, compared, end })
 }
 
 impl Outcome {
@@ -104,15 +117,16 @@ impl Outcome {
         let projection = self.projection.clone();
         match &self.end {
             RebuildStep::Differs { .. } => Err(Error::Differs { projection }),
-            RebuildStep::Cancelled { position } => {
-                Err(Error::Cancelled { projection, position: *position, by_ctrl_c: self.by_ctrl_c })
+            RebuildStep::Cancelled { position, kept } => {
+                Err(Error::Cancelled { projection, position: *position, kept: *kept, by_ctrl_c: self.by_ctrl_c })
             }
             RebuildStep::Flawed { why, .. } => {
                 let ask = Ask::order("rebuild", Subject::Projection(projection));
                 Err(Error::LogNotWhole { ask, why: why.clone() })
             }
             RebuildStep::Failed { why } => Err(Error::NotRebuilt { projection, why: why.clone() }),
-            RebuildStep::Folding { .. }
+            RebuildStep::Resumed { .. }
+            | RebuildStep::Folding { .. }
             | RebuildStep::Compared { .. }
             | RebuildStep::Switched { .. }
             | RebuildStep::Verified { .. } => {
@@ -128,12 +142,13 @@ impl Outcome {
     /// It in words.
     pub(super) fn lines(&self) -> Vec<String> {
         let name = &self.projection;
-        let mut lines = match &self.compared {
-            Some(RebuildStep::Compared { position, live, rebuilt, difference }) => {
-                compared(name, *position, (live, rebuilt), difference.as_ref())
-            }
-            Some(_) | None => Vec::new(),
-        };
+        let resumed = self.resumed.map(|position| {
+            format!("{name}: folded on from position {position}, up to where one that was broken off had come")
+        });
+        let mut lines: Vec<String> = resumed.into_iter().collect();
+        if let Some(RebuildStep::Compared { position, live, rebuilt, difference }) = &self.compared {
+            lines.extend(compared(name, *position, (live, rebuilt), difference.as_ref()));
+        }
         lines.extend(self.end_in_words());
         lines
     }
@@ -153,6 +168,7 @@ impl Outcome {
             }
             RebuildStep::Flawed { .. }
             | RebuildStep::Failed { .. }
+            | RebuildStep::Resumed { .. }
             | RebuildStep::Folding { .. }
             | RebuildStep::Compared { .. } => Vec::new(),
         }

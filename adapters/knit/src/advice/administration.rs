@@ -24,8 +24,9 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
             "keep what was printed: one of the two is wrong, and that is a mistake of the program".to_owned(),
         ];
     }
-    if let Error::Cancelled { projection, .. } = error {
-        return vec![format!("begin again: `knit admin rebuild-projection {projection}`")];
+    if let Error::Cancelled { projection, kept, .. } = error {
+        let again = if *kept { "go on from there" } else { "begin again" };
+        return vec![format!("{again}: `knit admin rebuild-projection {projection}`")];
     }
     if let Error::NotRebuilt { .. } = error {
         return vec!["`knit admin projections` shows how they are".to_owned()];

@@ -178,6 +178,7 @@ SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, e
 
 pub(super) const EMPTY: &str = "UPDATE events SET payload = $1::json, salt = '' WHERE position = $2 AND leaf = $3";
 pub(super) const DETACH: &str = "DELETE FROM attachments WHERE sha256 = ANY($1)";
+pub(super) const FORGET_SNAPSHOTS_OF: &str = "DELETE FROM log_snapshots WHERE name = $1";
 /// Removes the snapshots before a position, and remembers of which generations the whole ones were: in one statement, so
 /// that none is removed that another server has saved since it was looked at. In the order of names, in which nobody waits
 /// for somebody who waits for him.

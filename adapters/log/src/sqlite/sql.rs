@@ -123,6 +123,7 @@ SELECT name, max(generation) FROM (
  GROUP BY name HAVING max(generation) > 0
     ON CONFLICT (name) DO UPDATE SET generation = max(generation, excluded.generation)";
 pub(super) const FORGET_SNAPSHOTS_BEFORE: &str = "DELETE FROM log_snapshots WHERE position < ?1";
+pub(super) const FORGET_SNAPSHOTS_OF: &str = "DELETE FROM log_snapshots WHERE name = ?1";
 /// Copies the write-ahead log into the file, and cuts it to nothing; answers 1 first if somebody still reads in it.
 pub(super) const CUT_WAL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 pub(super) const CHAIN_AT: &str = "SELECT chain FROM events WHERE position = ?1";

@@ -11,6 +11,7 @@ on_both_databases!(
     d8_what_is_saved_later_at_a_position_takes_the_place_of_what_was,
     d8_what_a_later_generation_has_saved_is_newer_wherever_it_was_saved,
     what_is_kept_is_told_without_reading_it,
+    those_of_one_name_are_removed_when_they_are_done_with,
     d6_pruning_keeps_the_newest_and_leaves_other_names_alone,
 );
 
@@ -93,6 +94,16 @@ async fn what_is_kept_is_told_without_reading_it(place: Place) {
     let is_now = |kept: &KeptSnapshot| kept.saved_at.is_some_and(|at| (now.0 - 60_000..=now.0).contains(&at.0));
     assert!(kept.iter().all(is_now), "{kept:?}");
     assert_eq!(log.kept_snapshots("store", 1, 1).await.unwrap().len(), 1);
+}
+
+async fn those_of_one_name_are_removed_when_they_are_done_with(place: Place) {
+    let log = place.open().await;
+    for (name, revision, position) in [("store", 1, 3), ("store", 2, 9), ("store.rebuild", 1, 5)] {
+        save(&log, &meta(name, revision, position)).await;
+    }
+    log.forget_snapshots_of("store").await.unwrap();
+    assert_eq!((newest(&log, "store", 1).await, newest(&log, "store", 2).await), (None, None));
+    assert_eq!(newest(&log, "store.rebuild", 1).await, Some(5));
 }
 
 async fn d6_pruning_keeps_the_newest_and_leaves_other_names_alone(place: Place) {
