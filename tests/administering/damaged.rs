@@ -72,3 +72,13 @@ fn what_is_stored_of_one_event_is_shown_although_the_log_is_damaged() {
     let _ = show("4").prints("IS MISSING from the log").prints("DOES NOT continue the one before");
     let _ = shop.refused(4, &["audit", "show", "3"]);
 }
+
+#[test]
+fn what_is_stored_is_told_although_it_is_no_event_any_more() {
+    let database = TestDatabase::new();
+    let shop = with_a_history(Setup::new().database(database.url()));
+    let change = "UPDATE events SET payload = regexp_replace(payload::text, '\"', '\"x')::json WHERE position = 3";
+    let _ = database.run(&format!("{change}; SELECT 1"));
+    let told = shop.refused(1, &["audit", "show", "3"]).tells("the event log is damaged").tells("event 3 was changed");
+    let _ = told.tells("of version 1, which says {\"x").tells("`knit audit verify`");
+}

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use knit_domain::event::{Entity, Position, Recorded};
-use knit_log::StoredEvent;
 use knit_log::chain::{Hash, link};
+use knit_log::{ReadError, StoredEvent};
 use knit_schemas::api::{EventMark, Seal, SealedEvent};
 use serde_json::value::RawValue;
 
 use super::{instant, of_the_wire, stream_of};
+use crate::command::with_causes;
 use crate::http::front::Api;
 use crate::http::problem::Problem;
 use crate::http::request::{Asked, Named};
 use crate::http::{as_of, reply};
+
+/// Of a payload that cannot be read, so much is told: more than nearly all are long, and less than a terminal scrolls by.
+const PAYLOAD_TOLD_CHARS: usize = 2_000;
 
 /// `GET /api/events/{position}`.
 #[utoipa::path(get, path = "/api/events/{position}", operation_id = "showEvent",
@@ -39,7 +43,7 @@ pub(in crate::http) async fn show(
         let event = api.app.log().event_at(position).await.map_err(Problem::of_log)?;
         event.ok_or_else(|| Problem::not_found("event", &position.to_string()))?
     } else {
-        Arc::new(stored.decode().map_err(Problem::of_log)?)
+        Arc::new(stored.clone().decode().map_err(|error| unreadable(&stored, &error))?)
     };
     let cause = match event.metadata.causation {
         Some(id) => api.app.log().event_by_id(id).await.map_err(Problem::of_log)?,
@@ -61,6 +65,18 @@ async fn stored(api: &Api, position: Position) -> Result<StoredEvent, Problem> {
     // Whatever is wrong with it is to be seen.
     let page = api.app.log().read_unchecked(before, 1).await.map_err(Problem::of_log)?;
     page.into_iter().next().filter(|stored| stored.position == position).ok_or_else(missing)
+}
+
+/// An event that does not say what it should: what is stored is told as it is, for whoever looks into it.
+fn unreadable(stored: &StoredEvent, error: &ReadError) -> Problem {
+    let beginning: String = stored.payload.chars().take(PAYLOAD_TOLD_CHARS).collect();
+    let (name, version) = (&stored.event_type, &stored.event_version);
+    let said = format!("stored is `{name}` of version {version}, which says {beginning}");
+    if stored.leaf_of_content() == stored.leaf {
+        return Problem::unavailable(format!("{}; {said}", with_causes(&error)));
+    }
+    let position = stored.position;
+    Problem::damaged(format!("event {position} was changed, run `knit audit verify` to see what else was; {said}"))
 }
 
 /// What was hashed and what came of it, and whether that is so; `before` is none where the event before is missing.
