@@ -4,6 +4,7 @@
 use std::fs;
 
 use knit_tests::archive::Archive;
+use knit_tests::gate::Gate;
 use knit_tests::plans::PlanFile;
 use knit_tests::postgres::TestDatabase;
 use knit_tests::processes;
@@ -12,10 +13,13 @@ use knit_tests::wait::{wait_for, wait_until};
 use knit_tests::workshop::{Workshop, id_of, output_of};
 use serde_json::{Value, json};
 
-/// A Run whose Worker writes a line when it begins and one when it ends, some seconds later.
-fn unhurried_run(shop: &Workshop) -> String {
-    let script = "echo began >> /out/life; echo begun; sleep 2; echo ended >> /out/life; exit 7";
-    let plan = PlanFile::shell(script).input("/in", &["a:b"]).output("/out", &["is:life"]).log(&["is:log"]);
+/// A Run whose Worker writes a line when it begins and one when it ends, behind the gate.
+fn waiting_run(shop: &Workshop, gate: &Gate) -> String {
+    let way = gate.approach() + "echo began >> /out/life; echo begun; " + Gate::WAIT;
+    let plan = PlanFile::bash(&(way + "echo ended >> /out/life; exit 7"))
+        .input("/in", &["a:b"])
+        .output("/out", &["is:life"])
+        .log(&["is:log"]);
     let plan = shop.apply(&plan);
     shop.push(&[("it", "x")], &["a:b"]);
     let id = id_of(&shop.only_run_reaches(&plan, "running"), "runId");
@@ -52,12 +56,14 @@ fn a_server_on_postgresql_killed_during_a_run_records_its_end() {
 }
 
 fn killed_and_started_again(setup: Setup, worker_ends_first: bool) {
+    let gate = Gate::closed();
     let mut shop = Workshop::with(setup);
-    let run = unhurried_run(&shop);
+    let run = waiting_run(&shop, &gate);
     let before = everything(&shop);
     shop.server.kill();
     assert!(!processes::all_of(shop.server.state_dir()).is_empty(), "the Worker outlives its server");
     if worker_ends_first {
+        gate.open();
         wait_until("the Worker to end", || processes::all_of(shop.server.state_dir()).is_empty());
     }
     shop.server.start();
@@ -65,6 +71,7 @@ fn killed_and_started_again(setup: Setup, worker_ends_first: bool) {
         let after = everything(&shop).into_iter().find(|(other, _)| other == kind).map(|(_, ids)| ids);
         assert_eq!(after.as_ref(), Some(ids), "the {kind} are those from before");
     }
+    gate.open();
     ended_and_ran_once(&shop, &run);
 }
 
@@ -83,11 +90,13 @@ fn everything(shop: &Workshop) -> Vec<(&'static str, Vec<String>)> {
 
 #[test]
 fn a_server_told_to_stop_leaves_the_worker_running_for_its_successor() {
+    let gate = Gate::closed();
     let mut shop = Workshop::open();
-    let run = unhurried_run(&shop);
+    let run = waiting_run(&shop, &gate);
     assert!(shop.server.stop().success(), "a server that was told to stop ends well");
     assert!(!processes::all_of(shop.server.state_dir()).is_empty(), "the Worker outlives its server");
     shop.server.start();
+    gate.open();
     ended_and_ran_once(&shop, &run);
 }
 

@@ -1,5 +1,6 @@
 //! Following: an answer that is kept up to date as Runs come and go, across a restart of the server.
 
+use knit_tests::gate::Gate;
 use knit_tests::plans::PlanFile;
 use knit_tests::port;
 use knit_tests::server::Setup;
@@ -67,8 +68,10 @@ fn a_followed_run_and_a_followed_plan_are_written_whole_again_behind_an_empty_li
 #[test]
 fn a_followed_log_goes_on_behind_its_last_byte_when_the_server_is_started_again() {
     let mut shop = lasting_shop();
-    let script = "echo one; echo two; for n in $(seq 40); do echo $n; sleep 0.2; done";
-    let plan = shop.apply(&PlanFile::shell(script).input("/in", &["n:1"]).log(&["is:log"]));
+    // It goes on speaking also while nobody is there to listen, and ends when all are back.
+    let gate = Gate::closed();
+    let script = "echo one; echo two; n=0; until read -t 0.1 -r _ <&3; do n=$((n + 1)); echo $n; done; echo last";
+    let plan = shop.apply(&PlanFile::bash(&(gate.approach() + script)).input("/in", &["n:1"]).log(&["is:log"]));
     let _ = shop.push(&[("it", "x")], &["n:1"]);
     let run = id_of(&shop.only_run_reaches(&plan, "running"), "runId");
     let follower = shop.user().start(["run", "show", "--log", "--follow", &run]);
@@ -77,9 +80,10 @@ fn a_followed_log_goes_on_behind_its_last_byte_when_the_server_is_started_again(
     let told = shop.server.log();
     assert!(!told.contains("cutting off"), "who follows a log does not keep a server that stops: {told}");
     shop.server.start();
+    gate.open();
     let run = shop.reaches(&run, "done");
     let whole = shop.log_of(&id_of(&run, "runId"));
-    assert!(whole.starts_with("one\ntwo\n1\n") && whole.ends_with("\n40\n"), "{whole}");
+    assert!(whole.starts_with("one\ntwo\n1\n") && whole.ends_with("\nlast\n"), "{whole}");
     let told = follower.finish().ok().tells("the log broke off; going on behind byte");
     assert_eq!(told.stdout, whole);
 }

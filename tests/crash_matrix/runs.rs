@@ -54,7 +54,7 @@ pub(super) fn many(tale: &mut Tale) -> Told<()> {
 /// A Plan whose Workers greet the doorkeeper and go on with `script`. It keeps a log, so that there are two volumes.
 pub(super) fn worker(tale: &Tale, script: &str) -> PlanFile {
     let script = format!("{}{script}", tale.door.greeting("/out"));
-    PlanFile::shell(&script).with("entrypoint", json!(["bash", "-c"])).log(&["is:log"])
+    PlanFile::bash(&script).log(&["is:log"])
 }
 
 /// The Plan comes to have one Run, which ends with `code`, and if that says success has made `content`.

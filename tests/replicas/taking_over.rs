@@ -3,16 +3,17 @@
 
 use std::fs;
 
+use knit_tests::gate::Gate;
 use knit_tests::plans::PlanFile;
 use knit_tests::wait::{wait_for, wait_until};
 use knit_tests::workshop::{id_of, output_of};
 
 use super::{Replicas, elsewhere, register};
 
-/// A Plan whose Worker says when it begins and when it ends, which takes a while.
-fn life() -> PlanFile {
-    let script = "echo began >> /out/life; sleep 2; echo ended >> /out/life";
-    PlanFile::shell(script).input("/in", &["a:b"]).output("/out", &["is:life"])
+/// A Plan whose Worker says when it begins, and behind the gate that it ends.
+fn life(gate: &Gate) -> PlanFile {
+    let way = gate.approach() + "echo began >> /out/life; " + Gate::WAIT;
+    PlanFile::bash(&(way + "echo ended >> /out/life")).input("/in", &["a:b"]).output("/out", &["is:life"])
 }
 
 #[test]
@@ -40,13 +41,15 @@ fn d9_the_one_that_makes_runs_is_killed_and_another_makes_them() {
 #[test]
 fn d9_the_keeper_is_killed_and_comes_back_and_no_worker_runs_twice() {
     let mut replicas = Replicas::start(3);
-    let plan = register(replicas.others[0].http(), &life());
+    let gate = Gate::closed();
+    let plan = register(replicas.others[0].http(), &life(&gate));
     replicas.shop.push(&[("it", "x")], &["a:b"]);
     let run = id_of(&replicas.shop.only_run_reaches(&plan, "running"), "runId");
     replicas.shop.server.kill();
     let seen = replicas.others[1].http().get(&format!("/api/runs/{run}")).json();
     assert_eq!(seen["status"], "running", "the others answer meanwhile");
     replicas.shop.server.start();
+    gate.open();
     let done = replicas.shop.reaches(&run, "done");
     let made = replicas.shop.pull(&output_of(&done, "/out"));
     assert_eq!(fs::read_to_string(made.join("life")).unwrap(), "began\nended\n", "the Worker ran exactly once");

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod clock;
 pub mod collector;
 pub mod doorkeeper;
+pub mod gate;
 pub mod http;
 pub mod openmetrics;
 pub mod plans;

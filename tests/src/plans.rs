@@ -15,6 +15,12 @@ impl PlanFile {
         Self(plan.as_object().expect("it is an object").clone())
     }
 
+    /// A Plan whose Workers run `script` with `bash`, which can speak to the network.
+    #[must_use]
+    pub fn bash(script: &str) -> Self {
+        Self::shell(script).with("entrypoint", json!(["bash", "-c"]))
+    }
+
     /// The same with an input.
     #[must_use]
     pub fn input(self, path: &str, tags: &[&str]) -> Self {
