@@ -177,6 +177,10 @@ fn the_kept_ends_of_logs_stay_where_they_are_and_that_is_said() {
         let attempts = home.server.http().get(&format!("/api/runs/{run}/attempts")).json();
         attempts.as_array().map(Vec::len) == Some(2) && attempts[1]["status"] == "failed"
     });
+    // That their volumes are gone is a part of the history, and comes when it comes.
+    wait_until("what the first attempt had made to be destroyed", || {
+        home.knit(&["events", "--type", "VolumeReclaimed"]).stdout.lines().count() == 2
+    });
     let words = ["run", "show", "--log", "--attempt", "1", &run];
     let _ = home.knit(&words).prints("said");
     let database = TestDatabase::new();
@@ -276,7 +280,7 @@ fn what_is_imported_is_folded_once_though_something_in_it_was_redacted() {
     let _ = home.knit(&["data", "tag", "--add", "owner:alice", &data]);
     let _ = home.knit(&["admin", "redact", "--yes", "--tag", "owner:alice", "--reason", "asked for"]);
     let again = "what was redacted is out of the projections";
-    assert!(home.server.log().contains(again), "whoever had folded it folds all again");
+    wait_until("whoever had folded it to have folded all again", || home.server.log().contains(again));
     let file = exported(&home, "proto");
     let database = TestDatabase::new();
     for shop in [looking(Setup::new()), looking(Setup::new().database(database.url()))] {
