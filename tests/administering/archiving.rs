@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use knit_tests::archive::gzip;
 use knit_tests::postgres::TestDatabase;
 use knit_tests::server::Setup;
-use knit_tests::wait::wait_until;
+use knit_tests::wait::{wait_for, wait_until};
 use knit_tests::workshop::Workshop;
 use serde_json::{Value, json};
 
@@ -246,7 +246,10 @@ fn a_server_archives_by_itself_as_segments_get_sealed() {
     let doctor = shop.knit(&["admin", "doctor", "--output", "text"]);
     let _ = doctor.prints(&format!("archive: {} reaches to position {}", text(&place), 4 * SEGMENT));
     // Where it archives by itself is where it archives when it is told to.
-    assert_eq!(shop.knit(&["admin", "archive"]).json()["checked"], 4);
+    let told = wait_for("the server to have made the last name durable", || {
+        Some(shop.user().run(["admin", "archive"])).filter(|told| told.code == 0)
+    });
+    assert_eq!(told.json()["checked"], 4);
     assert_eq!(verified(&shop, &[&place])[1], 4 * SEGMENT);
     assert!(shop.server.stop().success(), "{}", shop.server.log());
 }
