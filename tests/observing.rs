@@ -82,7 +82,8 @@ fn what_nobody_does_is_told_to_be_due_and_since_when() {
     let _ = shop.push(&[("it", "x")], &["a:b"]);
     let _ = shop.the_run_of(&plan);
     let of = |name: &str, role: &str| figures(&shop.server).sum(name, &[("role", role)]);
-    assert_eq!(of("knitd_reactor_backlog", "initialize"), Some(1.0));
+    // That the Run is there is known a moment before what is to be done about it.
+    wait_until("the Run to be due", || of("knitd_reactor_backlog", "initialize") == Some(1.0));
     assert_eq!(of("knitd_role_active", "initialize"), Some(0.0));
     assert_eq!(of("knitd_role_active", "projection"), Some(1.0));
     assert_eq!(of("knitd_reactor_backlog", "finishing"), Some(0.0));

@@ -21,11 +21,10 @@ fn finding(told: &Outcome, what: &str) -> (String, String) {
 #[test]
 fn of_a_server_that_is_well_nothing_is_bad() {
     let shop = Workshop::open();
-    let told = shop.knit(&["admin", "doctor"]);
-    for what in ["database", "writing to the database", "state directory", "administration socket", "runtime", "clock"]
-    {
-        assert_eq!(finding(&told, what), ("ok".to_owned(), String::new()), "{what}: {told}");
-    }
+    let parts = ["database", "writing to the database", "state directory", "administration socket", "runtime", "clock"];
+    // A database whose disk is busy with something else may answer late for a while, and that is found, too.
+    let are_well = |told: &Outcome| parts.iter().all(|what| finding(told, what) == ("ok".to_owned(), String::new()));
+    let told = wait_for("everything to be well", || Some(shop.knit(&["admin", "doctor"])).filter(are_well));
     for what in ["disk of the state directory", "projections", "snapshots"] {
         assert_ne!(finding(&told, what).0, "bad", "{what}: {told}");
     }
