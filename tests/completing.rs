@@ -1,5 +1,6 @@
 //! Completion as people use it: Tab is pressed in bash and zsh, and fish is asked what it would show.
 
+use std::fmt::Debug;
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 
@@ -15,6 +16,23 @@ fn printed(shop: &Workshop, mut command: Command) -> String {
     command.env("TERM", "xterm").env("ZDOTDIR", shop.server.desk()).current_dir(shop.server.desk());
     let output = command.stderr(Stdio::inherit()).output().expect("it can be started");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// How often Tab is pressed at most.
+const TRIES: usize = 10;
+
+/// Asks until the answer is right: a server that does not answer within a second is not waited for, and whoever is offered
+/// nothing then presses Tab again.
+#[track_caller]
+fn in_the_end<T: Debug>(mut ask: impl FnMut() -> T, is_right: impl Fn(&T) -> bool) {
+    let mut told = ask();
+    for _ in 1..TRIES {
+        if is_right(&told) {
+            return;
+        }
+        told = ask();
+    }
+    assert!(is_right(&told), "{told:?}");
 }
 
 /// Starts `shell` on a terminal, types `keys` and answers all that is then to be seen.
@@ -42,17 +60,17 @@ fn bash_offers_commands_ids_and_tags() {
     let shop = Workshop::open();
     let data = shop.push(&[("it", "x")], &["project:hello", "note:two words"]);
     let plan = shop.apply(&PlanFile::shell("true").input("/in", &["no:match"]).output("/out", &["c:d"]));
-    assert_eq!(bash_offers(&shop, "knit li", "li"), Vec::<String>::new());
-    assert_eq!(bash_offers(&shop, "knit data lin", "lin"), ["lineage"]);
-    assert_eq!(bash_offers(&shop, &format!("knit data lineage {}", &data[..4]), &data[..4]), [&*data]);
-    assert!(bash_offers(&shop, "knit plan show ", "").contains(&plan));
-    assert_eq!(
-        bash_offers(&shop, "knit data find -t ", ""),
-        ["c:", "knit#id:", "knit#timestamp:", "no:", "note:", "project:"]
-    );
-    assert_eq!(bash_offers(&shop, "knit data find -t project:he", "he"), ["hello"]);
-    assert_eq!(bash_offers(&shop, "knit data find -t note:", ""), [r"two\ words"]);
-    assert_eq!(bash_offers(&shop, "knit data tag --remove-key pro", "pro"), ["project"]);
+    let offers = |line: &str, replaced: &str, expected: &[&str]| {
+        in_the_end(|| bash_offers(&shop, line, replaced), |offered| *offered == expected);
+    };
+    offers("knit li", "li", &[]);
+    offers("knit data lin", "lin", &["lineage"]);
+    offers(&format!("knit data lineage {}", &data[..4]), &data[..4], &[&*data]);
+    in_the_end(|| bash_offers(&shop, "knit plan show ", ""), |offered| offered.contains(&plan));
+    offers("knit data find -t ", "", &["c:", "knit#id:", "knit#timestamp:", "no:", "note:", "project:"]);
+    offers("knit data find -t project:he", "he", &["hello"]);
+    offers("knit data find -t note:", "", &[r"two\ words"]);
+    offers("knit data tag --remove-key pro", "pro", &["project"]);
 }
 
 #[test]
@@ -63,8 +81,8 @@ fn tab_in_bash_completes_what_is_typed() {
     fs::write(profile, "PS1='> '\neval \"$(knit completion bash)\"\n").unwrap();
     for tag in ["pro\the\t", "note:tw\t", "'project:he\t", "\"note:two w\t"] {
         let keys = format!("knit data fi\t --outp\t name -t {tag}\nexit\n");
-        let seen = typed(&shop, "bash --rcfile bashrc -i", &keys);
-        assert!(seen.lines().any(|line| line.trim().ends_with(&data)), "{tag:?}:\n{seen}");
+        let found = |seen: &String| seen.lines().any(|line| line.trim().ends_with(&data));
+        in_the_end(|| typed(&shop, "bash --rcfile bashrc -i", &keys), found);
     }
 }
 
@@ -76,8 +94,8 @@ fn tab_in_zsh_completes_what_is_typed() {
     fs::write(shop.server.desk().join(".zshrc"), profile).unwrap();
     for tag in ["pro\the\t", "note:tw\t", "'project:he\t"] {
         let keys = format!("knit data fi\t--outp\t name -t {tag}\nexit\n");
-        let seen = typed(&shop, "zsh -i", &keys);
-        assert!(seen.lines().any(|line| line.trim().ends_with(&data)), "{tag:?}:\n{seen}");
+        let found = |seen: &String| seen.lines().any(|line| line.trim().ends_with(&data));
+        in_the_end(|| typed(&shop, "zsh -i", &keys), found);
     }
 }
 
@@ -91,9 +109,10 @@ fn fish_shows_commands_ids_and_tags() {
         printed(&shop, command)
     };
     assert!(shown("knit data li").starts_with("lineage\tShow where a Data comes from"), "{}", shown("knit data li"));
-    assert_eq!(shown("knit data lineage "), format!("{data}\tnote:two words project:hello\n"));
-    assert_eq!(shown("knit data find -t project:"), "project:hello\n");
-    assert_eq!(shown("knit data find -t 'note:two w"), "note:two words\n");
+    let line = format!("{data}\tnote:two words project:hello\n");
+    in_the_end(|| shown("knit data lineage "), |told| *told == line);
+    in_the_end(|| shown("knit data find -t project:"), |told| told == "project:hello\n");
+    in_the_end(|| shown("knit data find -t 'note:two w"), |told| told == "note:two words\n");
 }
 
 /// There is no PowerShell to try it in; its script runs this and takes each line apart at the tabulator.
@@ -107,6 +126,6 @@ fn what_the_script_for_powershell_asks_is_answered_line_by_line() {
         printed(&shop, command).trim_end().to_owned()
     };
     assert!(answered("data li").starts_with("lineage\tShow where a Data comes from"), "{}", answered("data li"));
-    assert_eq!(answered("data lineage ''"), format!("{data}\tproject:hello"));
-    assert_eq!(answered("data find -t project:"), "project:hello");
+    in_the_end(|| answered("data lineage ''"), |told| *told == format!("{data}\tproject:hello"));
+    in_the_end(|| answered("data find -t project:"), |told| told == "project:hello");
 }

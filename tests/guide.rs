@@ -25,7 +25,7 @@ const DIGEST_CHARS: usize = 64;
 /// Where the guide says that the server is: where it is without options.
 const ADDRESS: &str = "127.0.0.1:30803";
 /// Commands that only ask. The guide does not show waiting, so they are asked until the answer is its own.
-const QUESTIONS: [&str; 12] = [
+const QUESTIONS: [&str; 13] = [
     "knit admin doctor",
     "knit admin projections",
     "knit data find",
@@ -38,6 +38,7 @@ const QUESTIONS: [&str; 12] = [
     "knit run show",
     "knit audit",
     "knit version",
+    "timeout --signal INT 3 knit run lineage",
 ];
 
 /// The guide for users.
