@@ -22,9 +22,12 @@ const CLUSTER_DISK_BYTES: u64 = 96 << 20;
 fn fill(disk: &Path) -> std::path::PathBuf {
     let ballast = disk.join("ballast");
     let mut file = fs::File::create(&ballast).unwrap();
-    // It ends with the error that this is about.
-    let _ = std::io::copy(&mut std::io::repeat(0), &mut file);
-    assert_eq!(statvfs(disk).unwrap().blocks_available(), 0);
+    // Whoever else writes there may give something back meanwhile.
+    wait_until("the disk to be full", || {
+        // It ends with the error that this is about.
+        let _ = std::io::copy(&mut std::io::repeat(0), &mut file);
+        statvfs(disk).unwrap().blocks_available() == 0
+    });
     ballast
 }
 
