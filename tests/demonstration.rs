@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use knit_tests::wait::{wait_for, wait_until};
+use knit_tests::wait::{PATIENCE, wait_until};
 use knit_tests::{processes, program};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -20,8 +22,18 @@ fn start(scratch: &Path, output: &Path) -> Child {
     command.spawn().expect("a shell can be started")
 }
 
+/// The demonstration is dozens of commands and some Runs, of which each may take its time.
+const DEMONSTRATION_MAX: Duration = PATIENCE.saturating_mul(5);
+
 fn code_of(mut demonstration: Child) -> Option<i32> {
-    wait_for("the demonstration to end", || demonstration.try_wait().expect("a child can be waited for")).code()
+    let begun = Instant::now();
+    loop {
+        if let Some(ended) = demonstration.try_wait().expect("a child can be waited for") {
+            return ended.code();
+        }
+        assert!(begun.elapsed() < DEMONSTRATION_MAX, "the demonstration does not end");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn left_in(scratch: &Path) -> Vec<PathBuf> {

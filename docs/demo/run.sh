@@ -10,7 +10,7 @@ set -eu
 
 # How long the server may take to start, and the Runs to finish, in tenths of a second.
 START_MAX=200
-RUNS_MAX=600
+RUNS_MAX=3000
 
 [ $# -eq 1 ] || { echo "usage: sh docs/demo/run.sh DIRECTORY_OF_KNIT_AND_KNITD" >&2; exit 2; }
 programs=$(cd "$1" && pwd)
@@ -28,6 +28,10 @@ server=
 clean_up() {
     trap '' INT TERM
     if [ -n "$server" ] && kill -0 "$server" 2>/dev/null; then
+        # A Run that is made only now must not start a Worker, which would outlive its server.
+        for plan in $(knit plan find --image host 2>/dev/null | id_of planId); do
+            knit plan active no "$plan" >/dev/null 2>&1 || true
+        done
         for run in $(knit run find -s waiting -s ready -s starting -s running 2>/dev/null | id_of runId); do
             knit run stop --fail "$run" 2>/dev/null || true
         done
