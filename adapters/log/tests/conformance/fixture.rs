@@ -8,9 +8,10 @@ use knit_domain::event::agent::{AgentClosure, AgentEvent};
 use knit_domain::event::journal::JournalEvent;
 use knit_domain::event::{Event, Metadata, Position, Recorded, StreamId, StreamType};
 use knit_domain::id::{AgentMode, AgentName, KnitId};
-use knit_log::{Appended, Conflict, Database, Log, Options, Request, chain};
+use knit_log::{Appended, Conflict, Database, Log, OpenError, Options, Request, chain};
 use knit_tests::postgres::TestDatabase;
 use sqlx::Connection;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 /// How long a test waits for something that must happen soon.
@@ -55,7 +56,17 @@ impl Place {
     }
 
     pub(crate) async fn open_with(&self, options: Options) -> Log {
-        Log::open(&self.database(), options).await.unwrap()
+        let opened = timeout(SOON, async {
+            loop {
+                match Log::open(&self.database(), options.clone()).await {
+                    // A program that another test is just starting has, for a moment, all files of this one, and with
+                    // them the lock of a log that was closed.
+                    Err(OpenError::InUse { .. }) => sleep(Duration::from_millis(1)).await,
+                    opened => return opened.unwrap(),
+                }
+            }
+        });
+        opened.await.expect("whoever had the log lets it go")
     }
 
     /// Another handle, as another process would have it; SQLite serves only one process.
