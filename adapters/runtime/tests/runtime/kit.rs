@@ -49,6 +49,13 @@ pub(crate) fn shim() -> PathBuf {
     std::env::var_os("KNIT_TEST_SHIM").map_or_else(|| env!("CARGO_BIN_EXE_knit-worker-shim").into(), PathBuf::from)
 }
 
+/// Copies a program to where it is then run. A process of its own does, and has ended: a file that this process has open
+/// to write may still be open in a shim that another test is just starting, and then cannot be executed.
+pub(crate) fn copy_program(from: &Path, to: &Path) {
+    let status = std::process::Command::new("install").args(["-m", "755"]).arg(from).arg(to).status().unwrap();
+    assert!(status.success());
+}
+
 impl House {
     pub(crate) async fn open() -> Self {
         Self::open_with(|_| {}).await

@@ -4,7 +4,7 @@ use std::fs;
 
 use knit_runtime::port::WorkerState;
 
-use super::kit::{Archive, House, Worker};
+use super::kit::{Archive, House, Worker, copy_program};
 
 async fn house_with_data() -> House {
     let house = House::open().await;
@@ -178,8 +178,8 @@ fn all_this_works_as_an_ordinary_user() {
     }
     let dir = tempfile::tempdir().unwrap();
     let (tests, shim) = (dir.path().join("tests"), dir.path().join("shim"));
-    fs::copy(std::env::current_exe().unwrap(), &tests).unwrap();
-    fs::copy(super::kit::shim(), &shim).unwrap();
+    copy_program(&std::env::current_exe().unwrap(), &tests);
+    copy_program(&super::kit::shim(), &shim);
     let tmp = dir.path().join("tmp");
     fs::create_dir(&tmp).unwrap();
     let bound = tempfile::tempdir_in("/var").unwrap();

@@ -9,7 +9,7 @@ use knit_runtime::Runtime;
 use knit_runtime::local::{Capacity, LocalRuntime, OpenError, Options};
 use knit_runtime::port::WorkerState;
 
-use super::kit::{Archive, House, Worker, is_over, shim};
+use super::kit::{Archive, House, Worker, copy_program, is_over, shim};
 
 fn is_running(state: &WorkerState) -> bool {
     *state == WorkerState::Running
@@ -168,13 +168,14 @@ async fn a_record_that_is_not_readable_does_not_keep_the_server_from_starting() 
 async fn a_shim_that_cannot_begin_is_told() {
     let dir = super::kit::Scratch::new();
     let program = dir.path().join("shim");
-    fs::copy(shim(), &program).unwrap();
+    copy_program(&shim(), &program);
     let house = House::open_with(|options| options.shim.clone_from(&program)).await;
     for (script, said) in [(Some("#!/bin/sh\necho out of order >&2; exit 1"), "out of order"), (None, "cannot start")] {
         fs::remove_file(&program).unwrap();
         if let Some(script) = script {
-            fs::write(&program, script).unwrap();
-            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+            let written = dir.path().join("script");
+            fs::write(&written, script).unwrap();
+            copy_program(&written, &program);
         }
         let worker = Worker::shell("true");
         let state = house.run(&worker).await;
