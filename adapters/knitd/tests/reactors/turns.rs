@@ -1,5 +1,7 @@
 //! Several reactors care for one Run, and none is in another's way.
 
+use std::time::UNIX_EPOCH;
+
 use knit_domain::id::WorkerName;
 use knit_domain::run::Status;
 use knit_projections::store::At;
@@ -55,6 +57,8 @@ async fn sts_03_a_real_change_moves_the_instant_of_the_run_and_a_repeated_one_do
     let (run, _) = world.running_run().await;
     let updated_at = || world.app.views().store.read().run(run, At::Now).unwrap().updated_at;
     let running = updated_at();
+    // What happens within one millisecond has one stamp.
+    in_time("the clock goes on", || clock_ms() > running.unix_ms()).await;
     world.app.abort(&user(), run).await.unwrap();
     let aborting = updated_at();
     let events = world.app.log().load(&knit_domain::event::StreamId::run(run)).await.unwrap();
@@ -62,6 +66,10 @@ async fn sts_03_a_real_change_moves_the_instant_of_the_run_and_a_repeated_one_do
     assert_eq!(aborting.to_string(), knit_time(events.last().unwrap()));
     world.app.abort(&user(), run).await.unwrap();
     assert_eq!(updated_at(), aborting);
+}
+
+fn clock_ms() -> i64 {
+    i64::try_from(UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap()
 }
 
 /// When an event was recorded, as the wire writes it.
