@@ -1,13 +1,10 @@
 //! Extension commands.
 
-use std::os::unix::fs::PermissionsExt;
-
 use crate::kit::Place;
 
 fn place_with(name: &str, script: &str) -> Place {
     let place = Place::new().path("bin");
-    let path = place.write(&format!("bin/{name}"), format!("#!/bin/sh\n{script}\n"));
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    place.write_program(&format!("bin/{name}"), &format!("#!/bin/sh\n{script}\n"));
     place
 }
 

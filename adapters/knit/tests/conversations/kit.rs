@@ -44,6 +44,14 @@ impl Place {
         path
     }
 
+    /// Writes a program. A process of its own does, and has ended: a file that this process has open to write may still be
+    /// open in a child that another test is just starting, and then cannot be executed.
+    pub(crate) fn write_program(&self, relative: &str, text: &str) {
+        let (source, path) = (self.write(".program", text), self.at(relative));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert!(Command::new("install").args(["-m", "755"]).arg(source).arg(path).status().unwrap().success());
+    }
+
     pub(crate) fn read(&self, relative: &str) -> String {
         std::fs::read_to_string(self.at(relative)).unwrap()
     }
