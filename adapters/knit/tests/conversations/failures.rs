@@ -6,7 +6,7 @@ use std::process::Stdio;
 use serde_json::json;
 
 use crate::kit::Place;
-use crate::server::{Reply, Server};
+use crate::server::{Nobody, Reply, Server};
 
 #[test]
 fn every_kind_of_refusal_has_its_words_and_its_status() {
@@ -63,9 +63,8 @@ fn a_server_that_speaks_no_https_is_told() {
 
 #[test]
 fn a_server_that_is_not_there_is_unreachable() {
-    let place = Place::new();
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    insta::assert_snapshot!(place.knit(&["data", "find", "--server", &format!("http://{closed}")]));
+    let (place, nobody) = (Place::new(), Nobody::new());
+    insta::assert_snapshot!(place.knit(&["data", "find", "--server", &nobody.url()]));
 }
 
 #[test]

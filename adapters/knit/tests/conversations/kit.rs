@@ -33,6 +33,10 @@ impl Place {
         self
     }
 
+    pub(crate) fn has_server(&self) -> bool {
+        self.server.is_some()
+    }
+
     pub(crate) fn at(&self, relative: &str) -> PathBuf {
         self.directory.path().join(relative)
     }

@@ -136,6 +136,24 @@ impl http_body::Body for Reply {
     }
 }
 
+/// An address at which nobody listens, and nobody else comes to: the near end of a connection has it.
+pub(crate) struct Nobody {
+    connection: std::net::TcpStream,
+    _far_end: std::net::TcpListener,
+}
+
+impl Nobody {
+    pub(crate) fn new() -> Self {
+        let far_end = std::net::TcpListener::bind(NO_MATTER_WHERE).unwrap();
+        let connection = std::net::TcpStream::connect(far_end.local_addr().unwrap()).unwrap();
+        Self { connection, _far_end: far_end }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.connection.local_addr().unwrap())
+    }
+}
+
 /// A free port of this machine.
 const NO_MATTER_WHERE: &str = "127.0.0.1:0";
 
