@@ -4,8 +4,10 @@
 //! the tests can change an answer. What differs from run to run is written as a word in brackets.
 
 use std::fmt;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
 
 use crate::server::Server;
 
@@ -85,23 +87,43 @@ impl Place {
 
     /// Runs `knit words…` on a terminal; answers all that is seen there.
     pub(crate) fn on_a_terminal(&self, words: &[&str]) -> String {
-        self.at_a_prompt(&format!("'{}' {}", env!("CARGO_BIN_EXE_knit"), words.join(" ")))
+        self.at_a_prompt(&format!("'{}' {}", env!("CARGO_BIN_EXE_knit"), words.join(" ")), |_| ())
+    }
+
+    /// The same; `unseen` is there for as long as `sign` has not been seen.
+    pub(crate) fn on_a_terminal_until(&self, words: &[&str], sign: &str, unseen: mpsc::Sender<()>) -> String {
+        let mut unseen = Some(unseen);
+        self.at_a_prompt(&format!("'{}' {}", env!("CARGO_BIN_EXE_knit"), words.join(" ")), |seen| {
+            if String::from_utf8_lossy(seen).contains(sign) {
+                unseen = None;
+            }
+        })
     }
 
     /// The same on a terminal of 80 columns and 24 rows, which ends its lines as everything else does.
     pub(crate) fn on_80_columns(&self, words: &[&str]) -> String {
         let line = format!("stty cols 80 rows 24; '{}' {}", env!("CARGO_BIN_EXE_knit"), words.join(" "));
-        self.at_a_prompt(&line).replace('\r', "")
+        self.at_a_prompt(&line, |_| ()).replace('\r', "")
     }
 
-    /// Types `line` on a terminal; answers all that is seen there.
-    fn at_a_prompt(&self, line: &str) -> String {
+    /// Types `line` on a terminal; answers all that is seen there, and shows `watch` what there is of it so far.
+    fn at_a_prompt(&self, line: &str, mut watch: impl FnMut(&[u8])) -> String {
         let knit = self.command(&[]);
         let variables = knit.get_envs().filter_map(|(name, value)| Some((name, value?)));
         let mut command = Command::new("/usr/bin/script");
         command.args(["-qec", line, "/dev/null"]).env_clear().envs(variables).env("TERM", "xterm");
-        let output = command.current_dir(self.directory.path()).stdin(Stdio::null()).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        command.current_dir(self.directory.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let (mut seen, mut piece, mut stdout) = (Vec::new(), [0; 4096], child.stdout.take().unwrap());
+        loop {
+            match stdout.read(&mut piece).unwrap() {
+                0 => break,
+                read => seen.extend_from_slice(&piece[..read]),
+            }
+            watch(&seen);
+        }
+        child.wait().unwrap();
+        String::from_utf8_lossy(&seen).into_owned()
     }
 
     /// The same, with these variables.
