@@ -1,95 +1,117 @@
 //! Lists that are copied without copying what is in them.
 //!
 //! A projection is looked at as a whole, to save, to digest or to compare it, while it goes on changing. Whoever
-//! does that takes a copy, and nobody may notice how long that takes. So a long list is kept in blocks that its
-//! copies share; who changes a row in a shared block copies that block first.
+//! does that takes a copy, and nobody may notice how long that takes. So what grows with the history is kept in blocks
+//! that its copies share; who changes a row in a shared block copies that block first. The same is done with tables
+//! ([`crate::table`]), with what is sorted ([`crate::sorted`]) and with texts ([`crate::strung`]).
 
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-/// Rows in a block. Copying one on the first change takes some microseconds, and a copy of a list of a million rows
-/// counts a hundred references. Snapshots of the store have blocks of this size as well: another one changes its
-/// digests.
-pub(crate) const BLOCK_ROWS: usize = 8_192;
+/// Rows in a block, unless a list has others because its rows are costly to copy: some ten kilobytes, so that the first
+/// change beside a copy takes some microseconds, and a copy of a million rows counts five hundred references. With
+/// blocks of a quarter of that, the references to them are too many for the nearest cache, and walks were a tenth slower.
+pub(crate) const BLOCK_ROWS: usize = 2_048;
+
+/// Rows that are looked at together by [`Blocks::stretches`]: snapshots of the store have as many in a record, so that
+/// another number changes its digests. Every number of rows in a block divides it.
+pub(crate) const STRETCH_ROWS: usize = 8_192;
 
 /// A list that grows at its end.
 #[derive(Debug, Clone)]
-pub(crate) struct Blocks<T> {
-    /// Each has [`BLOCK_ROWS`] rows.
-    full: Vec<Arc<[T]>>,
-    /// Fewer.
+pub(crate) struct Blocks<T, const ROWS: usize = BLOCK_ROWS> {
+    full: Vec<Arc<[T; ROWS]>>,
+    /// Fewer than a block has.
     last: Vec<T>,
 }
 
-impl<T> Default for Blocks<T> {
+/// Some rows of a list that follow one another.
+#[derive(Debug)]
+pub(crate) struct Stretch<'a, T, const ROWS: usize = BLOCK_ROWS> {
+    full: &'a [Arc<[T; ROWS]>],
+    last: &'a [T],
+}
+
+impl<T, const ROWS: usize> Default for Blocks<T, ROWS> {
     fn default() -> Self {
         Self { full: Vec::new(), last: Vec::new() }
     }
 }
 
-impl<T> Blocks<T> {
+impl<T, const ROWS: usize> Blocks<T, ROWS> {
     /// Appends a row.
     pub(crate) fn push(&mut self, row: T) {
         self.last.push(row);
-        if self.last.len() == BLOCK_ROWS {
-            self.full.push(std::mem::take(&mut self.last).into());
+        if self.last.len() == ROWS {
+            let block: Arc<[T]> = self.last.drain(..).collect();
+            self.full.push(block.try_into().unwrap_or_else(|_| unreachable!("the block has just so many rows")));
         }
     }
 
     /// Number of rows.
     pub(crate) fn len(&self) -> usize {
-        self.full.len() * BLOCK_ROWS + self.last.len()
+        self.full.len() * ROWS + self.last.len()
     }
 
     /// The row at a place counted from 0, if there is one.
     pub(crate) fn get(&self, place: usize) -> Option<&T> {
-        match self.full.get(place / BLOCK_ROWS) {
-            Some(block) => block.get(place % BLOCK_ROWS),
-            None => self.last.get(place.checked_sub(self.full.len() * BLOCK_ROWS)?),
+        match self.full.get(place / ROWS) {
+            Some(block) => block.get(place % ROWS),
+            None => self.last.get(place.checked_sub(self.full.len() * ROWS)?),
         }
     }
 
     /// How many rows come before those for which `is_before` is false, in a list in which none of them comes earlier.
     pub(crate) fn partition_point(&self, is_before: impl Fn(&T) -> bool) -> usize {
         let whole = self.full.partition_point(|block| block.last().is_some_and(&is_before));
-        let block = self.full.get(whole).map_or(self.last.as_slice(), |block| &**block);
-        whole * BLOCK_ROWS + block.partition_point(is_before)
+        let block = self.full.get(whole).map_or(self.last.as_slice(), |block| block.as_slice());
+        whole * ROWS + block.partition_point(is_before)
     }
 
-    /// The blocks in their order. None is empty, and all but the last have [`BLOCK_ROWS`] rows.
-    pub(crate) fn blocks(&self) -> impl Iterator<Item = &[T]> {
-        let last = Some(self.last.as_slice()).filter(|last| !last.is_empty());
-        self.full.iter().map(|block| &**block).chain(last)
+    /// The rows in their order, [`STRETCH_ROWS`] at a time; none is empty, and only the last has fewer.
+    pub(crate) fn stretches(&self) -> impl Iterator<Item = Stretch<'_, T, ROWS>> {
+        const { assert!(STRETCH_ROWS.is_multiple_of(ROWS)) };
+        let mut whole = self.full.chunks_exact(STRETCH_ROWS / ROWS);
+        let last = Stretch { full: whole.remainder(), last: &self.last };
+        let whole = std::iter::from_fn(move || whole.next().map(|full| Stretch { full, last: &[] }));
+        whole.chain(Some(last).filter(|last| last.iter().next().is_some()))
     }
 
     /// Every row, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.blocks().flatten()
+        Stretch { full: &self.full, last: &self.last }.iter()
     }
 
     /// Bytes of heap held, without what the rows themselves point to. Blocks that a copy shares count for both.
     pub(crate) fn heap_bytes(&self) -> usize {
-        let rows = self.full.len() * BLOCK_ROWS + self.last.capacity();
-        self.full.capacity() * size_of::<Arc<[T]>>() + rows * size_of::<T>()
+        let rows = self.full.len() * ROWS + self.last.capacity();
+        self.full.capacity() * size_of::<Arc<[T; ROWS]>>() + rows * size_of::<T>()
     }
 }
 
-impl<T> Index<usize> for Blocks<T> {
+impl<'a, T, const ROWS: usize> Stretch<'a, T, ROWS> {
+    /// The rows, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a T> + use<'a, T, ROWS> {
+        self.full.iter().flat_map(|block| block.iter()).chain(self.last)
+    }
+}
+
+impl<T, const ROWS: usize> Index<usize> for Blocks<T, ROWS> {
     type Output = T;
 
     fn index(&self, place: usize) -> &T {
-        match self.full.get(place / BLOCK_ROWS) {
-            Some(block) => &block[place % BLOCK_ROWS],
-            None => &self.last[place - self.full.len() * BLOCK_ROWS],
+        match self.full.get(place / ROWS) {
+            Some(block) => &block[place % ROWS],
+            None => &self.last[place - self.full.len() * ROWS],
         }
     }
 }
 
-impl<T: Clone> IndexMut<usize> for Blocks<T> {
+impl<T: Clone, const ROWS: usize> IndexMut<usize> for Blocks<T, ROWS> {
     fn index_mut(&mut self, place: usize) -> &mut T {
-        let whole = self.full.len() * BLOCK_ROWS;
-        match self.full.get_mut(place / BLOCK_ROWS) {
-            Some(block) => &mut Arc::make_mut(block)[place % BLOCK_ROWS],
+        let whole = self.full.len() * ROWS;
+        match self.full.get_mut(place / ROWS) {
+            Some(block) => &mut Arc::make_mut(block)[place % ROWS],
             None => &mut self.last[place - whole],
         }
     }
@@ -113,7 +135,17 @@ mod tests {
             assert!(list.iter().copied().eq(0..rows), "{rows} rows are in order");
             assert!((0..rows).all(|row| list[row] == row && list.get(row) == Some(&row)), "{rows} rows are found");
             assert_eq!(list.get(rows), None);
-            assert!(list.blocks().all(|block| !block.is_empty()));
+        }
+    }
+
+    #[test]
+    fn stretches_have_the_same_number_of_rows_but_for_the_last() {
+        for rows in [0, 1, BLOCK_ROWS, STRETCH_ROWS - 1, STRETCH_ROWS, STRETCH_ROWS + 1, 2 * STRETCH_ROWS] {
+            let list = counted(rows);
+            let stretches: Vec<Vec<usize>> = list.stretches().map(|rows| rows.iter().copied().collect()).collect();
+            let all: Vec<usize> = (0..rows).collect();
+            let expected: Vec<&[usize]> = all.chunks(STRETCH_ROWS).collect();
+            assert_eq!(stretches, expected, "{rows} rows");
         }
     }
 

@@ -1,15 +1,10 @@
 //! Bytes of heap, roughly: what the allocator adds is left out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Of a list; what its elements hold besides is counted by whoever knows them.
 pub(crate) fn of_list<T>(list: &Vec<T>) -> usize {
     list.capacity() * size_of::<T>()
-}
-
-/// Of a table: each place has a byte of control besides.
-pub(crate) fn of_table<K, V>(table: &HashMap<K, V>) -> usize {
-    table.capacity() * (size_of::<(K, V)>() + 1)
 }
 
 /// Of a tree of so many entries: its nodes are filled to two thirds on average.

@@ -14,6 +14,9 @@ pub mod comparison;
 mod heap;
 pub mod projection;
 pub mod snapshot;
+mod sorted;
+mod strung;
+mod table;
 
 pub mod matcher;
 pub mod store;

@@ -104,6 +104,6 @@ impl Matcher {
         let mut inputs: Vec<_> = self.data.of(number).pairs.iter().map(|(input, _)| *input).collect();
         inputs.sort_unstable();
         let named = inputs.into_iter().map(|input| self.plans.input(input));
-        named.map(|input| (self.plans.of(input.plan).plan_id, input.path.as_str())).collect()
+        named.map(|input| (self.plans.of(input.plan).plan_id, &*input.path)).collect()
     }
 }

@@ -149,9 +149,10 @@ impl Matcher {
 
     /// The first pair of the Plan that arrived at `from` or later.
     fn next_pair(&self, plan: PlanNo, from: Arrival) -> Option<Pair> {
-        let inputs = self.plans.inputs_of(self.plans.of(plan)).iter().enumerate();
+        let inputs = self.plans.inputs_of(self.plans.of(plan)).enumerate();
         let next = inputs.filter_map(|(input, Input { pairs, .. })| {
-            pairs.range(from..).next().map(|(arrival, data)| Pair { input, arrival: *arrival, data: *data })
+            let next = pairs.from(|(arrival, _)| *arrival < from).next();
+            next.map(|(arrival, data)| Pair { input, arrival: *arrival, data: *data })
         });
         next.min_by_key(|pair| pair.arrival)
     }
@@ -166,12 +167,12 @@ impl Matcher {
         found: &mut Vec<Combination>,
     ) {
         let Plan { plan_id, .. } = *self.plans.of(plan);
-        let inputs = self.plans.inputs_of(self.plans.of(plan));
+        let inputs: Vec<&Input> = self.plans.inputs_of(self.plans.of(plan)).collect();
         let others: Vec<usize> = (0..inputs.len()).filter(|input| *input != youngest.input).collect();
         let wheels = others.iter().map(|input| &inputs[*input].pairs).collect();
         let mut product = Product::resume(wheels, youngest.arrival, place.within.take().as_deref());
         let youngest_id = self.data.of(youngest.data).knit_id;
-        let assign = |input: &Input| Assignment { path: input.path.clone(), knit_id: youngest_id };
+        let assign = |input: &&Input| Assignment { path: input.path.to_string(), knit_id: youngest_id };
         let mut assignments: Vec<Assignment> = inputs.iter().map(assign).collect();
         while let Some(members) = product.members() {
             if budget.is_spent() {

@@ -10,6 +10,7 @@ use super::data::Usable;
 use super::numbers::TagNo;
 use super::plans::Input;
 use super::{Matcher, PENDING_RUNS_PER_PLAN_MAX};
+use crate::sorted::Sorted;
 
 /// How many Data are looked at to find the nearest: a person waits for the answer, and the nearest of
 /// so many tells as much as the nearest of all.
@@ -73,7 +74,7 @@ impl Matcher {
         let (pending, max) = (plan.pending, PENDING_RUNS_PER_PLAN_MAX);
         Some(PlanMatches {
             plan_id,
-            inputs: self.plans.inputs_of(plan).iter().map(|input| self.explain_input(input)).collect(),
+            inputs: self.plans.inputs_of(plan).map(|input| self.explain_input(input)).collect(),
             runs: plan.runs,
             pending,
             held: (plan.room() == 0).then_some(Held { pending, max }),
@@ -82,7 +83,7 @@ impl Matcher {
 
     pub(super) fn explain_input(&self, input: &Input) -> InputMatches {
         InputMatches {
-            path: input.path.clone(),
+            path: input.path.to_string(),
             tags: input.asks.iter().cloned().collect(),
             candidates: input.pairs.len(),
             nearest: input.pairs.is_empty().then(|| self.nearest_to(input)),
@@ -107,7 +108,8 @@ impl Matcher {
         let mut having: Vec<_> = input.tags.iter().map(|tag| self.tags.data(*tag)).collect();
         having.sort_by_key(|data| data.len());
         let best_possible = having.iter().filter(|data| !data.is_empty()).count();
-        let candidates = having.into_iter().flatten().take(LOOKED_AT_MAX).map(|number| self.data.of(*number));
+        let candidates =
+            having.into_iter().flat_map(Sorted::iter).take(LOOKED_AT_MAX).map(|number| self.data.of(*number));
         let search = candidates.map(|data| (score(input, data), data)).try_fold(None, |best, (score, data)| {
             let best = best.filter(|(best, _)| *best >= score).unwrap_or((score, data));
             // Nothing can have more than every tag that is anywhere, and be of the right instant.

@@ -53,7 +53,7 @@ impl Matcher {
         match event {
             RunEvent::RunProjected { plan_id, .. } => self.project(recorded, run, *plan_id),
             RunEvent::UploadStarted { .. } | RunEvent::ImportStarted { .. } => {
-                self.runs.unfinished.entry(run).or_default();
+                self.runs.unfinished.or_default(&run);
                 Ok(())
             }
             RunEvent::RunSucceeded { .. } => {
@@ -110,7 +110,7 @@ impl Matcher {
             return Err(Unapplicable::contradiction(recorded, "the Run exists already"));
         }
         self.runs.projected.insert(run, plan);
-        self.runs.unfinished.entry(run).or_default().plan = Some(plan);
+        self.runs.unfinished.or_default(&run).plan = Some(plan);
         let plan = self.plans.of_mut(plan);
         plan.runs += 1;
         plan.pending += 1;
@@ -124,7 +124,7 @@ impl Matcher {
         if self.runs.unfinished.get(&run).is_some_and(|unfinished| unfinished.plan.is_some()) {
             return Err(Unapplicable::contradiction(recorded, "the Run has not ended"));
         }
-        self.runs.unfinished.entry(run).or_default().plan = Some(plan);
+        self.runs.unfinished.or_default(&run).plan = Some(plan);
         self.plans.of_mut(plan).pending += 1;
         Ok(())
     }
@@ -185,7 +185,7 @@ impl Matcher {
         let plan = self.plans.of_mut(plan);
         let arrival = plan.arrivals;
         plan.arrivals = arrival.checked_add(1).expect("a Plan never gets four billion pairs");
-        self.plans.input_mut(input).pairs.insert(arrival, data);
+        self.plans.input_mut(input).pairs.insert((arrival, data));
         self.data.of_mut(data).pairs.push((input, arrival));
     }
 
@@ -235,7 +235,7 @@ impl Matcher {
             pairs.into_iter().partition(|(input, _)| self.plans.input(*input).admits(self.data.of(data)));
         self.data.of_mut(data).pairs = fitting;
         for (input, arrival) in lost {
-            self.plans.input_mut(input).pairs.remove(&arrival);
+            self.plans.input_mut(input).pairs.remove(&(arrival, data));
         }
     }
 
@@ -247,7 +247,7 @@ impl Matcher {
             self.tags.take(tag, number);
         }
         for (input, arrival) in data.pairs {
-            self.plans.input_mut(input).pairs.remove(&arrival);
+            self.plans.input_mut(input).pairs.remove(&(arrival, number));
         }
     }
 }

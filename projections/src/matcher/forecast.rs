@@ -5,7 +5,7 @@ use knit_domain::event::run::Assignment;
 use knit_domain::tag::TagSet;
 
 use super::explain::InputMatches;
-use super::numbers::{Arrival, DataNo, PlanNo, TagNo};
+use super::numbers::{DataNo, PlanNo, TagNo};
 use super::plans::Input;
 use super::{Matcher, PENDING_RUNS_PER_PLAN_MAX};
 
@@ -45,18 +45,20 @@ impl Matcher {
         // What no Data and no Plan ever had cannot be found.
         if all_known && !input.is_absurd() {
             let found = self.data_for(&input);
-            input.pairs = (0..).zip(found).collect::<std::collections::BTreeMap<Arrival, DataNo>>();
+            for pair in (0..).zip(found) {
+                input.pairs.insert(pair);
+            }
         }
         input
     }
 
     fn first_combinations(&self, inputs: &[Input], count: usize) -> Vec<Vec<Assignment>> {
         // Only what is reached: of an input that turns slower than the last, few are.
-        let found = |input: &Input| input.pairs.values().take(count).copied().collect::<Vec<DataNo>>();
+        let found = |input: &Input| input.pairs.iter().take(count).map(|(_, data)| *data).collect::<Vec<DataNo>>();
         let found: Vec<Vec<DataNo>> = inputs.iter().map(found).collect();
         let assign = |number: usize, place: usize| {
             let data = *found[number].get(place)?;
-            Some(Assignment { path: inputs[number].path.clone(), knit_id: self.data.of(data).knit_id })
+            Some(Assignment { path: inputs[number].path.to_string(), knit_id: self.data.of(data).knit_id })
         };
         let combination = |number: usize| {
             let mut rest = number;

@@ -1,7 +1,7 @@
 //! The Plans, their inputs, and the pairs of input and Data that fit.
 
-use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 
 use knit_domain::id::{KnitId, PlanId};
 use knit_domain::matching::{Candidate, Requirement};
@@ -12,16 +12,21 @@ use super::PENDING_RUNS_PER_PLAN_MAX;
 use super::data::Usable;
 use super::numbers::{Arrival, DataNo, InputNo, PlanNo, TagNo};
 use super::tags::Tags;
-use crate::heap;
+use crate::blocks::Blocks;
+use crate::sorted::Sorted;
+use crate::table::{Map, RowIndex};
+
+/// Inputs in a block: each has a list of its own, which costs more to copy than the rest of it.
+const INPUTS_TOGETHER: usize = 64;
 
 /// Plans with an image, never forgotten (Plans are never deleted).
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plans {
-    numbers: HashMap<PlanId, PlanNo>,
-    plans: Vec<Plan>,
-    inputs: Vec<Input>,
-    by_id_pin: HashMap<KnitId, Vec<InputNo>>,
-    by_instant_pin: HashMap<Timestamp, Vec<InputNo>>,
+    numbers: RowIndex<PlanNo>,
+    plans: Blocks<Plan>,
+    inputs: Blocks<Input, INPUTS_TOGETHER>,
+    by_id_pin: Map<KnitId, Vec<InputNo>>,
+    by_instant_pin: Map<Timestamp, Vec<InputNo>>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,18 +45,24 @@ pub(super) struct Plan {
 #[derive(Debug, Clone)]
 pub(super) struct Input {
     pub(super) plan: PlanNo,
-    pub(super) path: String,
+    pub(super) path: Arc<str>,
     /// What it asks for, as it was registered.
-    pub(super) asks: TagSet,
+    pub(super) asks: Arc<TagSet>,
     /// User tags it asks for, sorted.
-    pub(super) tags: Box<[TagNo]>,
+    pub(super) tags: Arc<[TagNo]>,
     pub(super) id_pin: Option<KnitId>,
     pub(super) instant_pin: Option<Timestamp>,
     /// Under what a Data that becomes usable finds this input.
     anchor: Anchor,
     /// The Data that fit, by the arrival of the pair.
-    pub(super) pairs: BTreeMap<Arrival, DataNo>,
+    pub(super) pairs: Pairs,
 }
+
+/// The pairs of one input, each with another arrival.
+pub(super) type Pairs = Sorted<Pair>;
+
+/// When a pair arrived, and its Data.
+pub(super) type Pair = (Arrival, DataNo);
 
 /// The one thing by which an input is looked up, so that it is met once for each Data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +76,7 @@ enum Anchor {
 
 impl Plans {
     pub(super) fn find(&self, plan_id: PlanId) -> Option<PlanNo> {
-        self.numbers.get(&plan_id).copied()
+        self.numbers.find(plan_id, |number| self.of(number).plan_id == plan_id)
     }
 
     pub(super) fn of(&self, number: PlanNo) -> &Plan {
@@ -85,8 +96,8 @@ impl Plans {
     }
 
     /// The inputs of one Plan, sorted by path.
-    pub(super) fn inputs_of(&self, plan: &Plan) -> &[Input] {
-        &self.inputs[plan.first_input as usize..plan.end_input as usize]
+    pub(super) fn inputs_of(&self, plan: &Plan) -> impl Iterator<Item = &Input> + use<'_> {
+        (plan.first_input..plan.end_input).map(|number| self.input(InputNo(number)))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -95,10 +106,10 @@ impl Plans {
 
     /// Bytes of heap held, roughly: what inputs ask for counts by its number only.
     pub(super) fn heap_bytes(&self) -> usize {
-        let of_input = |input: &Input| input.path.capacity() + size_of_val(&*input.tags) + heap::of_tree(&input.pairs);
-        let pins = heap::of_table(&self.by_id_pin) + heap::of_table(&self.by_instant_pin);
-        let lists = heap::of_list(&self.plans) + heap::of_list(&self.inputs);
-        heap::of_table(&self.numbers) + pins + lists + self.inputs.iter().map(of_input).sum::<usize>()
+        let of_input = |input: &Input| input.path.len() + size_of_val(&*input.tags) + input.pairs.heap_bytes();
+        let pins = self.by_id_pin.heap_bytes() + self.by_instant_pin.heap_bytes();
+        let lists = self.plans.heap_bytes() + self.inputs.heap_bytes();
+        self.numbers.heap_bytes() + pins + lists + self.inputs.iter().map(of_input).sum::<usize>()
     }
 
     pub(super) fn inputs_len(&self) -> usize {
@@ -123,21 +134,21 @@ impl Plans {
             self.add_input(plan, path, asks, tags);
         }
         let end = InputNo::at(self.inputs.len());
-        self.numbers.insert(plan_id, plan);
         let (first_input, end_input) = (first.0, end.0);
         self.plans.push(Plan { plan_id, first_input, end_input, arrivals: 0, runs: 0, pending: 0 });
+        self.numbers.insert(plan, |plan| self.plans[plan.place()].plan_id);
         first_input..end_input
     }
 
     fn add_input(&mut self, plan: PlanNo, path: &str, asks: &TagSet, tags: &mut Tags) {
         let number = InputNo::at(self.inputs.len());
         let input = Input::new(plan, path, asks, tags);
-        for tag in &input.tags {
+        for tag in &*input.tags {
             tags.ask(*tag, number);
         }
         match input.anchor {
-            Anchor::Id(pin) => self.by_id_pin.entry(pin).or_default().push(number),
-            Anchor::Instant(pin) => self.by_instant_pin.entry(pin).or_default().push(number),
+            Anchor::Id(pin) => self.by_id_pin.or_default(&pin).push(number),
+            Anchor::Instant(pin) => self.by_instant_pin.or_default(&pin).push(number),
             Anchor::Tag(_) | Anchor::Nothing => {}
         }
         self.inputs.push(input);
@@ -190,8 +201,8 @@ impl Input {
             (true, None, None, Some(pin)) => Anchor::Instant(pin),
             (false, _, _, _) | (true, None, None, None) => Anchor::Nothing,
         };
-        let (path, asks) = (path.to_owned(), asks.clone());
-        Self { plan, path, asks, tags: numbers, id_pin, instant_pin, anchor, pairs: BTreeMap::new() }
+        let (path, asks, tags) = (path.into(), Arc::new(asks.clone()), numbers.into());
+        Self { plan, path, asks, tags, id_pin, instant_pin, anchor, pairs: Pairs::default() }
     }
 
     /// Whether `data` has everything that is asked for.

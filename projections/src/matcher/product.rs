@@ -1,27 +1,24 @@
 //! The combinations of one pair with older pairs of the other inputs, walked through like the digits
 //! of an odometer whose wheels have different sizes.
 
-use std::collections::BTreeMap;
-
-use super::numbers::{Arrival, DataNo};
-
-/// A member of a combination: a pair of one of the other inputs.
-type Member = (Arrival, DataNo);
+use super::numbers::Arrival;
+use super::plans::{Pair, Pairs};
 
 /// One position of the odometer. The last wheel turns fastest. Places are told by arrivals, not by
 /// counting, so they stay true when pairs vanish in between.
 #[derive(Debug)]
 pub(super) struct Product<'a> {
-    wheels: Vec<&'a BTreeMap<Arrival, DataNo>>,
+    wheels: Vec<&'a Pairs>,
     /// Only pairs that arrived before this one take part.
     before: Arrival,
-    members: Vec<Member>,
+    /// A pair of each of the other inputs.
+    members: Vec<Pair>,
     over: bool,
 }
 
 impl<'a> Product<'a> {
     /// The first combination. Without wheels there is exactly one, of nothing.
-    fn first(wheels: Vec<&'a BTreeMap<Arrival, DataNo>>, before: Arrival) -> Self {
+    fn first(wheels: Vec<&'a Pairs>, before: Arrival) -> Self {
         let mut product = Self { wheels, before, members: Vec::new(), over: false };
         product.fill_up();
         product
@@ -29,11 +26,7 @@ impl<'a> Product<'a> {
 
     /// The first combination, or if a place is given, which [`Product::place`] told earlier, the first
     /// that does not come before it.
-    pub(super) fn resume(
-        wheels: Vec<&'a BTreeMap<Arrival, DataNo>>,
-        before: Arrival,
-        place: Option<&[Arrival]>,
-    ) -> Self {
+    pub(super) fn resume(wheels: Vec<&'a Pairs>, before: Arrival, place: Option<&[Arrival]>) -> Self {
         let mut product = Self::first(wheels, before);
         if let Some(place) = place
             && place.len() == product.wheels.len()
@@ -46,7 +39,7 @@ impl<'a> Product<'a> {
     }
 
     /// The pairs of this combination, one for each wheel; none when the walk is over.
-    pub(super) fn members(&self) -> Option<&[Member]> {
+    pub(super) fn members(&self) -> Option<&[Pair]> {
         (!self.over).then_some(&self.members)
     }
 
@@ -96,17 +89,24 @@ impl<'a> Product<'a> {
     }
 
     /// The first pair on `wheel` that arrived at `from` or later, and in time.
-    fn on_wheel(&self, wheel: usize, from: Arrival) -> Option<Member> {
-        self.wheels[wheel].range(from..self.before).next().map(|(arrival, data)| (*arrival, *data))
+    fn on_wheel(&self, wheel: usize, from: Arrival) -> Option<Pair> {
+        self.wheels[wheel].from(|(arrival, _)| *arrival < from).next().filter(|pair| pair.0 < self.before).copied()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::numbers::DataNo;
     use super::*;
 
-    fn wheel(arrivals: &[Arrival]) -> BTreeMap<Arrival, DataNo> {
-        arrivals.iter().map(|arrival| (*arrival, DataNo(arrival * 10))).collect()
+    fn wheel(arrivals: &[Arrival]) -> Pairs {
+        let mut wheel = Pairs::default();
+        arrivals.iter().for_each(|arrival| assert!(wheel.insert((*arrival, data_of(*arrival)))));
+        wheel
+    }
+
+    fn data_of(arrival: Arrival) -> DataNo {
+        DataNo(arrival * 10)
     }
 
     fn walk(mut product: Product<'_>) -> Vec<Vec<Arrival>> {
@@ -140,7 +140,7 @@ mod tests {
             for vanished in 0..8 {
                 let [a, b, c] = [&a, &b, &c].map(|wheel| {
                     let mut wheel = wheel.clone();
-                    wheel.remove(&vanished);
+                    wheel.remove(&(vanished, data_of(vanished)));
                     wheel
                 });
                 let rest = walk(Product::resume(vec![&a, &b, &c], 10, Some(place)));

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::Matcher;
 use super::data::Usable;
 use super::numbers::{InputNo, PlanNo, TagNo};
-use super::plans::Plan;
+use super::plans::{Input, Plan};
 use super::runs::Unfinished;
 use crate::snapshot::DamagedSnapshot;
 
@@ -36,24 +36,20 @@ impl Matcher {
         for (_, data) in self.data.iter() {
             put(Content::Data(data_record(data)));
         }
-        let mut runs: Vec<(RunId, PlanNo)> = self.runs.projected.iter().map(|(run, plan)| (*run, *plan)).collect();
-        runs.sort_unstable();
-        for runs in runs.chunks(RUNS_PER_RECORD) {
+        for runs in self.runs.projected.sorted().chunks(RUNS_PER_RECORD) {
             let run_ids = runs.iter().flat_map(|(run, _)| run.0.into_bytes()).collect();
             let plans = runs.iter().map(|(_, plan)| plan.0).collect();
             put(Content::Runs(proto::Runs { run_ids, plans }));
         }
-        for (run, unfinished) in &self.runs.unfinished {
+        for (run, unfinished) in self.runs.unfinished.sorted() {
             put(Content::Unfinished(self.unfinished_record(*run, unfinished)));
         }
     }
 
     fn plan_record(&self, plan: &Plan) -> proto::Plan {
-        let inputs = self
-            .plans
-            .inputs_of(plan)
-            .iter()
-            .map(|input| proto::Input { path: input.path.clone(), tags: input.asks.iter().map(tag_record).collect() });
+        let tags = |input: &Input| input.asks.iter().map(tag_record).collect();
+        let inputs = self.plans.inputs_of(plan);
+        let inputs = inputs.map(|input| proto::Input { path: input.path.to_string(), tags: tags(input) });
         proto::Plan { plan_id: bytes(plan.plan_id.0), inputs: inputs.collect(), arrivals: plan.arrivals }
     }
 
@@ -120,7 +116,9 @@ impl Matcher {
             }
             let plan = self.plans.input(input).plan;
             let in_time = arrival < self.plans.of(plan).arrivals;
-            if !in_time || self.plans.input_mut(input).pairs.insert(arrival, number).is_some() {
+            let pairs = &mut self.plans.input_mut(input).pairs;
+            let is_taken = pairs.from(|(other, _)| *other < arrival).next().is_some_and(|(other, _)| *other == arrival);
+            if !in_time || is_taken || !pairs.insert((arrival, number)) {
                 return Err(Damage::contradiction("two pairs have one place, or one comes after the last"));
             }
         }

@@ -1,21 +1,20 @@
 //! The Runs: which combinations ever had one, and what those that have not ended will make.
 
-use std::collections::{BTreeMap, HashMap};
-
 use knit_domain::id::{KnitId, RunId};
 
 use super::numbers::{PlanNo, TagNo};
 use crate::heap;
+use crate::table::Map;
 
 /// Runs, as far as matching is concerned.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Runs {
     /// Runs ever made of combinations, even deleted ones: each is a lasting veto (domain.md 3.4).
-    pub(super) projected: HashMap<RunId, PlanNo>,
+    pub(super) projected: Map<RunId, PlanNo>,
     /// Runs that have not ended, uploads and imports among them.
-    pub(super) unfinished: BTreeMap<RunId, Unfinished>,
+    pub(super) unfinished: Map<RunId, Unfinished>,
     /// Data of Runs that have not ended.
-    pub(super) expected: HashMap<KnitId, Expected>,
+    pub(super) expected: Map<KnitId, Expected>,
 }
 
 /// A Run that has not ended.
@@ -39,16 +38,16 @@ pub(super) struct Expected {
 impl Runs {
     /// A Data will be made by `run`.
     pub(super) fn expect(&mut self, run: RunId, knit_id: KnitId, tags: Box<[TagNo]>) {
-        self.unfinished.entry(run).or_default().outputs.push(knit_id);
+        self.unfinished.or_default(&run).outputs.push(knit_id);
         self.expected.insert(knit_id, Expected { run, tags });
     }
 
     /// Bytes of heap held, roughly.
     pub(super) fn heap_bytes(&self) -> usize {
-        let outputs: usize = self.unfinished.values().map(|run| heap::of_list(&run.outputs)).sum();
-        let tags: usize = self.expected.values().map(|data| size_of_val(&*data.tags)).sum();
-        let tables = heap::of_table(&self.projected) + heap::of_table(&self.expected);
-        tables + heap::of_tree(&self.unfinished) + outputs + tags
+        let outputs: usize = self.unfinished.iter().map(|(_, run)| heap::of_list(&run.outputs)).sum();
+        let tags: usize = self.expected.iter().map(|(_, data)| size_of_val(&*data.tags)).sum();
+        let tables = self.projected.heap_bytes() + self.unfinished.heap_bytes() + self.expected.heap_bytes();
+        tables + outputs + tags
     }
 
     /// A Data will not be made after all.

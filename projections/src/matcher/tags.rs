@@ -1,6 +1,5 @@
 //! The tags: their numbers, which usable Data have each, and which inputs ask for each.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use knit_domain::tag::Tag;
@@ -8,36 +7,40 @@ use knit_domain::tag::Tag;
 use super::numbers::{DataNo, InputNo, TagNo};
 use crate::blocks::Blocks;
 use crate::heap;
+use crate::sorted::Sorted;
+use crate::table::Map;
+
+/// Tags in a block: each has a list of its own, which costs more to copy than the rest of it.
+const TAGS_TOGETHER: usize = 64;
 
 /// Every tag that was ever met. None is forgotten, because numbers must not depend on whether a
 /// snapshot was taken in between.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tags {
-    numbers: HashMap<Arc<Tag>, TagNo>,
-    /// Copies share it.
-    tags: Blocks<Tagged>,
+    numbers: Map<Arc<Tag>, TagNo>,
+    tags: Blocks<Tagged, TAGS_TOGETHER>,
     /// Which inputs ask for a tag; most tags are asked for by none.
-    asked_for: HashMap<TagNo, Vec<InputNo>>,
+    asked_for: Map<TagNo, Vec<InputNo>>,
 }
 
 #[derive(Debug, Clone)]
 struct Tagged {
     tag: Arc<Tag>,
-    /// The usable Data that have it, ascending. Most of them are put at the end, because the youngest
-    /// Data has the highest number.
-    data: Vec<DataNo>,
+    /// The usable Data that have it. Most of them are put at the end, because the youngest Data has the
+    /// highest number.
+    data: Sorted<DataNo>,
 }
 
 impl Tags {
     /// The number of `tag`, a new one if it was never met.
     pub(super) fn number(&mut self, tag: &Tag) -> TagNo {
-        if let Some(number) = self.numbers.get(tag) {
-            return *number;
+        if let Some(number) = self.find(tag) {
+            return number;
         }
         let number = TagNo::at(self.tags.len());
         let tag = Arc::new(tag.clone());
         self.numbers.insert(Arc::clone(&tag), number);
-        self.tags.push(Tagged { tag, data: Vec::new() });
+        self.tags.push(Tagged { tag, data: Sorted::default() });
         number
     }
 
@@ -54,7 +57,7 @@ impl Tags {
     }
 
     /// The usable Data that have a tag, ascending.
-    pub(super) fn data(&self, tag: TagNo) -> &[DataNo] {
+    pub(super) fn data(&self, tag: TagNo) -> &Sorted<DataNo> {
         &self.tags[tag.place()].data
     }
 
@@ -65,23 +68,17 @@ impl Tags {
 
     /// An input asks for a tag.
     pub(super) fn ask(&mut self, tag: TagNo, input: InputNo) {
-        self.asked_for.entry(tag).or_default().push(input);
+        self.asked_for.or_default(&tag).push(input);
     }
 
     /// A usable Data has a tag.
     pub(super) fn give(&mut self, tag: TagNo, to: DataNo) {
-        let data = &mut self.tags[tag.place()].data;
-        if let Err(place) = data.binary_search(&to) {
-            data.insert(place, to);
-        }
+        self.tags[tag.place()].data.insert(to);
     }
 
     /// A Data has a tag no more, or is not usable any more.
     pub(super) fn take(&mut self, tag: TagNo, from: DataNo) {
-        let data = &mut self.tags[tag.place()].data;
-        if let Ok(place) = data.binary_search(&from) {
-            data.remove(place);
-        }
+        self.tags[tag.place()].data.remove(&from);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -91,10 +88,10 @@ impl Tags {
     /// Bytes of heap held, roughly.
     pub(super) fn heap_bytes(&self) -> usize {
         let of_tag = |tagged: &Tagged| {
-            size_of::<Tag>() + tagged.tag.key.capacity() + tagged.tag.value.capacity() + heap::of_list(&tagged.data)
+            size_of::<Tag>() + tagged.tag.key.capacity() + tagged.tag.value.capacity() + tagged.data.heap_bytes()
         };
-        let inputs: usize = self.asked_for.values().map(heap::of_list).sum();
-        let tables = heap::of_table(&self.numbers) + heap::of_table(&self.asked_for);
+        let inputs: usize = self.asked_for.iter().map(|(_, inputs)| heap::of_list(inputs)).sum();
+        let tables = self.numbers.heap_bytes() + self.asked_for.heap_bytes();
         tables + self.tags.heap_bytes() + self.tags.iter().map(of_tag).sum::<usize>() + inputs
     }
 

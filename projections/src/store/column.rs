@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
 
-use crate::blocks::Blocks;
+use crate::blocks::{Blocks, Stretch};
 
 /// Rows a column can hold. An event that would go beyond is refused before anything is changed.
 pub(super) const ROWS_MAX: usize = u32::MAX as usize - 1;
@@ -70,6 +70,11 @@ pub(super) fn number_of<R: Row>(row: Option<R>) -> u32 {
     row.map_or(0, Row::number)
 }
 
+/// The row that comes after so many.
+pub(super) fn next<R: Row>(rows: usize) -> R {
+    R::at(rows).expect("the store refuses events for which there are no rows left")
+}
+
 /// A list that grows at its end, addressed by rows of one kind.
 #[derive(Debug, Clone)]
 pub(super) struct Column<R, T> {
@@ -86,7 +91,7 @@ impl<R, T> Default for Column<R, T> {
 impl<R: Row, T> Column<R, T> {
     /// Appends a row.
     pub(super) fn push(&mut self, cell: T) -> R {
-        let row = R::at(self.cells.len()).expect("the store refuses events for which there are no rows left");
+        let row = next(self.cells.len());
         self.cells.push(cell);
         row
     }
@@ -117,8 +122,8 @@ impl<R: Row, T> Column<R, T> {
     }
 
     /// Every cell, in order, as many at a time as snapshots have in a record.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = &[T]> {
-        self.cells.blocks()
+    pub(super) fn stretches(&self) -> impl Iterator<Item = Stretch<'_, T>> {
+        self.cells.stretches()
     }
 
     /// Bytes of heap held, without what the cells themselves point to.

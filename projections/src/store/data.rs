@@ -1,6 +1,6 @@
 //! Data: which Run made them at which point, their tags at any time, and who uses them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use knit_domain::event::Position;
 use knit_domain::event::data::DataEvent;
@@ -14,6 +14,7 @@ use super::intern::Ids;
 use super::runs::Edge;
 use super::steps::Steps;
 use super::{Contradiction, Limit, Moment, Store};
+use crate::table::Map;
 
 /// The position at which Data end that have not ended.
 pub(super) const NEVER: Position = Position::MAX;
@@ -26,7 +27,7 @@ pub(super) struct DataTable {
     /// Changes of tags, in the order of the log.
     pub(super) retags: Column<RetagRow, Retag>,
     /// Volumes that are not named as is the custom.
-    pub(super) odd_volumes: HashMap<DataRow, VolumeRef>,
+    pub(super) odd_volumes: Map<DataRow, VolumeRef>,
     /// The Data that ever had each set of tags.
     pub(super) ever_with: Chains<SetRow, DataRow>,
 }
@@ -105,9 +106,8 @@ impl DataTable {
 
     /// Bytes of heap held.
     pub(super) fn heap_bytes(&self) -> usize {
-        let odd = self.odd_volumes.capacity() * size_of::<(DataRow, VolumeRef)>();
         let columns = self.records.heap_bytes() + self.retags.heap_bytes();
-        self.ids.heap_bytes() + columns + self.ever_with.heap_bytes() + odd
+        self.ids.heap_bytes() + columns + self.ever_with.heap_bytes() + self.odd_volumes.heap_bytes()
     }
 }
 

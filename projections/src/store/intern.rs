@@ -1,42 +1,11 @@
 //! Interning: every id and every text is kept once and spoken of by its row.
 
-use std::hash::{BuildHasher, Hash, RandomState};
-
-use hashbrown::HashTable;
 use uuid::Uuid;
 
-use super::column::{Column, Row, TextRow};
-
-/// Finds rows by the value they hold. It keeps the rows only, so the values are not held twice.
-#[derive(Debug, Clone)]
-pub(super) struct RowIndex<R> {
-    table: HashTable<R>,
-    hasher: RandomState,
-}
-
-impl<R> Default for RowIndex<R> {
-    fn default() -> Self {
-        Self { table: HashTable::new(), hasher: RandomState::new() }
-    }
-}
-
-impl<R: Row> RowIndex<R> {
-    /// The row that holds `key`, as `holds` tells.
-    pub(super) fn find(&self, key: impl Hash, holds: impl Fn(R) -> bool) -> Option<R> {
-        self.table.find(self.hasher.hash_one(key), |row| holds(*row)).copied()
-    }
-
-    /// Adds the row of a key that is not there yet; `key_of` gives the key of any row.
-    pub(super) fn insert<K: Hash>(&mut self, row: R, key_of: impl Fn(R) -> K) {
-        let hash = |row: R| self.hasher.hash_one(key_of(row));
-        self.table.insert_unique(hash(row), row, |other| hash(*other));
-    }
-
-    /// Bytes of heap held.
-    pub(super) fn heap_bytes(&self) -> usize {
-        self.table.allocation_size()
-    }
-}
+use super::column::{self, Column, Row, TextRow};
+use crate::blocks::Stretch;
+use crate::strung::Strung;
+use crate::table::RowIndex;
 
 /// Ids of one kind.
 #[derive(Debug, Clone)]
@@ -74,9 +43,9 @@ impl<R: Row> Ids<R> {
         self.ids.len()
     }
 
-    /// Every id, in the order of rows, a block of them at a time.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = &[Uuid]> {
-        self.ids.blocks()
+    /// Every id, in the order of rows, as many at a time as snapshots have in a record.
+    pub(super) fn stretches(&self) -> impl Iterator<Item = Stretch<'_, Uuid>> {
+        self.ids.stretches()
     }
 
     /// Every row.
@@ -90,12 +59,10 @@ impl<R: Row> Ids<R> {
     }
 }
 
-/// Texts, each once, end to end in one allocation.
+/// Texts, each once, end to end.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Texts {
-    text: String,
-    /// Where each text ends; it begins where the one before ends.
-    ends: Column<TextRow, usize>,
+    texts: Strung<String>,
     index: RowIndex<TextRow>,
 }
 
@@ -107,7 +74,7 @@ impl Texts {
 
     /// The text of a row.
     pub(super) fn get(&self, row: TextRow) -> &str {
-        slice(&self.text, &self.ends, row)
+        self.texts.get(row.index())
     }
 
     /// The row of a text, added if it is new.
@@ -115,31 +82,26 @@ impl Texts {
         if let Some(row) = self.row(text) {
             return row;
         }
-        self.text.push_str(text);
-        let row = self.ends.push(self.text.len());
-        self.index.insert(row, |row| slice(&self.text, &self.ends, row));
+        let row = column::next(self.texts.len());
+        self.texts.push(text);
+        self.index.insert(row, |row: TextRow| self.texts.get(row.index()));
         row
     }
 
     /// Number of texts.
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.texts.len()
     }
 
     /// Every text, in the order of rows.
     pub(super) fn all(&self) -> impl Iterator<Item = &str> {
-        self.ends.rows().map(|row| self.get(row))
+        (0..self.texts.len()).map(|place| self.texts.get(place))
     }
 
     /// Bytes of heap held.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.text.capacity() + self.ends.heap_bytes() + self.index.heap_bytes()
+        self.texts.heap_bytes() + self.index.heap_bytes()
     }
-}
-
-fn slice<'a>(text: &'a str, ends: &Column<TextRow, usize>, row: TextRow) -> &'a str {
-    let begin = row.index().checked_sub(1).and_then(TextRow::at).map_or(0, |before| ends[before]);
-    &text[begin..ends[row]]
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Plans: what they are, what they were at any position, and which of their points fit together.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use knit_domain::event::Position;
 use knit_domain::event::plan::{PlanDefinition, PlanEvent};
@@ -15,17 +15,19 @@ use super::column::{Column, PlanRow, SetRow, TagRow};
 use super::intern::Ids;
 use super::tags::Tags;
 use super::{Contradiction, Limit};
+use crate::table::Map;
 
 /// Every Plan, and indexes from what is on offer to what asks for it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plans {
     ids: Ids<PlanRow>,
-    records: Column<PlanRow, PlanRecord>,
+    /// Each by itself is shared by copies, for it may hold much.
+    records: Column<PlanRow, Arc<PlanRecord>>,
     /// Inputs by one thing that any Data must have to fill them, so that a Data meets only the
     /// inputs it shares something with and not every input there is.
-    asking: HashMap<Anchor, Vec<Point>>,
+    asking: Map<Anchor, Vec<Point>>,
     /// Outputs and logs by each of their tags.
-    offering: HashMap<TagRow, Vec<Point>>,
+    offering: Map<TagRow, Vec<Point>>,
 }
 
 /// One Plan. Plans are few, so this one may be comfortable instead of compact.
@@ -109,11 +111,10 @@ impl Plans {
             | PlanEvent::PlanServiceAccountSet { .. }
             | PlanEvent::PlanServiceAccountCleared {} => {
                 let row = known.ok_or(Contradiction::UnknownPlan { id })?;
-                let history = &mut self.records[row].attributes;
-                let mut plan = history.last().map(|(_, plan)| plan.clone()).unwrap_or_default();
+                let mut plan = self.records[row].at(Limit::NOW).clone();
                 plan.apply(event);
                 check_quantities(&plan)?;
-                history.push((position, plan));
+                Arc::make_mut(&mut self.records[row]).attributes.push((position, plan));
             }
         }
         Ok(())
@@ -134,13 +135,13 @@ impl Plans {
         let plan = self.ids.add(id.0);
         let record = PlanRecord { kind, attributes, inputs, outputs };
         self.index(plan, &record, tags);
-        self.records.push(record);
+        self.records.push(Arc::new(record));
         plan
     }
 
     /// Adds attributes that hold from `position` on; `None` if others hold from there or later.
     pub(super) fn add_attributes(&mut self, plan: PlanRow, position: Position, attributes: Attributes) -> Option<()> {
-        let history = &mut self.records[plan].attributes;
+        let history = &mut Arc::make_mut(&mut self.records[plan]).attributes;
         history.last().is_none_or(|(last, _)| *last < position).then(|| history.push((position, attributes)))
     }
 
@@ -148,12 +149,12 @@ impl Plans {
         for (number, input) in (0..).zip(&record.inputs) {
             let rarity = |tag: TagRow| self.asking.get(&Anchor::Tag(tag)).map_or(0, Vec::len);
             if let Some(anchor) = input.anchor(rarity) {
-                self.asking.entry(anchor).or_default().push(Point { plan, number });
+                self.asking.or_default(&anchor).push(Point { plan, number });
             }
         }
         for (number, set) in (0..).zip(&record.outputs) {
             for tag in tags.members(*set) {
-                self.offering.entry(*tag).or_default().push(Point { plan, number });
+                self.offering.or_default(tag).push(Point { plan, number });
             }
         }
     }
@@ -226,10 +227,13 @@ impl Plans {
 
     /// Bytes of heap held, roughly: texts of Plans are not counted.
     pub(super) fn heap_bytes(&self) -> usize {
-        let entry = size_of::<(Anchor, Vec<Point>)>() + size_of::<Point>();
-        let index = (self.asking.capacity() + self.offering.capacity()) * entry;
+        let points = |points: &Vec<Point>| points.capacity() * size_of::<Point>();
+        let asking: usize = self.asking.iter().map(|(_, asking)| points(asking)).sum();
+        let offering: usize = self.offering.iter().map(|(_, offering)| points(offering)).sum();
+        let index = self.asking.heap_bytes() + self.offering.heap_bytes() + asking + offering;
         let history: usize = self.records.cells().map(|plan| plan.attributes.capacity()).sum();
-        self.ids.heap_bytes() + self.records.heap_bytes() + index + history * size_of::<(Position, Attributes)>()
+        let records = self.records.len() * size_of::<PlanRecord>() + history * size_of::<(Position, Attributes)>();
+        self.ids.heap_bytes() + self.records.heap_bytes() + records + index
     }
 }
 

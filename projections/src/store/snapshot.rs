@@ -12,8 +12,8 @@ use knit_domain::run::Cause;
 pub(super) use read::read;
 pub(super) use write::write;
 
-/// Rows in a block, as the columns have them: some hundred kilobytes before compression, a fraction of a chunk.
-const BLOCK_ROWS: usize = crate::blocks::BLOCK_ROWS;
+/// Rows in a record, as the columns give them: some hundred kilobytes before compression, a fraction of a chunk.
+const BLOCK_ROWS: usize = crate::blocks::STRETCH_ROWS;
 /// A block of texts is closed when it holds this much: a chunk's worth.
 const BLOCK_TEXT_BYTES: usize = crate::snapshot::CHUNK_BYTES;
 

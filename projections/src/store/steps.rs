@@ -7,7 +7,7 @@ use knit_domain::time::Timestamp;
 
 use super::Limit;
 use super::column::{Column, StepRow, TextRow};
-use crate::blocks::Blocks;
+use crate::blocks::{Blocks, Stretch};
 
 /// Every step of every Run, in the order of the log.
 #[derive(Debug, Clone, Default)]
@@ -288,9 +288,9 @@ impl<T> Beside<T> {
         self.0.len().checked_sub(1).map(|last| self.0[last].0)
     }
 
-    /// All of it, sorted by step, in blocks as [`Blocks::blocks`] has them.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = &[(StepRow, T)]> {
-        self.0.blocks()
+    /// All of it, sorted by step, as many at a time as snapshots have in a record.
+    pub(super) fn stretches(&self) -> impl Iterator<Item = Stretch<'_, (StepRow, T)>> {
+        self.0.stretches()
     }
 
     fn heap_bytes(&self) -> usize {

@@ -7,8 +7,11 @@ use knit_domain::tag::{Tag, TagSet};
 use std::collections::BTreeSet;
 
 use super::chain::Chains;
-use super::column::{Column, Row, SetRow, TagRow, TextRow};
-use super::intern::{RowIndex, Texts};
+use super::column::{self, Column, Row, SetRow, TagRow, TextRow};
+use super::intern::Texts;
+use crate::blocks::Stretch;
+use crate::strung::Strung;
+use crate::table::RowIndex;
 
 /// Every tag and set of tags that was ever on a Data or in a Plan.
 #[derive(Debug, Clone, Default)]
@@ -16,10 +19,8 @@ pub(super) struct Tags {
     texts: Texts,
     tags: Column<TagRow, (TextRow, TextRow)>,
     tag_index: RowIndex<TagRow>,
-    /// Where the members of each set end in `members`; they begin where those of the set before end.
-    set_ends: Column<SetRow, usize>,
-    /// Sorted by row within each set.
-    members: Vec<TagRow>,
+    /// The members of each set, sorted by row.
+    sets: Strung<Vec<TagRow>>,
     set_index: RowIndex<SetRow>,
     sets_with: Chains<TagRow, SetRow>,
 }
@@ -75,9 +76,9 @@ impl Tags {
         if let Some(row) = self.set_index.find(members.as_slice(), |row| self.members(row) == members) {
             return row;
         }
-        self.members.extend(&members);
-        let row = self.set_ends.push(self.members.len());
-        self.set_index.insert(row, |row| slice(&self.members, &self.set_ends, row));
+        let row = column::next(self.sets.len());
+        self.sets.push(&members);
+        self.set_index.insert(row, |row: SetRow| self.sets.get(row.index()));
         for tag in members {
             self.sets_with.add(tag, row);
         }
@@ -86,7 +87,7 @@ impl Tags {
 
     /// The tags of a set, sorted by row.
     pub(super) fn members(&self, set: SetRow) -> &[TagRow] {
-        slice(&self.members, &self.set_ends, set)
+        self.sets.get(set.index())
     }
 
     /// The tags of a set, sorted by key, then value.
@@ -105,7 +106,7 @@ impl Tags {
     /// The sets that have every tag of `wanted`, each once; every set if nothing is wanted.
     pub(super) fn sets_with_all(&self, wanted: &[TagRow]) -> Vec<SetRow> {
         match wanted.iter().copied().min_by_key(|tag| self.sets_with.count(*tag)) {
-            None => self.set_ends.rows().collect(),
+            None => self.sets().collect(),
             Some(rarest) => self.sets_with.of(rarest).filter(|set| self.has_all(*set, wanted)).collect(),
         }
     }
@@ -130,14 +131,14 @@ impl Tags {
         self.tags.cells()
     }
 
-    /// The same, a block of them at a time.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = &[(TextRow, TextRow)]> {
-        self.tags.blocks()
+    /// The same, as many at a time as snapshots have in a record.
+    pub(super) fn stretches(&self) -> impl Iterator<Item = Stretch<'_, (TextRow, TextRow)>> {
+        self.tags.stretches()
     }
 
     /// Every set.
     pub(super) fn sets(&self) -> impl Iterator<Item = SetRow> + use<> {
-        self.set_ends.rows()
+        (0..self.sets.len()).filter_map(SetRow::at)
     }
 
     /// Number of tags.
@@ -147,25 +148,19 @@ impl Tags {
 
     /// Number of sets.
     pub(super) fn sets_len(&self) -> usize {
-        self.set_ends.len()
+        self.sets.len()
     }
 
     /// The longest of the lists in here, which rows are counted in.
     pub(super) fn rows_used(&self) -> usize {
-        self.texts.len().max(self.tags.len()).max(self.set_ends.len()).max(self.sets_with.len())
+        self.texts.len().max(self.tags.len()).max(self.sets.len()).max(self.sets_with.len())
     }
 
     /// Bytes of heap held.
     pub(super) fn heap_bytes(&self) -> usize {
-        let lists = self.members.capacity() * size_of::<TagRow>() + self.sets_with.heap_bytes();
-        let columns = self.tags.heap_bytes() + self.set_ends.heap_bytes();
-        self.texts.heap_bytes() + columns + self.tag_index.heap_bytes() + self.set_index.heap_bytes() + lists
+        let lists = self.tags.heap_bytes() + self.sets.heap_bytes() + self.sets_with.heap_bytes();
+        self.texts.heap_bytes() + self.tag_index.heap_bytes() + self.set_index.heap_bytes() + lists
     }
-}
-
-fn slice<'a>(members: &'a [TagRow], ends: &Column<SetRow, usize>, set: SetRow) -> &'a [TagRow] {
-    let begin = set.index().checked_sub(1).and_then(SetRow::at).map_or(0, |before| ends[before]);
-    &members[begin..ends[set]]
 }
 
 #[cfg(test)]

@@ -155,9 +155,7 @@ impl Worklists {
         let plan = self.known_plan(recorded, plan_id)?;
         self.plans.of_mut(plan).active = active;
         let stage = self.waiting_stage(plan);
-        let first = (plan, RunId(uuid::Uuid::nil()));
-        let last = (plan, RunId(uuid::Uuid::max()));
-        let waiting: Vec<RunId> = self.runs.waiting.range(first..=last).map(|(_, run)| *run).collect();
+        let waiting: Vec<RunId> = self.runs.waiting(plan).collect();
         for run in waiting {
             if self.runs.progress(run).is_some_and(|progress| progress.stage != stage) {
                 self.runs.change(run, |progress| {
@@ -268,7 +266,7 @@ impl Worklists {
 
     /// An upload is looked at again when a Data Agent of its Data opens or closes.
     fn touch_upload(&mut self, recorded: &Recorded, knit_id: KnitId) {
-        if let Some(run) = self.runs.uploading.get(&knit_id).copied() {
+        if let Some(run) = self.runs.uploading(knit_id) {
             self.runs.change(run, |progress| progress.entered = recorded.position);
         }
     }

@@ -22,11 +22,15 @@ impl Worklists {
             put(Content::Plan(proto::Plan { plan_id: bytes(plan.plan_id.0), active: plan.active, inputs }));
         }
         self.agents.by_name.values().for_each(|agent| put(Content::Agent(agent_record(agent))));
-        self.volumes.garbage.values().for_each(|garbage| put(Content::Garbage(garbage_record(garbage))));
-        for (knit_id, volume_ref) in &self.volumes.unconventional {
+        self.volumes
+            .garbage
+            .sorted()
+            .into_iter()
+            .for_each(|(_, garbage)| put(Content::Garbage(garbage_record(garbage))));
+        for (knit_id, volume_ref) in self.volumes.unconventional.sorted() {
             put(Content::Volume(proto::Volume { knit_id: bytes(knit_id.0), volume_ref: volume_ref.0.clone() }));
         }
-        self.runs.by_id.iter().for_each(|(id, run)| put(Content::Run(run_record(*id, run))));
+        self.runs.by_id.sorted().into_iter().for_each(|(id, run)| put(Content::Run(run_record(*id, run))));
     }
 
     pub(super) fn rebuild(

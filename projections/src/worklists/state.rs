@@ -9,7 +9,10 @@ use knit_domain::time::Timestamp;
 
 use super::list::List;
 use super::{Garbage, OpenAgent, Stage};
+use crate::blocks::Blocks;
 use crate::heap;
+use crate::sorted::Sorted;
+use crate::table::{Map, RowIndex};
 
 /// The number of a Plan, in the order of registration.
 pub(super) type PlanNo = u32;
@@ -17,10 +20,10 @@ pub(super) type PlanNo = u32;
 /// Plans, never forgotten (Plans are never deleted).
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plans {
-    numbers: BTreeMap<PlanId, PlanNo>,
-    plans: Vec<Plan>,
+    numbers: RowIndex<PlanNo>,
+    plans: Blocks<Plan>,
     /// Paths of mounts, which thousands of Runs share.
-    paths: BTreeSet<Arc<str>>,
+    paths: Sorted<Arc<str>>,
 }
 
 #[derive(Debug, Clone)]
@@ -28,7 +31,7 @@ pub(super) struct Plan {
     pub(super) plan_id: PlanId,
     pub(super) active: bool,
     /// Paths of its inputs, sorted.
-    pub(super) inputs: Box<[Arc<str>]>,
+    pub(super) inputs: Arc<[Arc<str>]>,
 }
 
 /// A Run that has not ended, or an image Run that has and may be retried. A retry is recorded without
@@ -39,7 +42,7 @@ pub(super) struct Run {
     /// The Data on its Plan's inputs, in their order.
     pub(super) inputs: Box<[KnitId]>,
     /// None when it has ended.
-    pub(super) progress: Option<Box<Progress>>,
+    pub(super) progress: Option<Arc<Progress>>,
 }
 
 /// Where a Run that has not ended stands.
@@ -74,20 +77,26 @@ pub(super) struct Output {
 /// The Runs, by id and by stage.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Runs {
-    pub(super) by_id: BTreeMap<RunId, Run>,
+    pub(super) by_id: Map<RunId, Run>,
+    lists: Lists,
+}
+
+/// The Runs that have not ended, by what they are looked for.
+#[derive(Debug, Clone, Default)]
+struct Lists {
     by_stage: [List<RunId>; Stage::ALL.len()],
     /// Runs that wait or are held, by Plan: these move when the Plan is activated or deactivated.
-    pub(super) waiting: BTreeSet<(PlanNo, RunId)>,
+    waiting: Sorted<(PlanNo, RunId)>,
     /// Uploads that have not ended, by the Data they make: these are touched when their Data Agent is.
-    pub(super) uploading: BTreeMap<KnitId, RunId>,
+    uploading: Map<KnitId, RunId>,
 }
 
 /// Volumes: those with names of their own, and those to destroy.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Volumes {
     /// Of living Data; a volume that is named by convention needs no entry.
-    pub(super) unconventional: BTreeMap<KnitId, VolumeRef>,
-    pub(super) garbage: BTreeMap<KnitId, Garbage>,
+    pub(super) unconventional: Map<KnitId, VolumeRef>,
+    pub(super) garbage: Map<KnitId, Garbage>,
     pub(super) garbage_list: List<KnitId>,
 }
 
@@ -102,7 +111,7 @@ pub(super) struct Agents {
 
 impl Plans {
     pub(super) fn find(&self, plan_id: PlanId) -> Option<PlanNo> {
-        self.numbers.get(&plan_id).copied()
+        self.numbers.find(plan_id, |number| self.of(number).plan_id == plan_id)
     }
 
     pub(super) fn of(&self, number: PlanNo) -> &Plan {
@@ -124,21 +133,22 @@ impl Plans {
     pub(super) fn add<'a>(&mut self, plan_id: PlanId, active: bool, inputs: impl IntoIterator<Item = &'a str>) {
         let number = u32::try_from(self.plans.len()).expect("the memory is full before four billion Plans are in it");
         let inputs = inputs.into_iter().map(|path| self.path(path)).collect();
-        self.numbers.insert(plan_id, number);
         self.plans.push(Plan { plan_id, active, inputs });
+        self.numbers.insert(number, |number| self.plans[number as usize].plan_id);
     }
 
     /// Bytes of heap held, roughly.
     pub(super) fn heap_bytes(&self) -> usize {
         let inputs: usize = self.plans.iter().map(|plan| size_of_val(&*plan.inputs)).sum();
         let paths: usize = self.paths.iter().map(|path| path.len()).sum();
-        heap::of_tree(&self.numbers) + heap::of_list(&self.plans) + inputs + paths
+        self.numbers.heap_bytes() + self.plans.heap_bytes() + inputs + paths + self.paths.heap_bytes()
     }
 
     /// The one shared copy of a path.
     pub(super) fn path(&mut self, path: &str) -> Arc<str> {
-        if let Some(path) = self.paths.get(path) {
-            return Arc::clone(path);
+        let known = self.paths.from(|known| **known < *path).next().filter(|known| ***known == *path);
+        if let Some(known) = known {
+            return Arc::clone(known);
         }
         let path: Arc<str> = path.into();
         self.paths.insert(Arc::clone(&path));
@@ -148,7 +158,7 @@ impl Plans {
 
 impl Runs {
     pub(super) fn list(&self, stage: Stage) -> &List<RunId> {
-        &self.by_stage[stage as usize]
+        &self.lists.by_stage[stage as usize]
     }
 
     /// The progress of a Run that has not ended.
@@ -158,21 +168,18 @@ impl Runs {
 
     /// A Run, or another attempt of it, begins at the stage that `progress` says.
     pub(super) fn begin(&mut self, id: RunId, mut run: Run, progress: Progress) {
-        self.enlist(id, run.plan, &progress);
-        run.progress = Some(Box::new(progress));
+        self.lists.enlist(id, run.plan, &progress);
+        run.progress = Some(Arc::new(progress));
         self.by_id.insert(id, run);
     }
 
     /// Changes the progress of a Run that has not ended, and puts it into the list where it then belongs.
     pub(super) fn change(&mut self, id: RunId, change: impl FnOnce(&mut Progress)) {
-        let Some(mut run) = self.by_id.remove(&id) else { return };
-        if let Some(mut progress) = run.progress.take() {
-            self.delist(id, run.plan, &progress);
-            change(&mut progress);
-            self.enlist(id, run.plan, &progress);
-            run.progress = Some(progress);
-        }
-        self.by_id.insert(id, run);
+        let Some(run) = self.by_id.get_mut(&id) else { return };
+        let Some(progress) = run.progress.as_mut().map(Arc::make_mut) else { return };
+        self.lists.delist(id, run.plan, progress);
+        change(progress);
+        self.lists.enlist(id, run.plan, progress);
     }
 
     /// A Run ended. One of an image is kept, for it may be retried.
@@ -183,7 +190,7 @@ impl Runs {
         if progress.kind != Kind::Image {
             self.by_id.remove(&id);
         }
-        self.delist(id, plan, &progress);
+        self.lists.delist(id, plan, &progress);
     }
 
     /// A Run is deleted or forgotten.
@@ -199,18 +206,33 @@ impl Runs {
                 run.progress.as_deref().map(|progress| size_of_val(progress) + size_of_val(&*progress.outputs));
             size_of_val(&*run.inputs) + progress.unwrap_or_default()
         };
-        let lists: usize = self.by_stage.iter().map(List::heap_bytes).sum();
-        let beside = heap::of_entries::<(PlanNo, RunId)>(self.waiting.len()) + heap::of_tree(&self.uploading);
-        heap::of_tree(&self.by_id) + self.by_id.values().map(of_run).sum::<usize>() + lists + beside
+        let lists: usize = self.lists.by_stage.iter().map(List::heap_bytes).sum();
+        let beside = self.lists.waiting.heap_bytes() + self.lists.uploading.heap_bytes();
+        self.by_id.heap_bytes() + self.by_id.iter().map(|(_, run)| of_run(run)).sum::<usize>() + lists + beside
     }
 
+    /// The Runs of a Plan that wait or are held, sorted by id.
+    pub(super) fn waiting(&self, plan: PlanNo) -> impl Iterator<Item = RunId> {
+        let from = self.lists.waiting.from(move |(other, _)| *other < plan);
+        from.take_while(move |(other, _)| *other == plan).map(|(_, run)| *run)
+    }
+
+    /// The upload that makes a Data and has not ended.
+    pub(super) fn uploading(&self, data: KnitId) -> Option<RunId> {
+        self.lists.uploading.get(&data).copied()
+    }
+}
+
+impl Lists {
     fn enlist(&mut self, id: RunId, plan: PlanNo, progress: &Progress) {
         self.by_stage[progress.stage as usize].insert(progress.entered, id);
         if progress.stage.waits() {
             self.waiting.insert((plan, id));
         }
         if progress.kind == Kind::Upload {
-            self.uploading.extend(progress.outputs.iter().map(|output| (output.knit_id, id)));
+            progress.outputs.iter().for_each(|output| {
+                self.uploading.insert(output.knit_id, id);
+            });
         }
     }
 
@@ -235,7 +257,7 @@ impl Volumes {
 
     /// Bytes of heap held, roughly: names of volumes are left out.
     pub(super) fn heap_bytes(&self) -> usize {
-        heap::of_tree(&self.unconventional) + heap::of_tree(&self.garbage) + self.garbage_list.heap_bytes()
+        self.unconventional.heap_bytes() + self.garbage.heap_bytes() + self.garbage_list.heap_bytes()
     }
 
     pub(super) fn reserve(&mut self, data: KnitId, volume_ref: &VolumeRef) {

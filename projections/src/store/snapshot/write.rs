@@ -7,7 +7,7 @@ use knit_schemas::proto::store::{
     Texts, Workers,
 };
 
-use super::super::column::{DataRow, Row as _, RunRow, number_of};
+use super::super::column::{Row as _, RunRow, number_of};
 use super::super::data::NEVER;
 use super::super::plans::PlanRecord;
 use super::super::steps::StepKind;
@@ -51,7 +51,7 @@ fn texts(texts: &intern::Texts, put: Put<'_>, block: fn(Texts) -> Block) {
 }
 
 fn tags(store: &Store, put: Put<'_>) {
-    for rows in store.tags.blocks() {
+    for rows in store.tags.stretches() {
         let (key, value) = rows.iter().map(|(key, value)| (key.number(), value.number())).unzip();
         put(record(Block::Tags(Tags { key, value })));
     }
@@ -87,7 +87,7 @@ fn plans(store: &Store, put: Put<'_>) {
 }
 
 fn steps(store: &Store, put: Put<'_>) {
-    for rows in store.runs.steps.steps.blocks() {
+    for rows in store.runs.steps.steps.stretches() {
         put(record(Block::Steps(Steps {
             position: rows.iter().map(|step| step.position).collect(),
             recorded_at: rows.iter().map(|step| step.recorded_at.0).collect(),
@@ -98,7 +98,7 @@ fn steps(store: &Store, put: Put<'_>) {
 }
 
 fn beside_steps(store: &Store, put: Put<'_>) {
-    for rows in store.runs.steps.decisions.blocks() {
+    for rows in store.runs.steps.decisions.stretches() {
         put(record(Block::Decisions(Decisions {
             step: rows.iter().map(|(step, _)| step.number()).collect(),
             code: rows.iter().map(|(_, decided)| decided.code.map_or(0, |code| u32::from(code) + 1)).collect(),
@@ -106,7 +106,7 @@ fn beside_steps(store: &Store, put: Put<'_>) {
             cause: rows.iter().map(|(_, decided)| number_in(&CAUSES, &decided.cause)).collect(),
         })));
     }
-    for rows in store.runs.steps.workers.blocks() {
+    for rows in store.runs.steps.workers.stretches() {
         let notes = |count: usize| u32::try_from(count).expect("an event has fewer notes than there are rows");
         put(record(Block::Workers(Workers {
             step: rows.iter().map(|(step, _)| step.number()).collect(),
@@ -116,7 +116,7 @@ fn beside_steps(store: &Store, put: Put<'_>) {
             note: rows.iter().flat_map(|(_, worker)| worker.notes.iter().map(|note| note.number())).collect(),
         })));
     }
-    for rows in store.runs.steps.log_tails.blocks() {
+    for rows in store.runs.steps.log_tails.stretches() {
         put(record(Block::LogTails(LogTails {
             step: rows.iter().map(|(step, _)| step.number()).collect(),
             sha256: rows.iter().map(|(_, kept)| kept.sha256.number()).collect(),
@@ -128,7 +128,7 @@ fn beside_steps(store: &Store, put: Put<'_>) {
 
 fn runs(store: &Store, put: Put<'_>) {
     let all: Vec<RunRow> = store.runs.ids.rows().collect();
-    for (ids, rows) in store.runs.ids.blocks().zip(all.chunks(BLOCK_ROWS)) {
+    for (ids, rows) in store.runs.ids.stretches().zip(all.chunks(BLOCK_ROWS)) {
         let records = || rows.iter().map(|row| &store.runs.records[*row]);
         let inputs = |row: &RunRow| u32::try_from(store.runs.inputs(*row).count()).expect("edges are counted in u32");
         put(record(Block::Runs(Runs {
@@ -142,7 +142,7 @@ fn runs(store: &Store, put: Put<'_>) {
 }
 
 fn data(store: &Store, put: Put<'_>) {
-    for (ids, rows) in store.data.ids.blocks().zip(store.data.records.blocks()) {
+    for (ids, rows) in store.data.ids.stretches().zip(store.data.records.stretches()) {
         put(record(Block::Data(Data {
             id: ids.iter().flat_map(|id| *id.as_bytes()).collect(),
             run: rows.iter().map(|data| data.run.number()).collect(),
@@ -155,7 +155,7 @@ fn data(store: &Store, put: Put<'_>) {
 }
 
 fn edges(store: &Store, put: Put<'_>) {
-    for rows in store.runs.edges.blocks() {
+    for rows in store.runs.edges.stretches() {
         put(record(Block::Edges(Edges {
             data: rows.iter().map(|edge| edge.data.number()).collect(),
             input: rows.iter().map(|edge| edge.input).collect(),
@@ -164,7 +164,7 @@ fn edges(store: &Store, put: Put<'_>) {
 }
 
 fn retags(store: &Store, put: Put<'_>) {
-    for rows in store.data.retags.blocks() {
+    for rows in store.data.retags.stretches() {
         put(record(Block::Retags(Retags {
             position: rows.iter().map(|retag| retag.position).collect(),
             data: rows.iter().map(|retag| retag.data.number()).collect(),
@@ -174,13 +174,10 @@ fn retags(store: &Store, put: Put<'_>) {
 }
 
 fn odd_volumes(store: &Store, put: Put<'_>) {
-    let mut all: Vec<(DataRow, &str)> =
-        store.data.odd_volumes.iter().map(|(data, volume)| (*data, volume.0.as_str())).collect();
-    all.sort_unstable();
-    for rows in all.chunks(BLOCK_ROWS) {
+    for rows in store.data.odd_volumes.sorted().chunks(BLOCK_ROWS) {
         put(record(Block::OddVolumes(OddVolumes {
             data: rows.iter().map(|(data, _)| data.number()).collect(),
-            volume: rows.iter().map(|(_, volume)| (*volume).to_owned()).collect(),
+            volume: rows.iter().map(|(_, volume)| volume.0.clone()).collect(),
         })));
     }
 }
