@@ -98,7 +98,9 @@ impl Server {
         let directory = directory.keep();
         let data = directory.join("data");
         let initdb = user.command(&bin.join("initdb"));
-        run(initdb, &["--username=postgres", "--auth=trust", "--no-sync", "--pgdata", path(&data)]);
+        // Whatever locale whoever tests has asked for, installed or not.
+        let everywhere = ["--no-locale", "--encoding=UTF8", "--username=postgres", "--auth=trust", "--no-sync"];
+        run(initdb, &[&everywhere[..], &["--pgdata", path(&data)]].concat());
         let port = port::free();
         let mut watcher = watch(&user, surroundings, bin, &directory, port);
         let orders = watcher.stdin.take().expect("its standard input is a pipe");
