@@ -43,7 +43,7 @@ pub trait Projection: Sized + Clone + Default {
     /// Position of the last event that was folded or skipped; 0 before the first.
     fn position(&self) -> Position;
 
-    /// Bytes of heap held, roughly. It may walk through everything.
+    /// Bytes of heap held, roughly. It may walk through everything, so a copy is asked.
     fn heap_bytes(&self) -> usize;
 
     /// Gives every record of the content, in an order that follows from the content alone: equal

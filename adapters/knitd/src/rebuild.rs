@@ -437,7 +437,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
 
     /// Compares with the live one, as it is at one moment and both are soon.
     async fn compare(&mut self, view: ViewOf<P>) -> Result<Comparison, Broken> {
-        let copied = image(&self.app.shared_views(), view).await.map_err(|panicked| Broken::of(&panicked))?;
+        let copied = image(self.app.views(), view).await;
         failpoint("rebuild.copied");
         let Look { at, reached: Reached { position, .. }, seen: live } = copied;
         self.is_without_redacted()?;

@@ -75,7 +75,7 @@ pub(crate) async fn save<P: Projection + Send + Sync + 'static>(
     let _turn = views.turn_to_save().await;
     let generation = generation_of(log, view(views), what).await?;
     let redactions = views.redactions();
-    let Look { at, reached, seen: projection } = image(views, view).await?;
+    let Look { at, reached, seen: projection } = image(views, view).await;
     failpoint("snapshot.taken");
     // One that was met before the copy was taken is in it.
     let is_without = !redactions.are_in() && redactions == views.redactions();

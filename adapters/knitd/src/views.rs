@@ -36,7 +36,7 @@ use knit_projections::store::Store;
 use knit_projections::worklists::Worklists;
 use tokio::sync::{Notify, watch};
 
-pub(crate) use image::{Look, ViewOf, image, look};
+pub(crate) use image::{Look, ViewOf, image};
 pub use name::Name;
 pub use redacted::Redactions;
 use switch::Before;

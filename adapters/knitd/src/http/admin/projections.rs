@@ -14,7 +14,7 @@ use crate::http::problem::Problem;
 use crate::http::reply;
 use crate::http::request::Asked;
 use crate::snapshots;
-use crate::views::{Look, ViewOf, look};
+use crate::views::{Look, ViewOf, image};
 
 /// Snapshots that are counted: more than are kept.
 const SNAPSHOTS_TOLD_MAX: usize = 2 * snapshots::KEPT;
@@ -38,11 +38,12 @@ async fn state<P>(app: &App, view: ViewOf<P>, head: Position, with_digest: bool)
 where
     P: Projection + Send + Sync + 'static,
 {
-    let views = app.shared_views();
-    let looked = look(&views, view, move |live| (live.heap_bytes(), with_digest.then(|| live.clone()))).await;
-    let Look { reached, seen: (memory_bytes, copy), .. } = looked.map_err(|_| Problem::bug())?;
-    let digest = background().spawn_blocking(move || copy.map(|copy| hex::encode(copy.digest()))).await;
-    let (previous, position) = (view(&views).kept_position(), reached.position);
+    let views = app.views();
+    let Look { reached, seen: copy, .. } = image(views, view).await;
+    // Both walk through everything, for which nobody is to wait.
+    let walk = move || (copy.heap_bytes(), with_digest.then(|| hex::encode(copy.digest())));
+    let (memory_bytes, digest) = background().spawn_blocking(walk).await.map_err(|_| Problem::bug())?;
+    let (previous, position) = (view(views).kept_position(), reached.position);
     let kept = app.log().kept_snapshots(P::NAME, P::REVISION, SNAPSHOTS_TOLD_MAX).await.map_err(Problem::of_log)?;
     let newest = kept.first();
     let damage = app.views().damage().filter(|_| position < head);
@@ -64,9 +65,9 @@ where
         snapshot_saved_at: newest.and_then(|newest| Instant::from_unix_ms(newest.saved_at?.0)),
         snapshots_kept: kept.len() as u64,
         previous,
-        skipped: view(&views).skipped() as u64,
+        skipped: view(views).skipped() as u64,
         why: reached.stopped.or_else(|| damage.map(|damage| damage.why.clone())),
-        digest: digest.map_err(|_| Problem::bug())?,
+        digest,
     })
 }
 
