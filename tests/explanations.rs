@@ -310,8 +310,18 @@ fn before_a_plan_is_registered_it_is_asked_whether_a_tag_is_misspelt_and_said_th
     let wrong = PlanFile::shell("true").input("/in", &["type:modle"]).with("image", json!("other:1"));
     let file = shop.written(&wrong);
     let text = shop.knit(&["plan", "apply", "--dry-run", "-o", "text", &file]).stdout;
-    assert!(text.contains("note: there are Data with `type:model`: is `type:modle` misspelt?"), "{text}");
+    assert!(text.contains("note: there is `type:model`: is `type:modle` misspelt?"), "{text}");
     assert!(text.contains("note: no Run could run here: the image `other:1` is not on this machine"), "{text}");
+    // Registered, it is asked about in the same way, and no Data of another kind is to be given the tag.
+    for (number, slip) in ["type:modle", "typ:model", "Type:model"].into_iter().enumerate() {
+        let _ = shop.push(&[("it", "2")], &["project:eye"]);
+        let plan =
+            PlanFile::shell("true").input("/in", &["project:eye", slip]).output("/out", &[&format!("n:{number}")]);
+        let plan = shop.apply(&plan);
+        let text = shop.knit(&["plan", "why-not", "-o", "text", &plan]).stdout;
+        assert!(text.contains(&format!("note: there is `type:model`: is `{slip}` misspelt?")), "{text}");
+        assert!(!text.contains("knit data tag"), "{text}");
+    }
     let right = shop.written(&PlanFile::shell("true").input("/in", &["type:model"]));
     let told = shop.knit(&["plan", "apply", "--dry-run", &right]).json();
     assert_eq!(told.get("notes"), None, "{told}");

@@ -44,7 +44,7 @@ pub use explain::{
 pub use forecast::{DayOfRuns, ForecastData, PastRuns, PlanForecast, PlanOrForecast};
 pub use history::{ArchiveOrder, ArchiveStep, ArchivedSegment, ImportEnd, SegmentDone};
 pub use lineage::{LineageData, LineageEdge, LineageGraph, LineageRun};
-pub use matches::{DataVerdict, InputMatches, PlanMatches, Producer, RemovedRun};
+pub use matches::{DataVerdict, InputMatches, MisspeltTag, PlanMatches, Producer, RemovedRun};
 pub use pair::{MalformedPair, Pair};
 pub use plan::{
     AnnotationChange, LogPoint, Mountpoint, OnNode, PlanDetail, PlanDownstream, PlanInput, PlanLog, PlanOutput,

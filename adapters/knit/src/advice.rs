@@ -10,9 +10,9 @@ use std::io;
 use std::path::Path;
 
 use crate::audit;
-use crate::completion::bash;
 use crate::error::{Ask, Error, Subject};
 use crate::exit::ExitStatus;
+use crate::pasted;
 use crate::plan::template::image::ImageError;
 use crate::profile::{self, ProfileError};
 
@@ -178,12 +178,12 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         Error::Unintelligible { .. } => hint(NO_KNITFAB),
         Error::Profile(problem) => profile_hints(problem),
         Error::Untagged { knit_id, change, .. } => {
-            let tags: String = change.add.iter().map(|tag| format!(" --add '{tag}'")).collect();
+            let (tags, knit_id) = (pasted::options("--add", &change.add), pasted::word(knit_id));
             vec![format!("tag it with `knit data tag{tags} {knit_id}`; pushing again would make a second Data")]
         }
         Error::Checksum { .. } | Error::NoChecksum { .. } => hint("nothing was kept; pull it again"),
         Error::Unpack { knit_id, .. } => {
-            vec![format!("`knit data pull {knit_id}` without `-x` saves the archive as it is")]
+            vec![format!("`knit data pull {}` without `-x` saves the archive as it is", pasted::word(knit_id))]
         }
         Error::Yaml { source, example, .. } => yaml_hints(&source.to_string(), example),
         Error::MisspeltPlan { .. } => {
@@ -198,7 +198,8 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
             "every combination of the Data makes a Run: narrow the tags of the inputs, or allow more: `--max-runs`",
         ),
         Error::RunsFailed { run_ids } => {
-            run_ids.iter().map(|id| format!("`knit run show {id}` says what became of it")).collect()
+            let told = |id: &String| format!("`knit run show {}` says what became of it", pasted::word(id));
+            run_ids.iter().map(told).collect()
         }
         Error::NotWhole(flaw) | Error::NotWholeIn { flaw, .. } => vec![audit::hint(flaw)],
         Error::Signing(error) => vec![error.hint()],
@@ -307,7 +308,7 @@ fn pack_hints(source_path: &Path, source: &io::Error) -> Vec<String> {
 
 /// A path as it can be pasted.
 fn shell_word(path: &Path) -> String {
-    bash::quoted(&path.to_string_lossy())
+    pasted::word(&path.to_string_lossy())
 }
 
 fn profile_hints(problem: &ProfileError) -> Vec<String> {

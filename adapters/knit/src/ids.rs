@@ -4,6 +4,7 @@ use crate::as_of::AsOf;
 use crate::client::{Client, Query};
 use crate::error::{Ask, Error, Refusal, Subject};
 use crate::output;
+use crate::pasted;
 use crate::session::{Session, briefly};
 
 /// Fewer digits are too likely to mean another thing tomorrow.
@@ -199,7 +200,8 @@ async fn unknown(client: &Client, kind: Kind, id: &str, as_of: &AsOf) -> Result<
             Kind::Data => match what_became(client, id, as_of).await {
                 Some(what) => format!("note: {there} no Data `{id}`{then}: {what}"),
                 None => {
-                    format!("note: {there} no Data `{id}`{then}; `knit data show {id}` says whether there ever was")
+                    let show = format!("`knit data show {}`", pasted::word(id));
+                    format!("note: {there} no Data `{id}`{then}; {show} says whether there ever was")
                 }
             },
             Kind::Plan | Kind::Run => format!("note: {there} no {name} `{id}`{then}; `knit {route} find` lists all"),

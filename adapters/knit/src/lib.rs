@@ -19,6 +19,7 @@ mod data;
 mod events;
 mod ids;
 mod init;
+mod pasted;
 mod plan;
 mod run;
 mod version;

@@ -48,9 +48,22 @@ pub struct InputMatches {
     /// When none fits: the Plans with such an output or log, and how their Runs do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub producers: Vec<Producer>,
+    /// When none fits: which of the tags are probably misspelt. Of a Plan that has had Runs nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub misspelt: Vec<MisspeltTag>,
     /// How the Data that was asked about does for this input; absent when none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<DataVerdict>,
+}
+
+/// A tag that no Data has, and one that is nearly the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MisspeltTag {
+    /// What the input asks for.
+    pub tag: Tag,
+    /// What was probably meant: some Data has it, or some Plan gives it.
+    pub meant: Tag,
 }
 
 /// Whether one Data fits an input, and if not, why.

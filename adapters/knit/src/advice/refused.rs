@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{NO_KNITFAB, shell_word};
 use crate::error::{Refusal, Subject};
 use crate::ids::{self, Kind};
+use crate::pasted::word;
 
 /// Why a Plan is not registered that would get more Runs than are wanted.
 const TOO_MANY_RUNS: &str = "too many Runs";
@@ -33,10 +34,13 @@ pub(super) fn hints(refusal: &Refusal, words: &str) -> Vec<String> {
             hints.push("`knit data find` lists all Data".to_owned());
         }
         (404, _, Subject::Data(id)) if refusal.says("retried or deleted") => {
-            hints.push(format!("`knit data show {id}` says whether it ever was; `knit data find` lists all Data"));
+            hints.push(format!(
+                "`knit data show {}` says whether it ever was; `knit data find` lists all Data",
+                word(id)
+            ));
         }
         (404, _, Subject::Pair(_, from, _)) if refusal.absent().is_none() => {
-            hints.push(format!("`knit data lineage -n all {from}` shows what it was made of, and what of it"));
+            hints.push(format!("`knit data lineage -n all {}` shows what it was made of, and what of it", word(from)));
         }
         (404, _, Subject::Pair(Kind::Run, ..)) => hints.push("`knit run find` lists all Runs".to_owned()),
         (404, _, Subject::Data(_) | Subject::Pair(..)) => hints.push("`knit data find` lists all Data".to_owned()),
@@ -50,27 +54,32 @@ pub(super) fn hints(refusal: &Refusal, words: &str) -> Vec<String> {
                 hints.push(format!("digits are a position; a Run whose id begins so is `run:{position}`"));
             }
         }
-        (404, _, Subject::AttemptsOf(id)) => hints.push(format!("`knit run show {id}` prints the Run as it is now")),
+        (404, _, Subject::AttemptsOf(id)) => {
+            hints.push(format!("`knit run show {}` prints the Run as it is now", word(id)))
+        }
         (404, _, Subject::LogOf(_)) if refusal.says("there is no Run") => {
             hints.push("`knit run find` lists all Runs".to_owned());
         }
         (404, _, Subject::LogOf(_)) if refusal.says("removed") => {}
         (404, _, Subject::LogOf(id)) if refusal.says("has attempts") => {
-            hints.push(format!("`knit run show --attempt 1 --log {id}` prints the log of the first"));
+            hints.push(format!("`knit run show --attempt 1 --log {}` prints the log of the first", word(id)));
         }
         (404, _, Subject::LogOf(id)) => {
-            hints.push(format!("`knit run show {id}` prints the Run; with `log:` in its file, a Plan keeps logs"));
+            hints.push(format!(
+                "`knit run show {}` prints the Run; with `log:` in its file, a Plan keeps logs",
+                word(id)
+            ));
         }
         (400 | 409, _, Subject::NewPlan(file)) => hints.extend(of_registration(refusal, file)),
         (409, _, Subject::Run(id)) if refusal.reason == IN_USE && consumer(refusal).is_some() => {
             let first = consumer(refusal).unwrap_or_default();
-            hints.push(format!("`knit run rm {first}` removes what uses it, with all that it made"));
-            hints.push(format!("`knit run lineage -d {id}` shows everything that was made of it"));
+            hints.push(format!("`knit run rm {}` removes what uses it, with all that it made", word(first)));
+            hints.push(format!("`knit run lineage -d {}` shows everything that was made of it", word(id)));
         }
-        (409, _, Subject::Run(id)) => hints.push(format!("`knit run show {id}` tells its status")),
+        (409, _, Subject::Run(id)) => hints.push(format!("`knit run show {}` tells its status", word(id))),
         (503, _, Subject::LogOf(id)) => {
-            hints.push(format!("the Run may not have started yet: `knit run show {id}` tells its status"));
-            hints.push(format!("`knit run show --log --follow {id}` waits for it"));
+            hints.push(format!("the Run may not have started yet: `knit run show {}` tells its status", word(id)));
+            hints.push(format!("`knit run show --log --follow {}` waits for it", word(id)));
         }
         (503, ..) if refusal.advice.is_empty() => hints.push("try again in a moment".to_owned()),
         (503, ..) => {}
@@ -86,7 +95,7 @@ fn of_registration(refusal: &Refusal, file: &Path) -> Vec<String> {
     let file = if file.as_os_str() == "-" { Path::new("PLAN_FILE") } else { file };
     let dry_run = format!("`knit plan apply --dry-run {}`", shell_word(file));
     let has_too_many = refusal.reason == TOO_MANY_RUNS;
-    match &refusal.see {
+    match refusal.see.as_deref().map(word) {
         Some(see) => vec![
             format!("it is there already: `knit plan show {see}`"),
             format!("to change its resources only: `knit plan resource --set cpu=2 {see}`"),

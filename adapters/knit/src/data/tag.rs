@@ -10,6 +10,7 @@ use super::show::user_tags;
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
 use crate::output;
+use crate::pasted;
 use crate::session::Session;
 
 /// Add and remove tags of a Data
@@ -79,7 +80,8 @@ fn check_keys(keys: &[String]) -> Result<(), Error> {
         }
         if key.contains(':') {
             output::say(format_args!(
-                "warning: `{key}` looks like a whole Tag, not like a key; `--remove '{key}'` removes that Tag"
+                "warning: `{key}` looks like a whole Tag, not like a key; `{}` removes that Tag",
+                pasted::options("--remove", [key]).trim_start()
             ));
         }
     }

@@ -7,6 +7,7 @@ use reqwest::Method;
 use crate::error::{Ask, Error, Subject};
 use crate::ids::{self, Kind};
 use crate::output;
+use crate::pasted;
 use crate::session::Session;
 
 /// Add and remove annotations of a Plan, and print the Plan
@@ -33,7 +34,8 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let Arguments { add, remove, remove_key, plan_id } = arguments;
     for key in remove_key.iter().filter(|key| key.contains('=')) {
         output::say(format_args!(
-            "warning: `{key}` looks like a whole annotation, not like a key; `--remove '{key}'` removes that one"
+            "warning: `{key}` looks like a whole annotation, not like a key; `{}` removes that one",
+            pasted::options("--remove", [key]).trim_start()
         ));
     }
     let change = AnnotationChange { add, remove, remove_key };

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use knit_schemas::api::{InputMatches, LineageEdge, PastRuns, PlanDetail, PlanForecast, PlanSpec};
-use knit_schemas::slip::is_slip_of;
 use reqwest::Method;
 
 use super::{count, doubtful_limits, file, show};
@@ -24,9 +23,6 @@ const EXAMPLE: &str = "`knit plan template --scratch` prints a Plan file to comp
 const RUNS_TOLD_MAX: usize = 4;
 /// Tags by which a Data of such a Run is told from others.
 const TAGS_TOLD_MAX: usize = 2;
-
-/// Tags of one key that are looked through for what is meant: as many as the server tells.
-const TAGS_ASKED_MAX: usize = 1_000;
 
 /// Register a Plan and print it
 ///
@@ -79,9 +75,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         let forecast: PlanForecast = client.change_with(&ask, Method::POST, &["plans"], query, Some(&spec)).await?;
         let told_max = if arguments.limit.is_some() { usize::MAX } else { RUNS_TOLD_MAX };
         let is_active = spec.active.unwrap_or(true);
-        let misspelt = if arguments.form.is_for_people() { misspelt(&client, &forecast).await } else { Vec::new() };
-        let told = |forecast: &PlanForecast| lines(forecast, is_active, told_max).into_iter().chain(misspelt).collect();
-        return arguments.form.tell(&forecast, told);
+        return arguments.form.tell(&forecast, |forecast| lines(forecast, is_active, told_max));
     }
     let query = match arguments.max_runs {
         Some(runs_max) => limit(&client, &arguments.file, &spec, runs_max).await?,
@@ -169,20 +163,8 @@ fn lines(forecast: &PlanForecast, is_active: bool, told_max: usize) -> Vec<Strin
         lines.push(format!("  and {} more", runs - told));
     }
     lines.extend(forecast.past.iter().flat_map(past));
+    lines.extend(show::misspelt(&forecast.inputs));
     lines
-}
-
-/// Which tags that no Data fits are nearly others that some have. What cannot be asked for is not told.
-async fn misspelt(client: &Client, forecast: &PlanForecast) -> Vec<String> {
-    let mut notes = Vec::new();
-    for tag in forecast.inputs.iter().filter(|input| input.candidates == 0).flat_map(|input| &input.missing) {
-        let ask = Ask::question("find", Subject::AnyData);
-        let of_key = vec![("prefix", format!("{}:", tag.key)), ("limit", TAGS_ASKED_MAX.to_string())];
-        let had: Vec<String> = client.get(&ask, &["tags"], of_key).await.unwrap_or_default();
-        let meant = had.iter().find(|had| is_slip_of(&tag.to_string(), had));
-        notes.extend(meant.map(|meant| format!("note: there are Data with `{meant}`: is `{tag}` misspelt?")));
-    }
-    notes
 }
 
 fn found(input: &InputMatches) -> String {

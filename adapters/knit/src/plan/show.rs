@@ -1,8 +1,7 @@
 //! `knit plan show`.
 
 use clap::Args;
-use knit_schemas::api::{DataDetail, InputMatches, Pair, PlanDetail, PlanDownstream, PlanMatches, Producer, Tag};
-use knit_schemas::slip::is_slip_of;
+use knit_schemas::api::{InputMatches, MisspeltTag, Pair, PlanDetail, PlanDownstream, PlanMatches, Producer, Tag};
 
 use crate::as_of::AsOf;
 use crate::client::{self, Client, Query};
@@ -11,6 +10,7 @@ use crate::form::{Form, Told as _};
 use crate::ids::{self, Kind};
 use crate::listing;
 use crate::output;
+use crate::pasted;
 use crate::session::Session;
 use crate::telling::{self, counted, first, is_too_many};
 
@@ -43,9 +43,8 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     if !plan.inputs.is_empty() && !arguments.as_of.is_past() {
         let matches = matches(&client, &plan_id).await?;
         notes(&plan, matches.as_ref()).iter().for_each(output::say);
-        if let Some(matches) = &matches {
-            all_misspelt(&client, &plan, matches).await.iter().for_each(output::say);
-        }
+        let inputs = matches.map(|matches| matches.inputs).unwrap_or_default();
+        to_be_corrected(&plan, &inputs).iter().for_each(output::say);
     }
     Ok(())
 }
@@ -101,15 +100,6 @@ fn settings(plan: &PlanDetail) -> Vec<String> {
     settings.into_iter().filter_map(|(name, value)| Some(format!("  {name}: {}", value?))).collect()
 }
 
-/// Which tags of the inputs are misspelt, by all that is known. Where the Plan has run, each was once on some Data.
-pub(super) async fn all_misspelt(client: &Client, plan: &PlanDetail, matches: &PlanMatches) -> Vec<String> {
-    let mut notes = Vec::new();
-    for input in matches.inputs.iter().filter(|_| matches.runs == 0) {
-        notes.extend(misspelt(client, plan, input).await);
-    }
-    notes
-}
-
 /// What the Plan finds; an original server cannot tell.
 async fn matches(client: &Client, plan_id: &str) -> Result<Option<PlanMatches>, Error> {
     let ask = Ask::question("explain", Subject::Plan(plan_id.to_owned()));
@@ -130,12 +120,29 @@ pub(super) fn notes(plan: &PlanDetail, matches: Option<&PlanMatches>) -> Vec<Str
     notes.extend(matches.held.iter().map(|reason| format!("note: no further Runs are made: {reason}")));
     if matches.removed > 0 {
         let removed = matches.removed;
-        notes.push(format!("note: Runs of it that were removed: {removed}; it is not run on the same Data again"));
+        notes
+            .push(format!("note: Runs of it that were removed: {removed}; it is not run on the same Data again"));
     }
     for input in matches.inputs.iter().filter(|input| input.candidates == 0) {
         notes.extend(unfed(input));
     }
     notes
+}
+
+/// Which tags of a Plan are probably misspelt, and what to do about it.
+pub(super) fn to_be_corrected(plan: &PlanDetail, inputs: &[InputMatches]) -> Vec<String> {
+    let mut notes = misspelt(inputs);
+    if !notes.is_empty() {
+        let id = &plan.plan_id;
+        notes.push(format!("hint: a Plan cannot be changed: register a corrected one, and `knit plan active no {id}`"));
+    }
+    notes
+}
+
+/// Which tags are probably misspelt.
+pub(super) fn misspelt(inputs: &[InputMatches]) -> Vec<String> {
+    let told = |MisspeltTag { tag, meant }: &MisspeltTag| format!("note: there is `{meant}`: is `{tag}` misspelt?");
+    inputs.iter().flat_map(|input| &input.misspelt).map(told).collect()
 }
 
 /// Why an input finds nothing, and what would change that.
@@ -171,8 +178,9 @@ fn yet_to_be_made(input: &InputMatches) -> Vec<String> {
 fn unlike(input: &InputMatches, nearest: &str) -> Vec<String> {
     let (path, missing) = (&input.path, quoted(&input.missing, ", "));
     let mut notes = vec![format!("note: input {path} matches no Data; the nearest, {nearest}, lacks {missing}")];
-    if !input.missing.iter().any(Tag::is_system) {
-        let adds: String = input.missing.iter().map(|tag| format!(" --add '{tag}'")).collect();
+    // No Data is to be given a tag that was meant otherwise.
+    if !input.missing.iter().any(Tag::is_system) && input.misspelt.is_empty() {
+        let adds = pasted::options("--add", &input.missing);
         notes.push(format!("hint: if it should match, `knit data tag{adds} {nearest}`"));
     }
     notes
@@ -191,31 +199,9 @@ fn unheard_of(input: &InputMatches) -> Vec<String> {
     }
     let wanted = quoted(tags, " or ");
     let mut notes = vec![format!("note: input {path} matches no Data: none has {wanted} yet, and no Plan makes one")];
-    if !tags.iter().any(Tag::is_system) {
-        let options = |option: &str| tags.iter().map(|tag| format!(" {option} '{tag}'")).collect::<String>();
-        let (push, tag) = (options("-t"), options("--add"));
+    if !tags.iter().any(Tag::is_system) && input.misspelt.is_empty() {
+        let (push, tag) = (pasted::options("-t", tags), pasted::options("--add", tags));
         notes.push(format!("hint: push one, `knit data push{push} SOURCE`, or tag one, `knit data tag{tag} KNIT_ID`"));
-    }
-    notes
-}
-
-/// Whether the nearest Data has nearly the Tags that it lacks. What cannot be asked for is not told.
-async fn misspelt(client: &Client, plan: &PlanDetail, input: &InputMatches) -> Vec<String> {
-    let Some(nearest) = input.nearest.as_ref().filter(|_| input.candidates == 0 && !input.producible) else {
-        return Vec::new();
-    };
-    let ask = Ask::question("find", Subject::Data(nearest.clone()));
-    let by_id = vec![("tag", format!("knit#id:{nearest}"))];
-    let found: Vec<DataDetail> = client.get(&ask, &["data"], by_id).await.unwrap_or_default();
-    let has: Vec<String> = found.iter().flat_map(|data| &data.tags).map(ToString::to_string).collect();
-    let nearly =
-        |lacked: &Tag| has.iter().find(|had| is_slip_of(&lacked.to_string(), had)).map(|had| (lacked.to_string(), had));
-    let pairs: Vec<(String, &String)> = input.missing.iter().filter_map(nearly).collect();
-    let mut notes: Vec<String> =
-        pairs.iter().map(|(lacked, had)| format!("note: {nearest} has `{had}`: is `{lacked}` misspelt?")).collect();
-    if !notes.is_empty() {
-        let id = &plan.plan_id;
-        notes.push(format!("hint: a Plan cannot be changed: register a corrected one, and `knit plan active no {id}`"));
     }
     notes
 }

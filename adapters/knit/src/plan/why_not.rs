@@ -9,6 +9,7 @@ use crate::client::{self, Client, Query};
 use crate::error::{Ask, Error, Subject};
 use crate::form::{Form, Told};
 use crate::ids::{self, Kind};
+use crate::pasted;
 use crate::session::Session;
 use crate::telling::{self, counted, fitting};
 
@@ -54,12 +55,8 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     }
     let plan = plan(&client, &plan_id, &as_of).await?;
     let matches = matches(&client, &plan_id, query, &as_of).await?;
-    let mut misspelt = Vec::new();
-    if form.is_for_people() && !as_of.is_past() {
-        misspelt = show::all_misspelt(&client, &plan, &matches).await;
-    }
     let is_of_use = |line: &String| !as_of.is_past() || !line.starts_with(HINT);
-    form.tell(&matches, |matches| lines(&plan, matches, &as_of).into_iter().filter(is_of_use).chain(misspelt).collect())
+    form.tell(&matches, |matches| lines(&plan, matches, &as_of).into_iter().filter(is_of_use).collect())
 }
 
 async fn plan(client: &Client, plan_id: &str, as_of: &AsOf) -> Result<PlanDetail, Error> {
@@ -75,7 +72,7 @@ async fn matches(client: &Client, plan_id: &str, query: Query, as_of: &AsOf) -> 
 
 fn lines(plan: &PlanDetail, matches: &PlanMatches, as_of: &AsOf) -> Vec<String> {
     let mut lines: Vec<String> = matches.inputs.iter().map(found).collect();
-    lines.extend(matches.inputs.iter().filter_map(|input| Some((input, input.verdict.as_ref()?))).flat_map(verdict));
+    lines.extend(about_data(&matches.inputs));
     let unfed = matches.inputs.iter().any(|input| input.candidates == 0);
     let verdicts = || matches.inputs.iter().filter_map(|input| input.verdict.as_ref());
     let removed = verdicts().find_map(|verdict| verdict.removed.first());
@@ -100,6 +97,7 @@ fn lines(plan: &PlanDetail, matches: &PlanMatches, as_of: &AsOf) -> Vec<String> 
     };
     others.inputs.retain(|input| !is_told(input));
     lines.extend(show::notes(plan, Some(&others)));
+    lines.extend(show::to_be_corrected(plan, &matches.inputs));
     lines
 }
 
@@ -108,24 +106,40 @@ fn found(input: &InputMatches) -> String {
     format!("input {} asks for{asks}: {}", input.path, fitting(input.candidates))
 }
 
-fn verdict((input, verdict): (&InputMatches, &DataVerdict)) -> Vec<String> {
-    let DataVerdict { knit_id, lacks, unusable, made_by, .. } = verdict;
-    let (path, mut lines) = (&input.path, Vec::new());
-    if let Some(status) = unusable {
+/// How the Data that was asked about does, input by input.
+fn about_data(inputs: &[InputMatches]) -> Vec<String> {
+    let verdicts = || inputs.iter().filter_map(|input| Some((input, input.verdict.as_ref()?)));
+    let mut lines = Vec::new();
+    if let Some((_, DataVerdict { knit_id, unusable: Some(status), made_by, .. })) = verdicts().next() {
         lines.push(format!("Data {knit_id} cannot be used: the Run that makes it, {made_by}, is {status}"));
         lines.push(format!("hint: `knit run explain {made_by}` says what that waits for, or why it failed"));
     }
-    if !lacks.is_empty() {
-        let lacked: Vec<String> = lacks.iter().map(|tag| format!("`{tag}`")).collect();
-        lines.push(format!("Data {knit_id} does not fit {path}: it lacks {}", lacked.join(", ")));
-        // Where its Run was removed, it would get none even if it fitted again.
-        if !lacks.iter().any(Tag::is_system) && verdict.removed.is_empty() {
-            let adds: String = lacks.iter().map(|tag| format!(" --add '{tag}'")).collect();
-            lines.push(format!("hint: if it should fit, `knit data tag{adds} {knit_id}`"));
+    for (input, verdict) in verdicts() {
+        let DataVerdict { knit_id, lacks, .. } = verdict;
+        if !lacks.is_empty() {
+            let lacked: Vec<String> = lacks.iter().map(|tag| format!("`{tag}`")).collect();
+            lines.push(format!("Data {knit_id} does not fit {}: it lacks {}", input.path, lacked.join(", ")));
         }
+        lines.extend(taken(&input.path, verdict));
     }
-    lines.extend(taken(path, verdict));
+    lines.extend(to_be_tagged(inputs));
     lines
+}
+
+/// The tags that would make the Data fit, where it fits none of the `inputs`: those of the input that it comes nearest
+/// to. A Data that cannot be used is of no use tagged, and where its Run was removed, it would get none.
+fn to_be_tagged(inputs: &[InputMatches]) -> Option<String> {
+    let verdicts = || inputs.iter().filter_map(|input| Some((input, input.verdict.as_ref()?)));
+    let is_hopeless = |verdict: &DataVerdict| verdict.fits || verdict.unusable.is_some() || !verdict.removed.is_empty();
+    if verdicts().any(|(_, verdict)| is_hopeless(verdict)) {
+        return None;
+    }
+    let can_be = |input: &InputMatches, lacks: &[Tag]| input.misspelt.is_empty() && !lacks.iter().any(Tag::is_system);
+    let (_, nearest) = verdicts()
+        .filter(|(input, verdict)| can_be(input, &verdict.lacks))
+        .min_by_key(|(_, verdict)| verdict.lacks.len())?;
+    let (adds, knit_id) = (pasted::options("--add", &nearest.lacks), &nearest.knit_id);
+    Some(format!("hint: if it should fit, `knit data tag{adds} {knit_id}`"))
 }
 
 /// Which Runs take a Data on the input at `path`, and which did that were removed.

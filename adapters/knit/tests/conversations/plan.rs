@@ -198,26 +198,61 @@ fn a_plan_that_cannot_match_says_so() {
 }
 
 #[test]
-fn a_tag_that_the_nearest_data_nearly_has_is_told() {
-    let inputs = json!([
-        {"path": "/in", "tags": [], "candidates": 0, "nearest": "d7", "missing": ["project:helo", "lang:en"]}
-    ]);
-    let matches = json!({"planId": "p1", "inputs": inputs, "pending": 0});
-    let server = Server::start(move |request| match request.target.as_str() {
-        "/api/plans/p1" => Reply::json(&detail(true)),
-        "/api/plans/p1/matches" => Reply::json(&matches),
-        _ => Reply::json(&json!([{
-            "knitId": "d7", "tags": ["knit#id:d7", "project:hello"], "downstreams": [], "nomination": [],
-            "upstream": {"mountpoint": {"path": "/upload", "tags": []}, "run": {
-                "runId": "r1", "status": "done", "updatedAt": "2025-03-03T10:02:47.05+00:00",
-                "plan": {"planId": "p0", "name": "knit#uploaded"}
-            }}
-        }])),
-    });
+fn a_tag_that_is_nearly_another_is_asked_about_and_no_data_is_to_be_given_it() {
+    let inputs = json!([{
+        "path": "/in", "tags": ["project:helo"], "candidates": 0, "nearest": "d7", "missing": ["project:helo"],
+        "misspelt": [{"tag": "project:helo", "meant": "project:hello"}]
+    }]);
+    let server = Server::start(matches(&inputs, &Value::Null));
     let told = Place::with(&server).knit(&["plan", "show", "p1"]).succeeded().stderr;
-    assert!(told.contains("note: d7 has `project:hello`: is `project:helo` misspelt?\n"), "{told}");
+    assert!(told.contains("note: there is `project:hello`: is `project:helo` misspelt?\n"), "{told}");
     assert!(told.contains("register a corrected one, and `knit plan active no p1`"), "{told}");
-    assert_eq!(server.lines()[2..], ["GET /api/data?tag=knit%23id%3Ad7"]);
+    assert!(!told.contains("knit data tag"), "{told}");
+}
+
+#[test]
+fn what_a_user_wrote_is_quoted_where_it_is_to_be_pasted() {
+    let wanted = ["n:'; echo PWNED; '"];
+    let unfed =
+        |nearest| json!([{"path": "/in", "tags": wanted, "candidates": 0, "nearest": nearest, "missing": wanted}]);
+    let quoted = r"'n:'\''; echo PWNED; '\'''";
+    for (nearest, hint) in [
+        (Some("d7"), format!("`knit data tag --add {quoted} d7`")),
+        (None, format!("`knit data push -t {quoted} SOURCE`")),
+    ] {
+        let server = Server::start(matches(&unfed(nearest), &Value::Null));
+        let place = Place::with(&server);
+        let shown = place.knit(&["plan", "show", "p1"]).succeeded().stderr;
+        assert!(shown.contains(&hint), "{shown}");
+        let why_not = place.knit(&["plan", "why-not", "-o", "text", "p1"]).succeeded().stdout;
+        assert!(why_not.contains(&hint), "{why_not}");
+    }
+    let missing = Server::start(|_| Reply::error(404, "there is no attempt 3 of it"));
+    let told = Place::with(&missing).knit(&["run", "show", "--attempt", "3", "$(echo PWNED)"]).stderr;
+    assert!(!told.contains("show $(echo"), "{told}");
+}
+
+#[test]
+fn a_data_is_to_be_tagged_only_where_that_would_be_of_use() {
+    let input = |path: &str, lacks: &[&str], unusable: Option<&str>| {
+        json!({
+            "path": path, "tags": ["is:a"], "candidates": 1, "missing": [], "verdict": {
+                "knitId": "d7", "fits": lacks.is_empty() && unusable.is_none(), "lacks": lacks, "unusable": unusable,
+                "madeBy": "r1", "runs": [], "runsCount": 0
+            }
+        })
+    };
+    let why_not = |inputs: [Value; 2]| {
+        let server = Server::start(matches(&json!(inputs), &Value::Null));
+        Place::with(&server).knit(&["plan", "why-not", "--data", "d7", "-o", "text", "p1"]).succeeded().stdout
+    };
+    let fits_one = why_not([input("/a", &[], None), input("/b", &["is:b"], None)]);
+    assert!(fits_one.contains("does not fit /b") && !fits_one.contains("knit data tag"), "{fits_one}");
+    let fits_none = why_not([input("/a", &["is:a", "is:c"], None), input("/b", &["is:b"], None)]);
+    assert_eq!(fits_none.matches("knit data tag").count(), 1, "{fits_none}");
+    assert!(fits_none.contains("knit data tag --add 'is:b' d7"), "{fits_none}");
+    let failed = why_not([input("/a", &["is:a"], Some("failed")), input("/b", &["is:b"], Some("failed"))]);
+    assert_eq!((failed.matches("cannot be used").count(), failed.matches("knit data tag").count()), (1, 0), "{failed}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use knit_domain::event::run::Assignment;
 use knit_domain::id::KnitId;
 use knit_domain::plan::PlanDraft;
 use knit_domain::time::Timestamp;
-use knit_projections::matcher::PENDING_RUNS_PER_PLAN_MAX;
+use knit_projections::matcher::{self, PENDING_RUNS_PER_PLAN_MAX};
 use knit_projections::store::{At, LOOKED_AT_MAX, PastRuns, Store};
 use knit_schemas::api;
 
@@ -45,12 +45,21 @@ pub(super) async fn answer(api: &Api, draft: &PlanDraft, query: &Query) -> Resul
         Some(days) => Some(past(api, definition, days, as_of).await?),
         None => None,
     };
-    let inputs = found.inputs.into_iter().map(|input| matches::input_matches(input, Vec::new())).collect();
+    let inputs = told_inputs(api, found.inputs).await?;
     let data = named(api, &found.first, as_of).await?;
     let edge = |input: Assignment| api::LineageEdge { path: input.path, knit_id: input.knit_id.to_string() };
     let first = found.first.into_iter().map(|run| run.into_iter().map(edge).collect()).collect();
     let told = api::PlanForecast { as_of, runs: found.runs, at_once: found.at_once, inputs, notes, first, data, past };
     Ok(reply::at(as_of, reply::json(&told)))
+}
+
+/// What the inputs would find, and which of their tags are probably misspelt.
+async fn told_inputs(api: &Api, inputs: Vec<matcher::InputMatches>) -> Result<Vec<api::InputMatches>, Problem> {
+    let told = |store: &Store, input| {
+        let misspelt = matches::misspelt(store, &input);
+        matches::input_matches(input, Vec::new(), misspelt)
+    };
+    api.ask(move |store| inputs.into_iter().map(|input| told(store, input)).collect()).await
 }
 
 /// The Data that `runs` take, each once, with their tags.

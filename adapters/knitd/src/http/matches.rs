@@ -90,10 +90,13 @@ impl Then<'_> {
         let mut verdicts = verdicts.into_iter();
         let inputs = found.inputs.into_iter().map(|input| {
             let producers = if input.candidates == 0 { self.producers(plan, &input.path) } else { Vec::new() };
+            // Where the Plan has run, each of its tags was once on some Data.
+            let is_new = found.runs == 0 && self.at == At::Now && producers.is_empty();
+            let misspelt = if is_new { misspelt(self.store, &input) } else { Vec::new() };
             let verdict = verdicts.find(|verdict| verdict.path == input.path).zip(about);
             api::InputMatches {
                 verdict: verdict.map(|(verdict, data)| told_verdict(verdict, data)),
-                ..input_matches(input, producers)
+                ..input_matches(input, producers, misspelt)
             }
         });
         api::PlanMatches {
@@ -134,7 +137,11 @@ pub(super) fn wire_tags(tags: Vec<Tag>) -> Vec<api::Tag> {
 }
 
 /// What one input finds, without a verdict.
-pub(super) fn input_matches(input: matcher::InputMatches, producers: Vec<api::Producer>) -> api::InputMatches {
+pub(super) fn input_matches(
+    input: matcher::InputMatches,
+    producers: Vec<api::Producer>,
+    misspelt: Vec<api::MisspeltTag>,
+) -> api::InputMatches {
     let (nearest, missing) = input.nearest.map(|near| (near.knit_id, near.missing)).unwrap_or_default();
     api::InputMatches {
         path: input.path,
@@ -144,8 +151,17 @@ pub(super) fn input_matches(input: matcher::InputMatches, producers: Vec<api::Pr
         missing: wire_tags(missing),
         producible: !producers.is_empty(),
         producers,
+        misspelt,
         verdict: None,
     }
+}
+
+/// Which tags that no Data has are nearly others that there are.
+pub(super) fn misspelt(store: &Store, input: &matcher::InputMatches) -> Vec<api::MisspeltTag> {
+    let nowhere = input.nearest.iter().flat_map(|nearest| &nearest.nowhere).filter(|tag| !tag.is_system());
+    let meant = |tag: &Tag| Some((tag.clone(), store.tag_meant(tag)?));
+    let wire = |tag: Tag| api::Tag::new(tag.key, tag.value);
+    nowhere.filter_map(meant).map(|(tag, meant)| api::MisspeltTag { tag: wire(tag), meant: wire(meant) }).collect()
 }
 
 fn told_verdict(verdict: Verdict, data: KnitId) -> api::DataVerdict {

@@ -98,9 +98,10 @@ fn limits(order: &WorkerOrder, capacity: Capacity) -> Result<(Option<u64>, Optio
             "memory" => memory_bytes = Some(quantity::units(quantity).ok_or_else(malformed)?),
             _ if quantity::millis(quantity) == Some(0) => {}
             _ => {
+                let named = pasted(resource);
                 return Err(format!(
                     "the resource `{resource}` is asked for, and this machine has none: \
-                     `knit plan resource --unset {resource} PLAN_ID`, or run the server on a cluster that has it"
+                     `knit plan resource --unset {named} PLAN_ID`, or run the server on a cluster that has it"
                 ));
             }
         }
@@ -108,6 +109,14 @@ fn limits(order: &WorkerOrder, capacity: Capacity) -> Result<(Option<u64>, Optio
     check_fits("cpu", cpu_millis, capacity.cpu_millis, |millis| format!("{millis}m"))?;
     check_fits("memory", memory_bytes, capacity.memory_bytes, |bytes| format!("{}Mi", bytes >> 20))?;
     Ok((cpu_millis, memory_bytes))
+}
+
+/// A name that its user chose, as one word of a command that is to be pasted into a shell.
+fn pasted(name: &str) -> String {
+    if name.chars().all(|c| c.is_ascii_alphanumeric() || "/_-.".contains(c)) {
+        return name.to_owned();
+    }
+    format!("'{}'", name.replace('\'', r"'\''"))
 }
 
 fn check_fits(resource: &str, wanted: Option<u64>, there: u64, show: impl Fn(u64) -> String) -> Result<(), String> {
@@ -196,6 +205,7 @@ mod tests {
         assert!(reason(|s| s.order.service_account = Some("me".into())).contains("service account `me`"));
         let gpu = reason(|s| _ = s.order.resources.insert("nvidia.com/gpu".into(), "1".into()));
         assert!(gpu.contains("`knit plan resource --unset nvidia.com/gpu PLAN_ID`"), "{gpu}");
+        assert_eq!(pasted("x'; echo PWNED; '"), r"'x'\''; echo PWNED; '\'''");
         let cpu = reason(|s| _ = s.order.resources.insert("cpu".into(), "3".into()));
         assert!(cpu.contains("`knit plan resource --set cpu=2000m PLAN_ID`"), "{cpu}");
         assert!(

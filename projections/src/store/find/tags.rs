@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use knit_domain::tag::{KEY_ID, KEY_TIMESTAMP};
+use knit_domain::tag::{KEY_ID, KEY_TIMESTAMP, Tag};
+use knit_schemas::slip::is_slip_of;
 
 use crate::store::column::{Row as _, TagRow, TextRow};
 use crate::store::{Limit, Store};
@@ -29,6 +30,21 @@ impl Store {
                 keys.map(|key| format!("{key}{COLON}")).collect()
             }
         }
+    }
+
+    /// The Tag that `written` was probably meant to be, if it is nearly one that some Data has or some Plan gives now.
+    #[must_use]
+    pub fn tag_meant(&self, written: &Tag) -> Option<Tag> {
+        let given = self.tags_given();
+        let texts = self.tags.texts();
+        let is_there = |tag: &TagRow| given.contains(tag) || self.is_on_data(*tag);
+        if self.tags.row(written).is_some_and(|tag| is_there(&tag)) {
+            return None;
+        }
+        let near = self.tags_ever().filter(|(_, key, value)| is_nearly(written, texts.get(*key), texts.get(*value)));
+        let near = near.filter(|(tag, ..)| is_there(tag));
+        let (key, value) = near.map(|(_, key, value)| (texts.get(key), texts.get(value))).min()?;
+        Some(Tag::new(key, value))
     }
 
     fn keys_beginning(&self, typed: &str, count_max: usize) -> BTreeSet<&str> {
@@ -71,23 +87,50 @@ impl Store {
     /// Plans are never removed, so what they speak of stays of use.
     fn tags_in_plans(&self) -> HashSet<TagRow> {
         let records = self.plans.rows().map(|row| self.plans.record(row));
-        let mut tags = HashSet::new();
-        for record in records {
-            tags.extend(record.inputs.iter().flat_map(|input| &input.tags));
-            tags.extend(record.outputs.iter().flat_map(|output| self.tags.members(*output)));
-        }
+        let mut tags = self.tags_given();
+        tags.extend(records.flat_map(|record| &record.inputs).flat_map(|input| &input.tags));
         tags
+    }
+
+    fn tags_given(&self) -> HashSet<TagRow> {
+        let outputs = self.plans.rows().flat_map(|row| &self.plans.record(row).outputs);
+        outputs.flat_map(|output| self.tags.members(*output)).copied().collect()
     }
 
     /// Whether a Plan speaks of a Tag, or a Data has it that is there.
     fn is_in_use(&self, tag: TagRow, in_plans: &HashSet<TagRow>) -> bool {
+        in_plans.contains(&tag) || self.is_on_data(tag)
+    }
+
+    fn is_on_data(&self, tag: TagRow) -> bool {
         let has_it = |row| {
             self.data.exists(row, Limit::NOW, &self.runs.steps)
                 && self.tags.has_all(self.data.records[row].tags, &[tag])
         };
-        in_plans.contains(&tag) || self.tags.sets_with(tag).any(|set| self.data.ever_with.of(set).any(has_it))
+        self.tags.sets_with(tag).any(|set| self.data.ever_with.of(set).any(has_it))
     }
 }
+
+/// Fewer letters differ by one slip from too many others.
+const LETTERS_MIN: usize = 3;
+
+/// Whether `written` is nearly the Tag of `key` and `value`. Numbers are told from one another by single digits, which
+/// nobody mistook, and so are the shortest words.
+fn is_nearly(written: &Tag, key: &str, value: &str) -> bool {
+    let tells = |written: &str, known: &str| {
+        written == known || written.chars().count().min(known.chars().count()) >= LETTERS_MIN
+    };
+    let letters = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let (text, known) = (written.to_string(), format!("{key}{COLON}{value}"));
+    text.len().abs_diff(known.len()) <= SLIP_BYTES_MAX
+        && tells(&written.key, key)
+        && tells(&written.value, value)
+        && is_slip_of(&text, &known)
+        && letters(&text) != letters(&known)
+}
+
+/// Bytes by which what was meant may be longer or shorter; looked at first, since there may be many Tags.
+const SLIP_BYTES_MAX: usize = 8;
 
 /// The first texts in their order, so many at most.
 struct First<'a> {

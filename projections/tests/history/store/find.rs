@@ -4,6 +4,7 @@ use knit_domain::id::{KnitId, PlanId, RunId};
 use knit_domain::plan::{Builtin, PlanChange};
 use knit_domain::run::Status;
 use knit_domain::run::ending::UploadOutcome;
+use knit_domain::tag::Tag;
 use knit_domain::time::Timestamp;
 use knit_projections::store::{At, DataFilter, IdKind, IdPrefix, PlanFilter, RunFilter, Store};
 
@@ -373,6 +374,23 @@ fn tags_are_found_by_how_they_begin_keys_first_and_then_values() {
     assert_eq!(store.tags_beginning("project:", 2), ["project:asked", "project:hello"]);
     for nothing in ["x", "project:x", "pro:", "knit#id:", "text"] {
         assert_eq!(beginning(nothing), Vec::<String>::new(), "{nothing}");
+    }
+}
+
+#[test]
+fn a_tag_is_told_that_another_was_meant_to_be() {
+    let mut world = World::new();
+    world.upload(&["type:metric", "step:7", "is:b", "lang:en"]);
+    world.register("x", &[("/in", &["type:metirc", "asked:only"])]);
+    let store = world.store();
+    let meant = |key: &str, value: &str| store.tag_meant(&Tag::new(key, value)).map(|tag| tag.to_string());
+    for (key, value) in [("type", "metirc"), ("type", "metrics"), ("typ", "metric"), ("Type", "metric")] {
+        assert_eq!(meant(key, value).as_deref(), Some("type:metric"), "{key}:{value}");
+    }
+    for (key, value) in
+        [("step", "8"), ("is", "a"), ("lang", "de"), ("asked", "onyl"), ("type", "model"), ("type", "log")]
+    {
+        assert_eq!(meant(key, value), None, "{key}:{value}");
     }
 }
 
