@@ -74,6 +74,44 @@ fn a_plan_says_of_each_input_which_tag_is_missing_and_of_one_data_what_it_lacks(
 }
 
 #[test]
+fn what_a_terminal_would_obey_is_shown_and_no_picture_breaks_of_it() {
+    let shop = Workshop::open();
+    let script = "echo \u{1b}[31mRED\u{7}\n  echo second";
+    let plan = shop.apply(&PlanFile::shell(script).input("/in", &["is:a"]).output("/out", &["is:c"]));
+    let _ = shop.push(&[("it", "1")], &["is:a"]);
+    let run = id_of(&shop.only_run_reaches(&plan, "done"), "runId");
+    let is_obeyed = |text: &str| text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t'));
+    for words in [
+        &["run", "show", "-o", "text", &run][..],
+        &["run", "explain", "-o", "text", &run],
+        &["run", "find", "--output", "table"],
+        &["run", "diff", "-o", "text", &run, &run],
+        &["run", "lineage", "-o", "tree", &run],
+        &["run", "lineage", "-o", "dot", &run],
+        &["run", "lineage", "-o", "svg", &run],
+        &["run", "lineage", "-o", "mermaid", &run],
+        &["plan", "show", "-o", "text", &plan],
+        &["plan", "find", "--output", "table"],
+        &["plan", "graph", "-o", "tree", &plan],
+        &["plan", "graph", "-o", "dot", &plan],
+        &["plan", "graph", "-o", "svg", &plan],
+    ] {
+        let told = shop.knit(words);
+        assert!(!is_obeyed(&told.stdout) && !is_obeyed(&told.stderr), "{words:?}: {:?}", told.stdout);
+    }
+    let explained = shop.knit(&["run", "explain", "-o", "text", &run]).stdout;
+    assert!(explained.contains(r"echo \u{1b}[31mRED\u{7}\n  echo second"), "{explained}");
+    let exact = shop.knit(&["run", "show", &run]).json();
+    assert!(exact["plan"].to_string().contains(r"echo \u001b[31mRED\u0007\n  echo second"), "{exact}");
+    for of in [format!("runs/{run}/lineage"), format!("plans/{plan}/graph")] {
+        for format in ["dot", "svg", "mermaid"] {
+            let drawn = shop.server.http().get(&format!("/api/{of}?format={format}")).text();
+            assert!(drawn.contains("RED") && !is_obeyed(&drawn), "{of} {format}: {drawn}");
+        }
+    }
+}
+
+#[test]
 fn what_was_removed_since_is_told_as_such() {
     let shop = Workshop::open();
     let plan = shop.apply(&PlanFile::shell("exit 3").input("/in", &["is:a", "is:checked"]));

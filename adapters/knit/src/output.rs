@@ -161,21 +161,27 @@ impl Log {
         // As the original has it, for who reads log files; to people every time is told in one form.
         let form = if io::stderr().is_terminal() { telling::TIME } else { "%Y/%m/%d %H:%M:%S" };
         let now = chrono::Local::now().format(form);
-        let _ = writeln!(io::stderr(), "[{}] {now} {message}", self.prefix);
+        let message = message.to_string();
+        let _ = writeln!(io::stderr(), "[{}] {now} {}", self.prefix, telling::visible_but(&message, &MEANT));
     }
 }
+
+/// What texts of several lines are made of.
+const MEANT: [char; 2] = ['\n', '\t'];
 
 /// Says something beside the result: a note, a warning, a hint.
 pub(crate) fn say(text: impl std::fmt::Display) {
     if !is_quiet() {
         waiting::end();
-        let _ = writeln!(io::stderr(), "{}", to_people(&text.to_string()));
+        let text = text.to_string();
+        let _ = writeln!(io::stderr(), "{}", to_people(&telling::visible_but(&text, &MEANT)));
     }
 }
 
 /// Says a text of several lines that ends itself; nothing if it is empty.
 pub(crate) fn complain(text: &str) {
-    let _ = io::stderr().write_all(to_people(text).as_bytes());
+    let text = telling::visible_but(text, &MEANT);
+    let _ = io::stderr().write_all(to_people(&text).as_bytes());
 }
 
 /// What a server says with the times of the wire in it, as a terminal gets it.
@@ -227,7 +233,7 @@ impl Progress {
         };
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
             .with_style(style.with_key("rate", rate))
-            .with_message(title);
+            .with_message(telling::visible(&title).into_owned());
         bar.enable_steady_tick(PROGRESS_INTERVAL);
         Self(bar)
     }
@@ -239,7 +245,7 @@ impl Progress {
 
     /// Says something else beside it.
     pub(crate) fn tell(&self, title: String) {
-        self.0.set_message(title);
+        self.0.set_message(telling::visible(&title).into_owned());
     }
 
     /// Whether anybody sees it.

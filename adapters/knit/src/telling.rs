@@ -1,5 +1,6 @@
 //! Answers that are told in sentences to people and as JSON to programs.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 
 use chrono::Local;
@@ -57,11 +58,36 @@ impl Telling {
     }
 }
 
+/// `text` with what a terminal would obey, and what would end its line, written as escapes: `\u{1b}`, `\n`. Users write
+/// commands of several lines, and anything may stand in them.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    visible_but(text, &[])
+}
+
+/// The same, where some of these characters are meant.
+pub(crate) fn visible_but<'t>(text: &'t str, meant: &[char]) -> Cow<'t, str> {
+    let is_obeyed = |c: char| is_obeyed(c) && !meant.contains(&c);
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_obeyed(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
+}
+
+/// Control characters, and those by which a text is shown in another order than it is written in.
+fn is_obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Prints lines for people, broken to the width of their terminal.
 pub(crate) fn print(lines: &[String]) -> Result<(), Error> {
     let mut out = output::stdout();
     let columns = output::terminal_width();
     for line in lines {
+        let line = &*visible(line);
         match columns {
             Some(columns) => writeln!(out, "{}", wrapped(line, columns))?,
             None => writeln!(out, "{line}")?,
@@ -223,6 +249,16 @@ mod tests {
         let at = time(Instant::parse("2025-03-03T10:15:02.5+00:00").unwrap());
         let told = "it went at 2025-03-03T10:15:02.5+00:00, position 7: `--as-of 2025-03-03T10:15:02.5+00:00`";
         assert_eq!(at_home(told), format!("it went at {at}, position 7: `--as-of 2025-03-03T10:15:02.5+00:00`"));
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_reaches_it() {
+        assert_eq!(
+            visible("sh -c \u{1b}[31mRED\u{7}\n  é\u{9b}2J\u{202e}"),
+            r"sh -c \u{1b}[31mRED\u{7}\n  é\u{9b}2J\u{202e}"
+        );
+        assert_eq!(visible_but("one\ntwo\r", &['\n']), "one\ntwo\\r");
+        assert!(matches!(visible("plain `a:b` – ü"), Cow::Borrowed(_)));
     }
 
     #[test]

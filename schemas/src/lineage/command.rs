@@ -14,7 +14,8 @@ impl PlanSummary {
         let mut left = COMMAND_CHARS_MAX;
         for word in self.entrypoint.iter().chain(&self.args).flat_map(|word| word.split_whitespace()) {
             let gap = if line.is_empty() { "" } else { " " };
-            for c in gap.chars().chain(word.chars()) {
+            // Where the line is shown, nothing in it is to be obeyed.
+            for c in gap.chars().chain(word.chars()).flat_map(shown) {
                 if left == 0 {
                     line.truncate(line.trim_end().len());
                     line.push('…');
@@ -26,6 +27,12 @@ impl PlanSummary {
         }
         (!line.is_empty()).then_some(line)
     }
+}
+
+/// A character as it can be seen.
+fn shown(c: char) -> impl Iterator<Item = char> {
+    let (as_it_is, escaped) = if c.is_control() { (None, Some(c.escape_default())) } else { (Some(c), None) };
+    as_it_is.into_iter().chain(escaped.into_iter().flatten())
 }
 
 #[cfg(test)]
@@ -44,6 +51,7 @@ mod tests {
         assert_eq!(line(&["sh", "/code/train.sh"]).unwrap(), "sh /code/train.sh");
         let script = "for i in 1 2 3; do\n    echo $i\ndone";
         assert_eq!(line(&["sh", "-c", script]).unwrap(), "sh -c for i in 1 2 3; do echo $i…");
+        assert_eq!(line(&["echo", "\u{1b}[31mRED\u{7}"]).unwrap(), r"echo \u{1b}[31mRED\u{7}");
         assert_eq!(line(&["é".repeat(COMMAND_CHARS_MAX).as_str()]).unwrap(), "é".repeat(COMMAND_CHARS_MAX));
     }
 }

@@ -229,7 +229,7 @@ impl fmt::Display for Quoted<'_> {
             b'"' => Some("\\\""),
             b'\\' => Some("\\\\"),
             b'\n' => Some("\\n"),
-            _ => None,
+            byte => unholdable(byte),
         })
     }
 }
@@ -244,14 +244,30 @@ impl fmt::Display for Html<'_> {
             b'<' => Some("&lt;"),
             b'>' => Some("&gt;"),
             b'"' => Some("&quot;"),
-            _ => None,
+            byte => unholdable(byte),
         })
     }
 }
 
+/// What stands for a character that neither XML nor the pictures that Graphviz makes can hold.
+fn unholdable(byte: u8) -> Option<&'static str> {
+    // Tabs, line feeds and carriage returns are the only control characters that XML knows.
+    (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')).then_some(REPLACEMENT)
+}
+
+/// What readers know as the sign of a character that is not to be had.
+const REPLACEMENT: &str = "\u{fffd}";
+/// The first byte of the two characters beyond ASCII that XML cannot hold either.
+const NO_CHARACTER_LEAD: u8 = 0xef;
+
 /// Writes harmless stretches at once, and looks at bytes, since whatever needs an escape is ASCII. Nearly all of
 /// the hundred thousand labels of a graph are harmless as a whole, which is seen without stopping at any byte.
 fn escape(f: &mut fmt::Formatter<'_>, text: &str, instead: impl Fn(u8) -> Option<&'static str>) -> fmt::Result {
+    let replaced = text
+        .bytes()
+        .fold(false, |found, byte| found | (byte == NO_CHARACTER_LEAD))
+        .then(|| text.replace(['\u{fffe}', '\u{ffff}'], REPLACEMENT));
+    let text = replaced.as_deref().unwrap_or(text);
     let mut left = text;
     if text.bytes().fold(false, |found, byte| found | instead(byte).is_some()) {
         while let Some((at, escaped)) = left.bytes().enumerate().find_map(|(at, byte)| Some((at, instead(byte)?))) {
@@ -271,6 +287,9 @@ mod tests {
     fn nothing_a_user_writes_can_break_the_file() {
         assert_eq!(Quoted("a\"b\\c\nd").to_string(), r#"a\"b\\c\nd"#);
         assert_eq!(Html("<b> & \"c\"").to_string(), "&lt;b&gt; &amp; &quot;c&quot;");
+        let hostile = "\0\u{1b}[31m\u{7}é\u{ffff}\t";
+        assert_eq!(Quoted(hostile).to_string(), "\u{fffd}\u{fffd}[31m\u{fffd}é\u{fffd}\t");
+        assert_eq!(Html(hostile).to_string(), Quoted(hostile).to_string());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::listing::{self, screenful};
 use crate::number;
 use crate::output;
 use crate::session::Session;
+use crate::telling;
 use crate::waiting;
 
 /// Characters of a payload that are shown to people: enough to see what it is about.
@@ -212,6 +213,7 @@ fn text(event: &super::Told) -> Result<String, Error> {
     let id = width.map_or(stream.id.as_str(), |_| listing::first_digits(&stream.id));
     let mut line = format!("{position:>8}  {when}  {event_type:<20}  {} {id}  by {actor}", stream.kind);
     let says = payload.to_string();
+    let says = telling::visible(&says);
     let gist: String = says.chars().take(GIST_CHARS_MAX).collect();
     let cut = if gist.len() < says.len() { "…" } else { "" };
     let _ = write!(line, "  {gist}{cut}");

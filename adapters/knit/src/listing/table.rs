@@ -6,6 +6,8 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use crate::telling;
+
 /// Digits of an id that tell it apart among some thousands, and are not wide.
 pub(super) const FIRST_DIGITS: usize = 8;
 /// More digits than these, by which some millions are told apart, would fill the line again.
@@ -54,6 +56,7 @@ impl Column {
 
 /// The columns below their names, fitted into `width`; without one, whole.
 pub(super) fn table(columns: &[Column], mut lines: Vec<Vec<String>>, width: Option<usize>) -> String {
+    lines.iter_mut().flatten().for_each(|cell| *cell = telling::visible(cell).into_owned());
     let mut widths = natural(columns, &lines);
     if let Some(width) = width.filter(|width| whole(&widths) > *width) {
         shorten_ids(columns, &mut lines);

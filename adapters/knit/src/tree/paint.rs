@@ -1,5 +1,16 @@
 //! Colours of a terminal, and lines that keep to its width.
 
+use std::borrow::Cow;
+
+use crate::telling;
+
+/// Begins a colour, of which the code and an `m` follow.
+const BEGIN: &str = "\u{1b}[";
+/// Ends every colour.
+const END: &str = "\u{1b}[0m";
+/// The codes of the colours there are.
+const CODES: [&str; 6] = ["1", "2", "31", "32", "33", "36"];
+
 /// Colours, where they are wanted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paint {
@@ -8,7 +19,8 @@ pub(crate) struct Paint {
 
 impl Paint {
     fn with(self, code: &str, text: &str) -> String {
-        if self.is_coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        let text = telling::visible(text);
+        if self.is_coloured { format!("{BEGIN}{code}m{text}{END}") } else { text.into_owned() }
     }
 
     pub(crate) fn bold(self, text: &str) -> String {
@@ -42,7 +54,8 @@ impl Paint {
 pub(crate) fn folded(first: &str, next: &str, words: &[String], width: Option<usize>) -> String {
     let mut text = first.to_owned();
     let mut columns = visible_chars(first);
-    for (i, word) in words.iter().enumerate() {
+    for (i, word) in words.iter().map(|word| obeying_colours(word)).enumerate() {
+        let word = &*word;
         let word_columns = visible_chars(word);
         let fits = width.is_none_or(|width| columns + 2 + word_columns <= width);
         if i > 0 && fits {
@@ -61,6 +74,23 @@ pub(crate) fn folded(first: &str, next: &str, words: &[String], width: Option<us
         columns += word_columns;
     }
     text + "\n"
+}
+
+/// `word` with nothing in it that a terminal obeys but the colours that were given to it here.
+fn obeying_colours(word: &str) -> Cow<'_, str> {
+    if !word.contains('\u{1b}') {
+        return telling::visible(word);
+    }
+    let mut parts = word.split(BEGIN);
+    let mut text = telling::visible(parts.next().unwrap_or_default()).into_owned();
+    for part in parts {
+        let code = part.split_once('m').filter(|(code, _)| *code == "0" || CODES.contains(code));
+        match code {
+            Some((code, rest)) => text.extend([BEGIN, code, "m", &telling::visible(rest)]),
+            None => text.extend([&*telling::visible(BEGIN), &telling::visible(part)]),
+        }
+    }
+    Cow::Owned(text)
 }
 
 /// Fewer characters of a word would say nothing.
@@ -100,6 +130,14 @@ fn visible_chars(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_colours_of_ours_are_obeyed() {
+        let paint = Paint { is_coloured: true };
+        let words = [paint.bold("a\u{1b}[31mb"), "c\u{1b}]0;title\u{7}".to_owned()];
+        let text = folded("", "", &words, None);
+        assert_eq!(text, "\u{1b}[1ma\\u{1b}[31mb\u{1b}[0m  c\\u{1b}]0;title\\u{7}\n");
+    }
 
     #[test]
     fn what_is_wider_than_the_terminal_goes_on_below_and_colours_take_no_columns() {
