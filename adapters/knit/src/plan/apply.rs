@@ -142,7 +142,7 @@ fn lines(forecast: &PlanForecast, is_active: bool, told_max: usize) -> Vec<Strin
     let PlanForecast { runs, at_once, .. } = forecast;
     let mut lines = vec![match runs {
         0 => "nothing is registered; the Plan would get no Run now".to_owned(),
-        runs => format!("nothing is registered; the Plan would get {} now", counted(*runs, "Run", "Runs")),
+        runs => format!("nothing is registered; the Plan would get {} now", many(*runs)),
     }];
     if !is_active && *runs > 0 {
         lines.push(
@@ -159,7 +159,9 @@ fn lines(forecast: &PlanForecast, is_active: bool, told_max: usize) -> Vec<Strin
     lines.extend(forecast.inputs.iter().map(found));
     lines.extend(forecast.first.iter().take(told_max).map(|run| one(run, forecast)));
     let told = forecast.first.len().min(told_max) as u64;
-    if *runs > told {
+    if *runs == UNCOUNTABLE {
+        lines.push("  and others".to_owned());
+    } else if *runs > told {
         lines.push(format!("  and {} more", runs - told));
     }
     lines.extend(forecast.past.iter().flat_map(past));
@@ -178,6 +180,14 @@ fn found(input: &InputMatches) -> String {
     format!("input {} asks for{asks}: {}{lacks}", input.path, fitting(input.candidates))
 }
 
+/// What stands for more Runs than can be counted.
+const UNCOUNTABLE: u64 = u64::MAX;
+
+/// So many Runs, in words.
+fn many(runs: u64) -> String {
+    if runs == UNCOUNTABLE { "more Runs than can be counted".to_owned() } else { counted(runs, "Run", "Runs") }
+}
+
 /// A Run as the Data that it would take, each with the tags by which people know it from the others that fit.
 fn one(run: &[LineageEdge], forecast: &PlanForecast) -> String {
     let known = |input: &LineageEdge| {
@@ -192,10 +202,9 @@ fn one(run: &[LineageEdge], forecast: &PlanForecast) -> String {
 }
 
 fn past(past: &PastRuns) -> Vec<String> {
-    let at_least = if past.exact { "" } else { "at least " };
-    let got = |runs: u64| format!("{at_least}{}", counted(runs, "Run", "Runs"));
-    let mut lines = vec!["had it always been registered, it would have got, by days of UTC,".to_owned()];
-    lines.extend(past.days.first().map(|first| format!("  before {}: {}", first.day, got(past.before))));
-    lines.extend(past.days.iter().map(|day| format!("  on     {}: {}", day.day, got(day.runs))));
+    let at_least = if past.exact { "" } else { " at least" };
+    let mut lines = vec![format!("had it always been registered, it would have got{at_least}, by days of UTC,")];
+    lines.extend(past.days.first().map(|first| format!("  before {}: {}", first.day, many(past.before))));
+    lines.extend(past.days.iter().map(|day| format!("  on     {}: {}", day.day, many(day.runs))));
     lines
 }
