@@ -38,7 +38,7 @@ fn an_input_that_another_plan_will_feed_names_it_and_what_became_of_its_runs() {
     told("Runs under way: 0, failed: 1, removed: 0");
     let _ = shop.knit(&["run", "rm", &run]).tells("not run on the same Data again");
     told("Runs under way: 0, failed: 0, removed: 1");
-    let _ = shop.knit(&["plan", "show", &maker]).tells("Runs of it that were removed: 1");
+    let _ = shop.knit(&["plan", "show", &maker]).tells("Runs of the Plan that were removed: 1");
 }
 
 #[test]

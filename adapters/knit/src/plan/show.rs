@@ -121,7 +121,7 @@ pub(super) fn notes(plan: &PlanDetail, matches: Option<&PlanMatches>) -> Vec<Str
     if matches.removed > 0 {
         let removed = matches.removed;
         notes
-            .push(format!("note: Runs of it that were removed: {removed}; it is not run on the same Data again"));
+            .push(format!("note: Runs of the Plan that were removed: {removed}; it is not run on the same Data again"));
     }
     for input in matches.inputs.iter().filter(|input| input.candidates == 0) {
         notes.extend(unfed(input));

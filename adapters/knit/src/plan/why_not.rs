@@ -90,7 +90,8 @@ fn lines(plan: &PlanDetail, matches: &PlanMatches, as_of: &AsOf) -> Vec<String> 
         lines.push(format!("hint: `knit run find -p {}` lists them", plan.plan_id));
     }
     // What was removed, and what the nearest Data lacks, is told above where that is the Data that was asked about.
-    let mut others = PlanMatches { removed: if removed.is_some() { 0 } else { matches.removed }, ..matches.clone() };
+    let is_about_data = verdicts().next().is_some();
+    let mut others = PlanMatches { removed: if is_about_data { 0 } else { matches.removed }, ..matches.clone() };
     let is_told = |input: &InputMatches| {
         let about = input.verdict.as_ref().filter(|verdict| !verdict.lacks.is_empty());
         about.is_some_and(|verdict| input.nearest.as_deref() == Some(verdict.knit_id.as_str()) && !input.producible)
@@ -166,8 +167,12 @@ fn taken(path: &str, verdict: &DataVerdict) -> Vec<String> {
                 .map(|first| if count == 1 { format!(", it is {first}") } else { format!(", the first is {first}") });
             lines.push(format!("Data {knit_id} fits {path}: {taken}{}", first.unwrap_or_default()));
         }
-        (false, _, Some(first)) => lines.push(format!("Run {first} took it at {path} when it still fitted")),
-        (false, _, None) => {}
+        (false, 0, _) => {}
+        (false, 1, Some(first)) => lines.push(format!("Run {first} took it at {path} when it still fitted")),
+        (false, count, first) => {
+            let first = first.map(|first| format!(", the first is {first}")).unwrap_or_default();
+            lines.push(format!("{} took it at {path} when it still fitted{first}", counted(count, "Run", "Runs")));
+        }
     }
     lines
 }
