@@ -1,6 +1,7 @@
 //! Explanations: why a Run is there and why not, what a Plan would start, and in what two results differ.
 
 use knit_tests::plans::PlanFile;
+use knit_tests::wait::wait_for;
 use knit_tests::workshop::{Workshop, id_of, output_of};
 use serde_json::json;
 
@@ -71,6 +72,30 @@ fn a_plan_says_of_each_input_which_tag_is_missing_and_of_one_data_what_it_lacks(
     assert_eq!(about["inputs"][1]["verdict"]["runs"], json!([run]));
     let about = shop.knit(&["plan", "why-not", "-o", "text", &plan]).stdout;
     assert!(about.contains("nothing is missing"), "{about}");
+}
+
+#[test]
+fn of_a_plan_whose_runs_all_failed_it_is_said_that_they_did_and_how_to_see_why() {
+    let shop = Workshop::open();
+    let plan = shop.apply(&PlanFile::shell("exit 3").input("/in", &["is:a"]));
+    let source = shop.push(&[("it", "1")], &["is:a"]);
+    let first = id_of(&shop.only_run_reaches(&plan, "failed"), "runId");
+    let why_not = shop.knit(&["plan", "why-not", "-o", "text", &plan]).stdout;
+    assert!(why_not.contains("but of its 1 Run 1 failed"), "{why_not}");
+    assert!(why_not.contains(&format!("`knit run explain {first}` says why")), "{why_not}");
+    let told = shop.knit(&["plan", "why-not", &plan]).json();
+    assert_eq!((&told["failed"], &told["lastFailed"]), (&json!(1), &json!(first)));
+
+    // Of the Runs that took a Data that fits no more it is said how many there were.
+    let _ = shop.push(&[("it", "2")], &["is:b"]);
+    let both = shop.apply(&PlanFile::shell("true").input("/a", &["is:a"]).input("/b", &["is:b"]));
+    let _ = shop.push(&[("it", "3")], &["is:b"]);
+    let count = || shop.knit(&["run", "find", "-p", &both, "-s", "done"]).json().as_array().map(Vec::len);
+    wait_for("both Runs to be done", || (count() == Some(2)).then_some(()));
+    let _ = shop.knit(&["data", "tag", "--remove", "is:a", &source]);
+    let why_not = shop.knit(&["plan", "why-not", "--data", &source, "-o", "text", &both]).stdout;
+    assert!(why_not.contains("2 Runs took it at /a when it still fitted, the first is "), "{why_not}");
+    assert!(!why_not.contains("were removed"), "{why_not}");
 }
 
 #[test]

@@ -21,6 +21,12 @@ pub struct PlanMatches {
     /// Runs of the Plan that were removed: what they ran on is not run again.
     #[serde(default)]
     pub removed: u64,
+    /// Runs of the Plan that failed.
+    #[serde(default)]
+    pub failed: u64,
+    /// The last of these that was made; absent where none failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failed: Option<String>,
     /// Why no further Runs are made although Data fit; absent when nothing holds the Plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,

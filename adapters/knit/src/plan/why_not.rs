@@ -37,7 +37,8 @@ pub(crate) struct Arguments {
 }
 
 impl Told for PlanMatches {
-    const FIELDS: &'static [&'static str] = &["planId", "inputs", "runs", "pending", "removed", "held"];
+    const FIELDS: &'static [&'static str] =
+        &["planId", "inputs", "runs", "pending", "removed", "failed", "lastFailed", "held"];
 
     fn ids(&self) -> Vec<String> {
         vec![self.plan_id.clone()]
@@ -87,7 +88,7 @@ fn lines(plan: &PlanDetail, matches: &PlanMatches, as_of: &AsOf) -> Vec<String> 
         let but = if matches.removed > 0 { ", but for those whose Run was removed" } else { "" };
         let when = if as_of.is_past() { "then" } else { "now" };
         lines.push(format!("nothing is missing: every combination of these Data has its Run, or gets it {when}{but}"));
-        lines.push(format!("hint: `knit run find -p {}` lists them", plan.plan_id));
+        lines.extend(failed(matches));
     }
     // What was removed, and what the nearest Data lacks, is told above where that is the Data that was asked about.
     let is_about_data = verdicts().next().is_some();
@@ -100,6 +101,18 @@ fn lines(plan: &PlanDetail, matches: &PlanMatches, as_of: &AsOf) -> Vec<String> 
     lines.extend(show::notes(plan, Some(&others)));
     lines.extend(show::to_be_corrected(plan, &matches.inputs));
     lines
+}
+
+/// What became of its Runs, where some failed, and how to see why; otherwise how to see them all.
+fn failed(matches: &PlanMatches) -> Vec<String> {
+    let PlanMatches { plan_id, runs, failed, last_failed, .. } = matches;
+    let Some(last) = last_failed else { return vec![format!("hint: `knit run find -p {plan_id}` lists them")] };
+    vec![
+        format!("but of its {} {failed} failed", counted(*runs, "Run", "Runs")),
+        format!(
+            "hint: `knit run explain {last}` says why the last one did; `knit run find -p {plan_id} -s failed` lists them"
+        ),
+    ]
 }
 
 fn found(input: &InputMatches) -> String {

@@ -88,6 +88,7 @@ impl Then<'_> {
         plan: &api::PlanDetail,
     ) -> api::PlanMatches {
         let mut verdicts = verdicts.into_iter();
+        let failed = self.found_runs(&plan.plan_id, vec![Status::Failed]);
         let inputs = found.inputs.into_iter().map(|input| {
             let producers = if input.candidates == 0 { self.producers(plan, &input.path) } else { Vec::new() };
             // Where the Plan has run, each of its tags was once on some Data.
@@ -105,6 +106,8 @@ impl Then<'_> {
             runs: found.runs.into(),
             pending: found.pending.into(),
             removed: self.runs_of(&plan.plan_id, vec![Status::Invalidated]),
+            failed: failed.len() as u64,
+            last_failed: failed.last().map(ToString::to_string),
             held: found.held.map(|held| held.to_string()),
         }
     }
@@ -126,9 +129,13 @@ impl Then<'_> {
 
     /// How many Runs a Plan has that are in one of `statuses`.
     fn runs_of(&self, plan_id: &str, statuses: Vec<Status>) -> u64 {
+        self.found_runs(plan_id, statuses).len() as u64
+    }
+
+    fn found_runs(&self, plan_id: &str, statuses: Vec<Status>) -> Vec<RunId> {
         let plans = Some(plan_id.parse().into_iter().collect());
         let filter = RunFilter { plans, statuses: Some(statuses), ..RunFilter::default() };
-        self.store.find_runs(&filter, self.at).len() as u64
+        self.store.find_runs(&filter, self.at)
     }
 }
 
