@@ -110,7 +110,8 @@ fn d7_what_is_not_settled_yet_is_refused() {
             let and = if target.contains('?') { '&' } else { '?' };
             http.get(&format!("{target}{and}as-of={as_of}"))
         };
-        for not_yet in [beyond.to_string(), "2100-01-01T00:00:00Z".to_owned(), "soon".to_owned()] {
+        for not_yet in [beyond.to_string(), "2100-01-01T00:00:00Z".to_owned(), "soon".to_owned()]
+        {
             let answer = ask(&not_yet);
             assert_eq!(answer.status, 400, "{target} as of {not_yet}: {}", answer.text());
         }
@@ -144,6 +145,16 @@ fn a_lineage_in_parts_is_the_lineage() {
             assert_eq!(http.send_json("PUT", &format!("/api/data/{source}"), &change).status, 200);
         }
         assert_eq!((&whole["data"], &whole["runs"]), (&Value::Array(data), &Value::Array(runs)), "from {start}");
+    }
+    // What no answer said is refused, and so is another time than that of the answers before.
+    let lineage = |query: &str| http.get(&format!("/api/data/{source}/lineage?depth=all&limit=1&{query}"));
+    let next = lineage("").json()["next"].as_str().expect("there is more").to_owned();
+    let position = next.split('-').next().unwrap().parse::<u64>().unwrap();
+    assert_eq!(lineage(&format!("after={next}&as-of={position}")).status, 200);
+    let beyond = format!("after={position}-99999");
+    for bad in [beyond, format!("after={next}&as-of={}", position - 1), "format=dot".into(), "format=svg".into()] {
+        let refused = lineage(&bad);
+        assert_eq!(refused.status, 400, "{bad}: {}", refused.text());
     }
     let only = http.get(&format!("/api/data/{source}/lineage?tag=c:d&plan={plan}")).json();
     assert_eq!((only["data"].as_array().map(Vec::len), only["runs"].as_array().map(Vec::len)), (Some(2), Some(1)));

@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use knit_domain::event::Entity;
+use knit_domain::event::{Entity, Position};
 use knit_domain::id::{KnitId, RunId};
 use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, Continuation, LineageJson, Show, Start, Store, Walk};
@@ -98,21 +98,54 @@ async fn answer(api: Api, of: Entity, start: Start, query: &Query) -> Result<Res
     let walk = walk_of(query)?;
     let show = show_of(query)?;
     let after = after_of(query)?;
+    let drawing = drawing::wanted(query)?;
+    if drawing.is_some() && (show.nodes_max.is_some() || after.is_some()) {
+        return Err(Problem::bad_request(IN_PARTS));
+    }
     let at = match after {
         // What was shown is left out of the same answer only.
-        Some(Continuation { position, .. }) => as_of::at_position(&api, position).await?,
+        Some(Continuation { position, .. }) => same_time(&api, query, position).await?,
         None => as_of::at(&api, query).await?,
     };
     let behind = after.map_or(0, |after| after.behind);
     let show = Show { behind, is_dated: at != At::Now || show.nodes_max.is_some(), ..show };
     past::existed(&api, of, at).await?;
-    if let Some(drawing) = drawing::wanted(query)? {
+    if let Some(drawing) = drawing {
         return drawing::of_walk(api, drawing, at, (start, walk, show)).await;
     }
     let question = move |store: &Store, at| {
-        store.shown_json(start, &walk, &show, at).ok_or_else(|| Problem::not_found("such thing", &start.to_string()))
+        let shown = store.shown_json(start, &walk, &show, at);
+        let shown = shown.ok_or_else(|| Problem::not_found("such thing", &start.to_string()))?;
+        // An answer that says it goes on has something behind it.
+        let is_beyond = behind > 0 && shown.is_empty();
+        if is_beyond { Err(no_answer_said(&format!("{behind} Data and Runs are not before it"))) } else { Ok(shown) }
     };
     api.ask_for_json(at, question, LineageJson::write).await
+}
+
+/// The time of the answers before: what was shown is left out of the same answer only.
+///
+/// # Errors
+/// 400 where the query asks about another one. How long ago something was has another meaning with every question, so
+/// that is held against nothing.
+async fn same_time(api: &Api, query: &Query, position: Position) -> Result<At, Problem> {
+    let is_relative = query.scalar("as-of").is_some_and(|text| text.trim_end().ends_with("ago"));
+    let asked = as_of::at(api, query).await?;
+    match asked {
+        At::Position(other) if other != position && !is_relative => {
+            Err(Problem::bad_request("ask `after` with the same `as-of` as before, or without one")
+                .because(format!("`after` is about position {position}, and `as-of` about {other}")))
+        }
+        At::Now | At::Position(_) => as_of::at_position(api, position).await,
+    }
+}
+
+/// Why a drawing is not drawn in parts.
+const IN_PARTS: &str = "a drawing is drawn whole, since nothing in it could say that more is to come: leave out `limit` \
+                        and `after`, or ask for json; `depth`, `direction` and filters make it smaller";
+
+fn no_answer_said(got: &str) -> Problem {
+    Problem::bad_request("`after` should be what an answer said is `next`").because(got)
 }
 
 fn show_of(query: &Query) -> Result<Show, Problem> {
@@ -130,9 +163,7 @@ fn show_of(query: &Query) -> Result<Show, Problem> {
 
 fn after_of(query: &Query) -> Result<Option<Continuation>, Problem> {
     let Some(text) = query.scalar("after") else { return Ok(None) };
-    text.parse().map(Some).map_err(|()| {
-        Problem::bad_request("`after` should be what an answer said is `next`").because(format!("got `{text}`"))
-    })
+    text.parse().map(Some).map_err(|()| no_answer_said(&format!("got `{text}`")))
 }
 
 /// Which way and how far to go.

@@ -56,6 +56,12 @@ impl LineageJson {
         self
     }
 
+    /// Whether there is neither a Data nor a Run in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.walked.data.is_empty() && self.walked.runs.is_empty()
+    }
+
     /// Writes on until `out` has `room_bytes`, or a node more, or all is written; answers whether there is more.
     ///
     /// `store` is the one that was walked, perhaps with more events by now.
