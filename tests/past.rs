@@ -110,7 +110,8 @@ fn d7_what_is_not_settled_yet_is_refused() {
             let and = if target.contains('?') { '&' } else { '?' };
             http.get(&format!("{target}{and}as-of={as_of}"))
         };
-        for not_yet in [beyond.to_string(), "2100-01-01T00:00:00Z".to_owned(), "soon".to_owned()]
+        let twice = "1&as-of=2".to_owned();
+        for not_yet in [beyond.to_string(), "2100-01-01T00:00:00Z".to_owned(), "soon".to_owned(), String::new(), twice]
         {
             let answer = ask(&not_yet);
             assert_eq!(answer.status, 400, "{target} as of {not_yet}: {}", answer.text());

@@ -17,6 +17,8 @@ use super::problem::Problem;
 use super::query::Query;
 use crate::app::App;
 
+/// The name of the parameter.
+const NAME: &str = "as-of";
 /// What may be written.
 const FORMS: &str = "should be a position of the log, a time like 2025-03-03T09:15:02.4+00:00, \
                      or how long ago, like `2h ago` or `3d ago`";
@@ -26,9 +28,23 @@ const FORMS: &str = "should be a position of the log, a time like 2025-03-03T09:
 /// # Errors
 /// 400 when it says no time, or one that is not settled yet; 503 while this server has not folded so far.
 pub(super) async fn at(api: &Api, query: &Query) -> Result<At, Problem> {
-    match position(api, query, "as-of").await? {
+    once(query)?;
+    match position(api, query, NAME).await? {
         Some(position) => shown(api, position),
         None => Ok(At::Now),
+    }
+}
+
+/// # Errors
+/// 400 when `as-of` is there without saying a time, or more than once: the answer would be taken for one about another
+/// time than it is about.
+pub(super) fn once(query: &Query) -> Result<(), Problem> {
+    match query.each(NAME).collect::<Vec<_>>()[..] {
+        [] => Ok(()),
+        [""] => Err(Problem::bad_request(format!("`{NAME}` {FORMS}")).because("it is empty")),
+        [_] => Ok(()),
+        ref several => Err(Problem::bad_request(format!("say `{NAME}` once: an answer is about one time"))
+            .because(format!("it is there {} times", several.len()))),
     }
 }
 
@@ -70,10 +86,10 @@ pub(super) async fn at_position(api: &Api, position: Position) -> Result<At, Pro
 /// # Errors
 /// 400 when `as-of` is there: an answer about now would be taken for one about then.
 pub(super) fn only_now(query: &Query, why: &str) -> Result<(), Problem> {
-    match query.scalar("as-of") {
-        None => Ok(()),
-        Some(_) => Err(Problem::bad_request("ask without `as-of`: this is answered only as it is now").because(why)),
+    if query.has(NAME) {
+        return Err(Problem::bad_request("ask without `as-of`: this is answered only as it is now").because(why));
     }
+    Ok(())
 }
 
 fn shown(api: &Api, position: Position) -> Result<At, Problem> {
@@ -164,6 +180,16 @@ mod tests {
             ("2025-03-03T09:15:02.4Z", Asked::Time(Timestamp::parse("2025-03-03T09:15:02.4Z").unwrap())),
         ] {
             assert_eq!(Asked::parse("as-of", text, NOW), Ok(meant), "{text}");
+        }
+    }
+
+    #[test]
+    fn it_is_said_once_or_not_at_all() {
+        let once = |text: &str| once(&Query::parse(Some(text)));
+        assert_eq!((once(""), once("as-of=7&tag=a:b")), (Ok(()), Ok(())));
+        for bad in ["as-of=", "as-of", "as-of=1&as-of=2", "as-of=1&as-of=1", "as-of=1&as-of="] {
+            assert_eq!(once(bad).unwrap_err().status(), ::http::StatusCode::BAD_REQUEST, "{bad}");
+            assert!(only_now(&Query::parse(Some(bad)), "it has no past").is_err(), "{bad}");
         }
     }
 
