@@ -50,7 +50,7 @@ fn start_event(index: &Index<'_>, run: &Run<'_>, at: Instant) -> Value {
 }
 
 fn last_event(index: &Index<'_>, run: &Run<'_>) -> Value {
-    let mut event = run_event(index, run, event_type(run.status.as_str()), run.updated_at);
+    let mut event = run_event(index, run, event_type(run), run.updated_at);
     event["run"]["facets"] = run_facets(run);
     event["inputs"] = datasets(index, index.taken(run));
     event["outputs"] = datasets(index, index.made(run));
@@ -84,12 +84,17 @@ fn data_event(index: &Index<'_>, data: &Data<'_>) -> Value {
 }
 
 /// What happened last to a Run, in the words of the specification. One that is only about to start has not.
-fn event_type(status: &str) -> &'static str {
-    match status {
+fn event_type(run: &Run<'_>) -> &'static str {
+    match run.status.as_str() {
         "running" | "completing" | "aborting" => "RUNNING",
         "done" => "COMPLETE",
         "failed" => "FAIL",
-        "invalidated" => "ABORT",
+        // That it was removed later does not change how it ended.
+        "invalidated" => match &run.exit {
+            Some(exit) if exit.code == 0 => "COMPLETE",
+            Some(_) => "FAIL",
+            None => "ABORT",
+        },
         _ => "OTHER",
     }
 }
@@ -186,6 +191,20 @@ mod tests {
         assert_eq!(events[0]["outputs"].as_array().unwrap().len(), 2, "the log is an output");
         assert_eq!(events[0]["inputs"][0]["facets"]["knitfab_data"]["cut"], json!(true));
         assert_eq!(events[1]["run"]["facets"]["errorMessage"]["message"], json!("out of <memory>"));
+    }
+
+    #[test]
+    fn a_run_that_was_removed_ended_as_it_did() {
+        let mut graph = example::graph();
+        graph.runs.iter_mut().for_each(|run| run.started_at = None);
+        graph.runs.iter_mut().for_each(|run| run.status = "invalidated".into());
+        let ended = |code: u8| Some(crate::api::Exit { code, message: String::new() });
+        let mut types = Vec::new();
+        for exit in [ended(0), ended(1), None] {
+            graph.runs[0].exit = exit;
+            types.push(events(&graph)[0]["eventType"].clone());
+        }
+        assert_eq!(types, ["COMPLETE", "FAIL", "ABORT"]);
     }
 
     #[test]
