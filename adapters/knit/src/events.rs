@@ -9,9 +9,9 @@ mod sse;
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use knit_schemas::api::{EVENTS_SILENCE_SECONDS_MAX, EventStream, LAST_EVENT_ID_HEADER, LogEvent};
+use knit_schemas::api::{EVENTS_SILENCE_SECONDS_MAX, LAST_EVENT_ID_HEADER, LogEvent};
 use reqwest::{Response, StatusCode};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::client::{Client, Query, connection_lost};
@@ -58,11 +58,6 @@ impl Told {
     /// What the JSON says.
     pub(crate) fn read(&self) -> Result<LogEvent, Error> {
         self.decode()
-    }
-
-    /// The stream that it belongs to; what else it says is not decoded.
-    pub(crate) fn stream(&self) -> Result<EventStream, Error> {
-        Ok(self.decode::<LogEvent<IgnoredAny>>()?.stream)
     }
 
     fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {

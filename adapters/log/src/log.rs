@@ -264,6 +264,21 @@ impl Log {
         self.read_with(after, limit, Content::Trusted).await
     }
 
+    /// Up to `limit` events after `after`, read as [`Self::read`] does; in the place of an event that is of none of
+    /// `types` there is nothing, and it is not decoded.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn read_of_types(
+        &self,
+        after: Position,
+        limit: usize,
+        types: &[String],
+    ) -> Result<Vec<Option<Recorded>>, ReadError> {
+        let Inner { backend, redacted, .. } = &*self.inner;
+        reader::read_seen_of(backend, redacted, Span { after, limit, known: self.position() }, types).await
+    }
+
     /// The same, with their content checked or not.
     pub(crate) async fn read_with(
         &self,

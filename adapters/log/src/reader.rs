@@ -284,6 +284,26 @@ pub(crate) async fn read_seen(
     }
 }
 
+/// The same of the events of some `types` alone; nothing is in the place of the others.
+pub(crate) async fn read_seen_of(
+    backend: &Backend,
+    redacted: &Redacted,
+    Span { after, limit, known }: Span,
+    types: &[String],
+) -> Result<Vec<Option<Recorded>>, ReadError> {
+    let read_as = async |remaining: &Remaining| {
+        let is_wanted = |row: &EventRow<'_>| types.iter().any(|name| name == row.event_type);
+        let take = |row: EventRow<'_>| {
+            if is_wanted(&row) { remaining.seen(row)?.decode().map(Some) } else { Ok(None) }
+        };
+        read(backend, after, limit, known, &take).await
+    };
+    match read_as(&redacted.known()).await {
+        Err(ReadError::Emptied { .. }) => read_as(&*redacted.look(backend).await?).await,
+        read => read,
+    }
+}
+
 async fn read_as(
     remaining: &Remaining,
     backend: &Backend,

@@ -15,13 +15,12 @@ use crate::choice::Choice;
 use crate::client::{self, Client, Query};
 use crate::data::pinned;
 use crate::error::{Ask, Error, Subject};
-use crate::events::{Beginning, Events, Wanted};
 use crate::ids::{self, Kind};
 use crate::listing::{self, Column, Listed, Order, Shape};
 use crate::session::Session;
 
-/// The event by which a Plan comes to be.
-const REGISTERED: &str = "PlanRegistered";
+/// Plans whose order is asked for, which is as many as a server tells.
+const PLANS_ORDERED_MAX: usize = 100_000;
 
 /// Find Plans
 ///
@@ -108,21 +107,17 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     Ok(())
 }
 
-/// The Plans that were found, the one that was registered first at the beginning. The wire does not say when that was,
-/// but the log does; those that are built in were always there.
+/// The Plans that were found, the one that was registered first at the beginning. Their details do not say
+/// when that was, but a server that knows ids by their beginnings tells them in that order.
 async fn by_registration(client: &Client, found: &Ask, body: &[u8]) -> Result<Bytes, Error> {
     let ids: Vec<Identified> = client::understand(found, body)?;
     // As they came: they are decoded where they are printed.
     let plans: Vec<&RawValue> = client::understand(found, body)?;
-    let wanted = Wanted { types: vec![REGISTERED.to_owned()], ..Wanted::default() };
     let ask = Ask::question("order", Subject::AnyPlan);
-    let events = Events::open(client, wanted, Beginning::Behind(0), false).await?;
-    let mut events = events.ok_or(Error::Unable { ask })?;
-    let mut positions = HashMap::new();
-    while let Some(event) = events.next().await? {
-        positions.insert(event.stream()?.id, event.position);
-    }
-    let position = |plan: &Identified| positions.get(&plan.plan_id).copied().unwrap_or_default();
+    let all = vec![("of", "plan".to_owned()), ("limit", PLANS_ORDERED_MAX.to_string())];
+    let newest_first: Vec<String> = client.get(&ask, &["ids"], all).await.map_err(Error::if_unable)?;
+    let positions: HashMap<&str, usize> = newest_first.iter().map(String::as_str).rev().zip(1..).collect();
+    let position = |plan: &Identified| positions.get(plan.plan_id.as_str()).copied().unwrap_or_default();
     let mut plans: Vec<_> = ids.iter().map(position).zip(plans).collect();
     plans.sort_by_key(|(position, _)| *position);
     let plans: Vec<&RawValue> = plans.into_iter().map(|(_, plan)| plan).collect();

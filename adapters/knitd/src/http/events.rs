@@ -47,7 +47,7 @@ use super::{as_of, reply};
 use crate::views::Followed;
 use filter::{Filter, Page};
 
-/// Streams at once. Each keeps a connection of the 512 that there are; with a quarter of them nobody who watches
+/// Streams at once that follow what is yet to come. Each keeps a connection of the 512 that there are; with a quarter of them nobody who watches
 /// keeps others from asking.
 const STREAMS_MAX: usize = 128;
 /// Events read at once: some hundred kilobytes, so that many streams that begin far back need not much memory.
@@ -117,7 +117,8 @@ pub(super) async fn watch(
     let head = followed.borrow().position;
     let since = as_of::before(&api, &query, "since").await?.unwrap_or_default();
     let until = as_of::position(&api, &query, "until").await?;
-    let place = api.watchers.admit()?;
+    // What ends by itself keeps a connection no longer than any other answer.
+    let place = query.has("follow").then(|| api.watchers.admit()).transpose()?;
     let (after, greeting) = match beginning(&headers, &query, head)? {
         Beginning::Behind(after) => (after.max(since), None),
         Beginning::Last(count) => {
@@ -189,7 +190,7 @@ struct Watcher {
     log: u64,
     /// When something was sent last.
     spoke_at: Instant,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// A piece of the answer, and who goes on after it, if somebody does.

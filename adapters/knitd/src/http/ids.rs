@@ -11,14 +11,17 @@ use super::query::Query;
 use super::request::Asked;
 use super::{as_of, reply};
 
-/// Most ids in an answer: more than a person picks from, and enough to see that a beginning is not unique.
-const IDS_MAX: usize = 100;
+/// Ids in an answer if nothing is said: more than a person picks from, and enough to see that a beginning is not unique.
+const IDS_DEFAULT: usize = 100;
+/// Most ids in an answer: four megabytes, for whoever wants to know in which order all Plans were registered.
+const IDS_MAX: usize = 100_000;
 
-/// `GET /api/ids?of=data|plan|run&prefix=HEX`: the newest first, at most a hundred.
+/// `GET /api/ids?of=data|plan|run&prefix=HEX&limit=N`: the newest first, a hundred if no limit is said.
 #[utoipa::path(get, path = "/api/ids", operation_id = "findIds",
     params(
         ("of" = String, Query, description = "data, plan or run"),
         ("prefix" = Option<String>, Query, description = "How they begin: hex digits, with dashes or without"),
+        ("limit" = Option<u32>, Query, description = "At most so many, from 1 to 100000; 100 if absent"),
         ("ever" = Option<String>, Query, description = "Whatever its value: where nothing that is there begins so, ids of what is gone or came later"),
         ("as-of" = Option<String>, Query, description = "The time that is asked about: a position of the log, RFC 3339, or like `2h ago`; now if absent"),
     ),
@@ -31,15 +34,25 @@ pub(super) async fn find(State(api): State<Api>, Asked(query): Asked) -> Result<
     })?;
     let at = as_of::at(&api, &query).await?;
     let ever = query.has("ever");
+    let count_max = query.scalar("limit").map_or(Ok(IDS_DEFAULT), limit)?;
     let found = api.ask(move |store| {
-        let mut ids = store.ids_beginning(kind, prefix, at, IDS_MAX);
+        let mut ids = store.ids_beginning(kind, prefix, at, count_max);
         if ids.is_empty() && ever {
-            ids = store.ids_ever_beginning(kind, prefix, IDS_MAX);
+            ids = store.ids_ever_beginning(kind, prefix, count_max);
         }
         (at.position(store.position()), ids)
     });
     let (position, ids) = found.await?;
     Ok(reply::at(position, reply::json(&ids)))
+}
+
+fn limit(text: &str) -> Result<usize, Problem> {
+    match text.parse() {
+        Ok(limit @ 1..=IDS_MAX) => Ok(limit),
+        Ok(_) | Err(_) => {
+            Err(Problem::bad_request(format!("`limit` should be from 1 to {IDS_MAX}")).because(format!("got `{text}`")))
+        }
+    }
 }
 
 fn kind_of(query: &Query) -> Result<IdKind, Problem> {

@@ -24,6 +24,18 @@ async fn ids_are_found_by_their_first_digits_the_newest_first() {
 }
 
 #[tokio::test]
+async fn so_many_are_told_as_are_asked_for() {
+    let world = World::new().await;
+    let (older, newer) = (world.push(&["type:corpus"]).await, world.push(&["type:other"]).await);
+    let told = async |limit: &str| world.get(&format!("/api/ids?of=data&limit={limit}")).await;
+    assert_eq!(told("1").await.expect(200).json(), json!([newer]));
+    assert_eq!(told("100000").await.expect(200).json(), json!([newer, older]));
+    for bad in ["0", "100001", "x"] {
+        told(bad).await.expect(400);
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_kind_and_what_is_no_beginning_is_refused() {
     let world = World::new().await;
     for bad in ["", "?of=tag", "?prefix=a", "?of=data&prefix=xyz", "?of=run&prefix=0123456789abcdef0123456789abcdef0"] {

@@ -57,6 +57,8 @@ async fn as_many_watch_as_may_and_one_more_is_told_so() {
     let answer = read_until(&mut refused, "open already").await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("please retry later"), "{answer}");
     world.get("/api/data").await.expect(200);
+    // What ends by itself needs no place.
+    world.get("/api/events?type=PlanRegistered").await.expect(200);
     let data = world.push(&["a:b"]).await;
     for socket in &mut watchers {
         read_until(socket, &data).await;

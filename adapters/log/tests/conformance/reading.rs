@@ -15,6 +15,7 @@ use crate::on_both_databases;
 
 on_both_databases!(
     d2_pages_follow_each_other_without_gap_or_overlap,
+    d2_what_is_of_another_type_is_passed_over_and_not_decoded,
     d2_what_is_before_a_missing_event_is_read_and_then_it_is_an_error,
     d2_missing_newest_events_are_an_error_and_not_the_end,
     d8_an_event_of_an_unknown_version_stops_the_reader_at_its_position,
@@ -42,6 +43,22 @@ async fn d2_pages_follow_each_other_without_gap_or_overlap(place: Place) {
     assert_eq!(positions(6, 3).await, [7]);
     assert!(positions(7, 3).await.is_empty());
     assert!(positions(0, 0).await.is_empty());
+}
+
+async fn d2_what_is_of_another_type_is_passed_over_and_not_decoded(place: Place) {
+    let log = place.open().await;
+    fill(&log, 4).await;
+    let all = whole(&log).await;
+    let (own, other) = ([all[0].event.type_name().to_owned()], ["Other".to_owned()]);
+    assert_eq!(log.read_of_types(0, 10, &own).await.unwrap(), all.into_iter().map(Some).collect::<Vec<_>>());
+    place.tamper("UPDATE events SET event_version = '99' WHERE position = 3").await;
+    assert_eq!(log.read_of_types(1, 10, &other).await.unwrap(), vec![None; 3]);
+    place.tamper("DELETE FROM events WHERE position = 2").await;
+    let error = log.read_of_types(1, 10, &other).await.unwrap_err();
+    assert!(
+        matches!(error, ReadError::Missing { position: 2 }),
+        "what is passed over still continues the log: {error}"
+    );
 }
 
 async fn d2_what_is_before_a_missing_event_is_read_and_then_it_is_an_error(place: Place) {
