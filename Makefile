@@ -54,6 +54,7 @@ fuzz-api: build
 	sh tests/fuzz/api/run.sh "$${CARGO_TARGET_DIR:-target}/debug"
 
 # Holds the drawings of lineages and of graphs of Plans against what the authors of OpenLineage, PROV, RO-Crate, DOT
-# and Mermaid publish, and shows them to a browser; needs their programs, and says how to get them.
+# and Mermaid publish, and shows them to a browser; holds the script for PowerShell against a grammar. Needs their
+# programs, and says how to get them.
 validate: build
 	sh tests/validate/run.sh "$${CARGO_TARGET_DIR:-target}/debug"

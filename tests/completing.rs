@@ -115,17 +115,23 @@ fn fish_shows_commands_ids_and_tags() {
     in_the_end(|| shown("knit data find -t 'note:two w"), |told| told == "note:two words\n");
 }
 
-/// There is no PowerShell to try it in; its script runs this and takes each line apart at the tabulator.
+/// There is no PowerShell to try it in; its script runs this and takes each line apart at the tabulators.
 #[test]
 fn what_the_script_for_powershell_asks_is_answered_line_by_line() {
     let shop = Workshop::open();
-    let data = shop.push(&[("it", "x")], &["project:hello"]);
-    let answered = |words: &str| {
+    let data = shop.push(&[("it", "x")], &["project:hello", "note:two words"]);
+    let answered = |line: &str, word: &str| {
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("KNIT_COMPLETE=powershell knit -- knit {words}")]);
-        printed(&shop, command).trim_end().to_owned()
+        let variables = "KNIT_COMPLETE=powershell KNIT_COMPLETE_LINE=\"$1\" KNIT_COMPLETE_WORD=\"$2\"";
+        command.args(["-c", &format!("{variables} knit"), "sh", line, word]);
+        printed(&shop, command)
     };
-    assert!(answered("data li").starts_with("lineage\tShow where a Data comes from"), "{}", answered("data li"));
-    in_the_end(|| answered("data lineage ''"), |told| *told == format!("{data}\tproject:hello"));
-    in_the_end(|| answered("data find -t project:"), |told| told == "project:hello");
+    let commands = answered("knit data li", "li");
+    assert!(commands.starts_with("lineage\tlineage\tShow where a Data comes from"), "{commands}");
+    let shown = format!("{data}\t{data}\tnote:two words project:hello\n");
+    in_the_end(|| answered("knit data lineage ", ""), |told| *told == shown);
+    let hello = "project:hello\tproject:hello\tproject:hello\n";
+    in_the_end(|| answered("knit data find -t project:", "project:"), |told| told == hello);
+    let two_words = "'note:two words'\tnote:two words\tnote:two words\n";
+    in_the_end(|| answered("knit data find -t 'note:two w", "'note:two w'"), |told| told == two_words);
 }

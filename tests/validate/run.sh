@@ -1,6 +1,7 @@
 #!/bin/sh
 # Holds the drawings of lineages and of graphs of Plans against what the authors of their formats publish: OpenLineage,
-# PROV-JSON and RO-Crate by their validators, DOT by Graphviz, flowcharts by Mermaid and pictures by a browser.
+# PROV-JSON and RO-Crate by their validators, DOT by Graphviz, flowcharts by Mermaid and pictures by a browser. And the
+# script for PowerShell against a grammar of it.
 #
 #     sh tests/validate/run.sh target/debug
 #
@@ -16,7 +17,7 @@ RUNS_MAX=600
 programs=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 python=${VALIDATORS:-python3}
-if ! "$python" -c 'import openlineage.client, prov, jsonschema, rocrate_validator, rocrate' >/dev/null 2>&1; then
+if ! "$python" -c 'import openlineage.client, prov, jsonschema, rocrate_validator, rocrate, tree_sitter_powershell' >/dev/null 2>&1; then
     cat >&2 <<END
 This needs validators that are written in Python. Install them where they disturb nothing, and try again:
     python3 -m venv ~/validators && ~/validators/bin/pip install -r tests/validate/requirements.txt
@@ -110,5 +111,7 @@ draw 2>"$work/complaint" || { cat "$work/complaint" >&2; exit 1; }
 accepted_by_graphviz
 [ -z "${KEEP_DRAWINGS:-}" ] || cp -r "$work/drawn" "$KEEP_DRAWINGS"
 export PYTHONDONTWRITEBYTECODE=1
+knit completion powershell >"$work/knit.ps1"
+"$python" "$here/powershell.py" "$work/knit.ps1"
 "$python" "$here/browser.py" "$work/drawn" "$mermaid"
 "$python" "$here/validate.py" "$work/drawn"

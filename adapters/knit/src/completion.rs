@@ -1,10 +1,11 @@
 //! `knit completion`, and what shells ask for when somebody presses Tab.
 //!
 //! The script that a shell loads knows nothing: at every Tab it runs `knit` with the variable KNIT_COMPLETE and the
-//! words so far, and is answered with what may stand at the cursor. The grammar of the command line and its walk
+//! words so far (PowerShell hands them over in variables, too), and is answered with what may stand at the cursor. The grammar of the command line and its walk
 //! are clap's (`clap_complete`); what a value may be is in [`values`], and what shells want to hear in [`shell`].
 
 pub(crate) mod bash;
+mod powershell;
 mod shell;
 mod values;
 
@@ -21,10 +22,15 @@ use crate::exit::ExitStatus;
 use crate::extension;
 use crate::output::{self, Log};
 use crate::session::Session;
+pub(crate) use powershell::AtCursor;
 use shell::{Shell, Typed};
 
 /// Names the shell that asks what may stand at the cursor.
 pub(crate) const VARIABLE: &str = "KNIT_COMPLETE";
+/// In which the script for PowerShell hands over the command up to the cursor.
+pub(crate) const LINE_VARIABLE: &str = "KNIT_COMPLETE_LINE";
+/// In which it hands over the word that is replaced.
+pub(crate) const WORD_VARIABLE: &str = "KNIT_COMPLETE_WORD";
 
 /// Print the script with which a shell completes commands, options, ids and tags
 ///
@@ -48,7 +54,8 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<(), Error>
 pub(crate) fn answer(name: &str, args: Vec<OsString>, environment: Environment) -> ExitStatus {
     output::be_quiet(true);
     let words = args.into_iter().skip_while(|word| word != "--").skip(1).collect();
-    let typed = Shell::from_str(name, false).ok().and_then(|shell| shell.read(words).map(|typed| (shell, typed)));
+    let shell = Shell::from_str(name, false).ok();
+    let typed = shell.and_then(|shell| shell.read(words, &environment.at_cursor).map(|typed| (shell, typed)));
     let Some((shell, typed)) = typed else { return ExitStatus::Failure };
     match output::text(&shell.write(&typed, offered(&typed, environment))) {
         Ok(()) => ExitStatus::Success,

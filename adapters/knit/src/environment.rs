@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use knit_schemas::api::ADMIN_SOCKET_FILE;
 
-use crate::completion;
+use crate::completion::{self, AtCursor};
 
 /// A look at the environment, taken once at the start.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +27,10 @@ pub(crate) struct Environment {
     pub(crate) admin_socket: Option<PathBuf>,
     /// The shell that asks what may stand at the cursor, if one does.
     pub(crate) completes: Option<String>,
+    /// What is at the cursor, where that shell says it in variables.
+    pub(crate) at_cursor: AtCursor,
+    /// Where this program is, if the system says so.
+    pub(crate) executable: Option<PathBuf>,
     /// Whether `NO_COLOR` is set to something.
     pub(crate) no_color: bool,
 }
@@ -35,6 +39,7 @@ impl Environment {
     /// Looks around. `program` is the first word of the command line.
     pub(crate) fn capture(program: Option<&OsString>) -> Self {
         let not_empty = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let text = |name: &str| env::var_os(name).unwrap_or_default().to_string_lossy().into_owned();
         let base_name = program.map(Path::new).and_then(Path::file_name).map(OsStr::to_string_lossy);
         Self {
             called: program.map(PathBuf::from).unwrap_or_default(),
@@ -45,6 +50,8 @@ impl Environment {
             server: not_empty("KNIT_SERVER").map(|value| value.to_string_lossy().into_owned()),
             admin_socket: admin_socket(not_empty),
             completes: not_empty(completion::VARIABLE).map(|value| value.to_string_lossy().into_owned()),
+            at_cursor: AtCursor { line: text(completion::LINE_VARIABLE), word: text(completion::WORD_VARIABLE) },
+            executable: env::current_exe().ok(),
             no_color: not_empty("NO_COLOR").is_some(),
         }
     }

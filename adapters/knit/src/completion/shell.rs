@@ -8,7 +8,8 @@ use clap::ValueEnum;
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::{self, EnvCompleter};
 
-use super::{VARIABLE, bash};
+use super::powershell::AtCursor;
+use super::{VARIABLE, bash, powershell};
 use crate::environment::Environment;
 use crate::error::Error;
 
@@ -53,8 +54,8 @@ impl Typed {
 }
 
 impl Shell {
-    /// The script that the shell loads. Bash and zsh have one of ours: clap's does not join what bash has split at
-    /// colons, and lets both put a blank behind the colon of a tag's key.
+    /// The script that the shell loads. Bash, zsh and PowerShell have one of ours: clap's does not join what bash has split
+    /// at colons, lets both put a blank behind the colon of a tag's key, and runs what was typed in PowerShell.
     pub(super) fn script(self, environment: &Environment) -> Result<String, Error> {
         let program = program(environment);
         let of_clap = |shell: &dyn EnvCompleter| {
@@ -66,18 +67,20 @@ impl Shell {
             Self::Bash => Ok(include_str!("completion.bash").replace(PROGRAM, &bash::quoted(&program))),
             Self::Zsh => Ok(include_str!("completion.zsh").replace(PROGRAM, &bash::quoted(&program))),
             Self::Fish => of_clap(&env::Fish),
-            Self::Powershell => of_clap(&env::Powershell),
+            // A name would be looked for in the current directory first, where anybody may have put a program.
+            Self::Powershell => Ok(powershell::script(&executable(environment))),
         }
     }
 
-    /// Reads what the script hands over; `None` if that is not what it hands over.
-    pub(super) fn read(self, words: Vec<OsString>) -> Option<Typed> {
+    /// Reads what the script hands over, as words or in variables; `None` if that is not what it hands over.
+    pub(super) fn read(self, words: Vec<OsString>, at_cursor: &AtCursor) -> Option<Typed> {
         match self {
             Self::Bash => match &words[..] {
                 [line, replaced] => bash::read(&line.to_string_lossy(), &replaced.to_string_lossy()),
                 _ => None,
             },
-            Self::Zsh | Self::Powershell => Typed::of(words),
+            Self::Zsh => Typed::of(words),
+            Self::Powershell => powershell::read(at_cursor),
             // Fish takes the quotes off all words but the one at the cursor.
             Self::Fish => {
                 let mut typed = Typed::of(words)?;
@@ -98,8 +101,11 @@ impl Shell {
             let _ = match self {
                 Self::Bash => writeln!(answer, "{}", bash::written(value, typed)),
                 Self::Zsh => writeln!(answer, "{}", zsh_line(value, help)),
-                Self::Fish | Self::Powershell if help.is_empty() => writeln!(answer, "{value}"),
-                Self::Fish | Self::Powershell => writeln!(answer, "{value}\t{help}"),
+                Self::Fish if help.is_empty() => writeln!(answer, "{value}"),
+                Self::Fish => writeln!(answer, "{value}\t{help}"),
+                Self::Powershell => {
+                    powershell::line(value, help, typed).map_or(Ok(()), |line| writeln!(answer, "{line}"))
+                }
             };
         }
         answer
@@ -111,6 +117,12 @@ fn program(environment: &Environment) -> String {
     let called = Path::new(&environment.called);
     let path = if called.components().count() > 1 { environment.cwd.join(called) } else { called.to_owned() };
     path.to_string_lossy().into_owned()
+}
+
+/// Where this program is; if nothing says so, how it was run.
+fn executable(environment: &Environment) -> String {
+    let path = environment.executable.as_ref().filter(|_| environment.called.components().count() == 1);
+    path.map_or_else(|| program(environment), |path| path.to_string_lossy().into_owned())
 }
 
 /// As `_describe` reads it, behind a mark of whether more follows.

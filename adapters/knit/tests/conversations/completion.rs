@@ -168,7 +168,7 @@ fn every_shell_has_a_script_that_asks_this_program() {
         assert!(script.contains("KNIT_COMPLETE") && script.contains("knit"), "{script}");
         assert!(!script.contains("PROGRAM"), "{script}");
     }
-    // There is no PowerShell to try it in.
+    // There is no PowerShell to try it in; `make validate` holds it against a grammar.
     insta::assert_snapshot!(
         place.knit(&["completion", "powershell"]).stdout.replace(env!("CARGO_BIN_EXE_knit"), "[KNIT]")
     );
@@ -187,6 +187,61 @@ fn bash_and_zsh_are_told_what_they_insert() {
         let told = place.knit_in(words, &[("KNIT_COMPLETE", shell)]);
         assert_eq!((told.code, told.stdout.as_str(), told.stderr.as_str()), (1, "", ""), "{shell}");
     }
+}
+
+/// What the script for PowerShell prints line by line, for a line up to the cursor and the word that is replaced there.
+fn powershell(place: &Place, line: &str, word: &str) -> String {
+    let handed_over = [("KNIT_COMPLETE", "powershell"), ("KNIT_COMPLETE_LINE", line), ("KNIT_COMPLETE_WORD", word)];
+    let told = place.knit_in(&[], &handed_over);
+    assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told}");
+    told.stdout
+}
+
+#[test]
+fn powershell_is_told_what_it_inserts_what_it_shows_and_the_help_beside_it() {
+    let server = Server::start(|request| match request.target.split_once("prefix=") {
+        Some((_, typed)) if typed.starts_with("note%3A") => {
+            Reply::json(&json!(["note:it's", "note:; $x, @you & {me}", "note:größe"]))
+        }
+        Some((_, typed)) if typed.starts_with("project%3A") => {
+            Reply::json(&json!(["project:hello", "project:other one"]))
+        }
+        _ if request.target.starts_with("/api/ids") => Reply::json(&json!([ONE])),
+        _ => Reply::json(&json!(["note:", "project:"])),
+    });
+    let place = Place::with(&server);
+    let one = |text: &str, shown: &str| format!("{text}\t{shown}\t{shown}\n");
+    // An empty word is one of its own.
+    assert_eq!(powershell(&place, "knit data show ", ""), one(ONE, ONE));
+    assert_eq!(powershell(&place, "knit data find -t ", ""), one("note:", "note:") + &one("project:", "project:"));
+    assert!(powershell(&place, "knit ", "").contains("\ndata\tdata\tPush, "), "with a word of help");
+    let (hello, other) = (one("project:hello", "project:hello"), one("'project:other one'", "project:other one"));
+    for (line, word) in [("project:", "project:"), ("'project:", "'project:'"), ("\"project:", "project:")] {
+        assert_eq!(powershell(&place, &format!("knit data find -t {line}"), word), format!("{hello}{other}"));
+    }
+    let note = powershell(&place, "knit data find -t note:", "note:");
+    assert_eq!(
+        note,
+        one("'note:it''s'", "note:it's")
+            + &one("'note:; $x, @you & {me}'", "note:; $x, @you & {me}")
+            + &one("note:größe", "note:größe")
+    );
+    // Behind the colon of a short option only what follows is replaced; a long one is one word.
+    let short = powershell(&place, "knit data find -tproject:h", "h");
+    assert_eq!(short.lines().next(), Some("hello\t-tproject:hello\t-tproject:hello"));
+    let long = powershell(&place, "knit data find --tag=project:h", "--tag=project:h");
+    assert_eq!(long, one("--tag=project:hello", "--tag=project:hello"));
+    // The cursor is in the midst of a word, and behind an assignment, which the script leaves out.
+    assert!(powershell(&place, "knit data sh", "shfoo").starts_with("show\tshow\tPrint a Data"));
+    // Nothing of a line that is typed is run or replaced.
+    assert_eq!(powershell(&place, "knit data find -t $(touch x) `", ""), "");
+    assert!(!place.at("x").exists());
+}
+
+#[test]
+fn without_a_line_powershell_is_told_nothing() {
+    let told = Place::new().knit_in(&["data", "find"], &[("KNIT_COMPLETE", "powershell")]);
+    assert_eq!((told.code, told.stdout.as_str(), told.stderr.as_str()), (1, "", ""));
 }
 
 #[test]
