@@ -1,36 +1,31 @@
 //! Pictures (SVG): boxes with lines of text in columns from left to right, and curves between them.
 //!
-//! Where the boxes are is worked out in [`layout`]; here they are painted.
+//! Where the boxes are and how edges go between them is worked out in [`layout`]; here they are painted.
 
 pub(crate) mod layout;
+mod route;
+mod text;
 
-use std::fmt;
 use std::io::{self, Write};
 
 use layout::Place;
+pub(crate) use route::Route;
+pub(crate) use text::Xml;
+use text::{FONT_PX, beginning, ending};
 
 /// Pixels of a line of text.
-pub(crate) const LINE_PX: usize = 15;
+const LINE_PX: usize = 15;
 /// Pixels of a box from left to right: a bold id of 36 characters fits.
-pub(crate) const WIDTH_PX: usize = 330;
+const WIDTH_PX: usize = 330;
 /// Pixels between the edge of a box and what is in it.
-pub(crate) const INSET_PX: usize = 6;
-/// Pixels for a curve to turn.
-const TURN_PX: usize = 60;
-/// Characters that fit into a box; longer texts are cut and are whole in what the pointer shows.
-const CHARS_MAX: usize = 42;
-/// Characters of a mount path that fit into half a box.
-const PATH_CHARS_MAX: usize = 20;
-
+const INSET_PX: usize = 6;
 /// Pixels between two columns for what stands on an edge; what is longer is cut and is whole in what the pointer shows.
-pub(crate) const EDGE_TEXT_PX: usize = 130;
-/// Characters that fit there.
-const EDGE_CHARS_MAX: usize = 24;
+pub(crate) const EDGE_TEXT_PX: usize = 150;
 
 /// The colours of the drawing as DOT.
 const STYLE: &str = "<style>.d{fill:#fff;stroke:#1c9930}.r{fill:#fff;stroke:#ffa500}.p{fill:#fff;stroke:#daa520}\
-.start{fill:#d4ecc6}.p.start{fill:#edd9b4}.cut{stroke-dasharray:5 3}.e{fill:none;stroke:#888}.b{stroke-dasharray:2 4}.h{font-weight:bold}\
-.s{fill:#666}.ok{fill:#070}.bad{fill:#c00}</style>
+.start{fill:#d4ecc6}.p.start{fill:#edd9b4}.cut{stroke-dasharray:5 3}.e{fill:none;stroke:#888}.h{font-weight:bold}\
+.s{fill:#666}.t{fill:#666;stroke:#fff;stroke-width:3;paint-order:stroke}.ok{fill:#070}.bad{fill:#c00}</style>
 <defs><marker id=\"arrow\" viewBox=\"0 0 8 6\" refX=\"8\" refY=\"3\" markerWidth=\"8\" markerHeight=\"6\" orient=\"auto\">\
 <path d=\"M0 0L8 3L0 6z\" fill=\"#888\"/></marker></defs>
 <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>";
@@ -40,7 +35,7 @@ pub(crate) fn begin(out: &mut impl Write, (width, height): (usize, usize)) -> io
     writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"sans-serif\" font-size=\"11\">\n{STYLE}"
+         font-family=\"sans-serif\" font-size=\"{FONT_PX}\">\n{STYLE}"
     )
 }
 
@@ -65,7 +60,8 @@ pub(crate) fn frame(out: &mut impl Write, class: &str, at: Place) -> io::Result<
 
 /// A line of a box, cut to what has room.
 pub(crate) fn text(out: &mut impl Write, at: Place, row: usize, class: &str, line: &str) -> io::Result<()> {
-    label(out, at.x_px + INSET_PX, row_px(at, row), class, &beginning(line))
+    let line = beginning(line, WIDTH_PX - 2 * INSET_PX, class == "h");
+    label(out, at.x_px + INSET_PX, row_px(at, row), class, &line)
 }
 
 /// The mount paths of a box, from a row on: inputs at its left edge, outputs at its right.
@@ -76,124 +72,115 @@ pub(crate) fn ports<'a>(
     inputs: impl Iterator<Item = &'a str>,
     outputs: impl Iterator<Item = &'a str>,
 ) -> io::Result<()> {
+    // An input may stand beside an output.
+    let room_px = WIDTH_PX / 2 - 2 * INSET_PX;
     for (row, path) in inputs.enumerate() {
-        label(out, at.x_px + INSET_PX, row_px(at, first_row + row), "s", &ending(path))?;
+        label(out, at.x_px + INSET_PX, row_px(at, first_row + row), "s", &ending(path, room_px))?;
     }
     let right = at.x_px + WIDTH_PX - INSET_PX;
     for (row, path) in outputs.enumerate() {
-        label(out, right, row_px(at, first_row + row), "s\" text-anchor=\"end", &ending(path))?;
+        label(out, right, row_px(at, first_row + row), "s\" text-anchor=\"end", &ending(path, room_px))?;
     }
     Ok(())
 }
 
 /// Text at a point.
-pub(crate) fn label(out: &mut impl Write, x: usize, middle: usize, class: &str, line: &str) -> io::Result<()> {
+fn label(out: &mut impl Write, x: usize, middle: usize, class: &str, line: &str) -> io::Result<()> {
     // Four pixels below its middle is the base of a line of this size.
     write!(out, "<text class=\"{class}\" x=\"{x}\" y=\"{}\">{}</text>", middle + 4, Xml(line))
 }
 
-/// Middle of the `row`th line of a box.
-pub(crate) fn row_px(place: Place, row: usize) -> usize {
-    place.y_px + row * LINE_PX + LINE_PX / 2 + INSET_PX / 2
+/// Middle of the `row`th line of a box, from the top of the picture.
+fn row_px(place: Place, row: usize) -> usize {
+    place.y_px + middle_px(row)
 }
 
-/// An arrow from the right edge of a box to the left edge of another; the pointer shows `title`. Where the picture goes on
-/// in another row, it is dotted, and both ends say so: it passes behind boxes with which it has nothing to do.
-pub(crate) fn edge(
-    out: &mut impl Write,
-    title: &str,
-    (x, y): (usize, usize),
-    (to_x, to_y): (usize, usize),
-) -> io::Result<()> {
-    let middle = usize::midpoint(x, to_x);
-    // What goes on below leads back to the left, and leaves and enters boxes where others do.
-    let (bend, to_bend) = if x < to_x { (middle, middle) } else { (x + TURN_PX, to_x.saturating_sub(TURN_PX)) };
-    let class = if x < to_x { "e" } else { "e b" };
+/// Middle of the `row`th line of a box, from its top.
+pub(crate) fn middle_px(row: usize) -> usize {
+    row * LINE_PX + LINE_PX / 2 + INSET_PX / 2
+}
+
+/// An arrow from the right edge of a box to the left edge of another; the pointer shows `title`.
+pub(crate) fn edge(out: &mut impl Write, title: &str, route: &Route) -> io::Result<()> {
     let title = Xml(title);
-    writeln!(
-        out,
-        "<path class=\"{class}\" marker-end=\"url(#arrow)\" \
-         d=\"M{x} {y}C{bend} {y} {to_bend} {to_y} {to_x} {to_y}\"><title>{title}</title></path>"
-    )?;
-    if x < to_x {
-        return Ok(());
-    }
-    let (there, here) = if y < to_y { ("↓ below", "↑ above") } else { ("↑ above", "↓ below") };
-    label(out, x + INSET_PX, y.saturating_sub(LINE_PX / 2), "s", there)?;
-    label(out, to_x.saturating_sub(2 * INSET_PX), to_y.saturating_sub(LINE_PX / 2), "s\" text-anchor=\"end", here)?;
+    writeln!(out, "<path class=\"e\" marker-end=\"url(#arrow)\" d=\"{route}\"><title>{title}</title></path>")
+}
+
+/// What stands where an edge ends, above it: edges that pass do not hide it.
+pub(crate) fn edge_text(out: &mut impl Write, (x, y): (usize, usize), line: &str) -> io::Result<()> {
+    let line = beginning(line, EDGE_TEXT_PX - INSET_PX, false);
+    label(out, x - INSET_PX, y - LINE_PX / 2, "t\" text-anchor=\"end", &line)?;
     writeln!(out)
 }
 
-/// What fits on an edge.
-pub(crate) fn on_edge(line: &str) -> String {
-    cut(line, EDGE_CHARS_MAX)
-}
-
-/// What fits into a box.
-fn beginning(line: &str) -> String {
-    cut(line, CHARS_MAX)
-}
-
-fn cut(line: &str, chars_max: usize) -> String {
-    match line.char_indices().nth(chars_max) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line.to_owned(),
-    }
-}
-
-/// The end of a path, which tells more than its beginning.
-fn ending(path: &str) -> String {
-    let chars = path.chars().count();
-    if chars <= PATH_CHARS_MAX {
-        return path.to_owned();
-    }
-    format!("…{}", path.chars().skip(chars - PATH_CHARS_MAX).collect::<String>())
-}
-
-/// Text of the document. Control characters have no place in XML.
-pub(crate) struct Xml<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Xml<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                _ if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => f.write_str(" ")?,
-                _ => write!(f, "{c}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
-    fn an_edge_has_an_arrowhead_and_where_a_row_goes_on_both_of_its_ends_say_so() {
-        let drawn = |from, to| {
-            let mut text = Vec::new();
-            edge(&mut text, "/in", from, to).unwrap();
-            String::from_utf8(text).unwrap()
+    /// Numbers that look like chance and are the same each time.
+    pub(crate) struct Numbers(pub(crate) u64);
+
+    impl Numbers {
+        pub(crate) fn below(&mut self, end: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(self.0 >> 33).unwrap() % end
+        }
+    }
+
+    /// Texts of a picture with the room they take: left, right, top and bottom.
+    fn texts(picture: &str) -> Vec<(String, [usize; 4])> {
+        let text = |part: &str| {
+            let (attributes, rest) = part.split_once('>').unwrap();
+            let attribute = |name: &str| {
+                let (_, from) = attributes.split_once(&format!(" {name}=\"")).unwrap();
+                from.split('"').next().unwrap().to_owned()
+            };
+            let line = rest.split("</text>").next().unwrap();
+            let line = line.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+            let (x, base): (usize, usize) = (attribute("x").parse().unwrap(), attribute("y").parse().unwrap());
+            let width = text::width_px(&line, attribute("class") == "h");
+            let left = if attributes.contains("text-anchor=\"end\"") { x.checked_sub(width).unwrap() } else { x };
+            (line, [left, left + width, base - FONT_PX + 2, base + 2])
         };
-        let (beside, back) = (drawn((350, 30), (420, 60)), drawn((3_000, 30), (20, 200)));
-        assert!(
-            beside.contains("<path class=\"e\" marker-end=\"url(#arrow)\"") && !beside.contains("text"),
-            "{beside}"
-        );
-        assert!(back.contains("<path class=\"e b\" marker-end"), "{back}");
-        assert!(back.contains(">↓ below</text>") && back.contains(">↑ above</text>"), "{back}");
-        assert!(drawn((3_000, 200), (20, 30)).contains(">↑ above</text>"));
+        picture.split("<text").skip(1).map(text).collect()
+    }
+
+    /// Fails if a text of the picture lies on another one, or outside.
+    #[track_caller]
+    pub(crate) fn no_text_overlaps_another(picture: &str) {
+        let texts = texts(picture);
+        let size: Vec<usize> = ["width", "height"]
+            .map(|name| picture.split(&format!("{name}=\"")).nth(1).unwrap())
+            .map(|rest| rest.split('"').next().unwrap().parse().unwrap())
+            .to_vec();
+        for (n, (line, [left, right, top, bottom])) in texts.iter().enumerate() {
+            assert!(*right <= size[0] && *bottom <= size[1], "{line} is outside");
+            for (other, [its_left, its_right, its_top, its_bottom]) in &texts[n + 1..] {
+                let apart = right <= its_left || its_right <= left || bottom <= its_top || its_bottom <= top;
+                assert!(apart, "{line} and {other} overlap");
+            }
+        }
     }
 
     #[test]
-    fn what_is_too_long_for_a_box_is_cut_at_characters() {
-        assert_eq!(beginning(&"é".repeat(50)).chars().count(), CHARS_MAX + 1);
-        assert_eq!(ending("/out/a/very/long/path/to/the/model"), "…ng/path/to/the/model");
-        assert_eq!(ending("/out/model"), "/out/model");
+    fn an_edge_has_an_arrowhead_and_says_what_it_is() {
+        let mut text = Vec::new();
+        let mut route = Route::from((350, 30));
+        route.curve((420, 60));
+        edge(&mut text, "/in & /out", &route).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(
+            text,
+            "<path class=\"e\" marker-end=\"url(#arrow)\" d=\"M350 30C385 30 385 60 420 60\">\
+             <title>/in &amp; /out</title></path>\n"
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "overlap")]
+    fn texts_that_overlap_are_found() {
+        no_text_overlaps_another(
+            "<svg width=\"99\" height=\"99\"><text class=\"\" x=\"20\" y=\"20\">one</text><text class=\"s\" x=\"24\" y=\"25\">two</text>",
+        );
     }
 }

@@ -9,8 +9,8 @@ use std::io::{self, Write};
 
 use super::graph::{Data, Run, Tag};
 use super::{Index, Zone};
-use crate::svg::layout::{self, Flow, Place};
-use crate::svg::{self, WIDTH_PX, Xml, edge, row_px};
+use crate::svg::layout::{self, Edge, Place};
+use crate::svg::{self, Xml};
 
 /// Tags of a Data that are shown; more would hide the graph behind them.
 const TAGS_MAX: usize = 6;
@@ -23,30 +23,22 @@ const RUN_LINES: usize = 3;
 /// What writing to `out` says.
 pub fn draw(index: &Index<'_>, zone: Zone, out: &mut impl Write) -> io::Result<()> {
     let boxes = Boxes::of(index);
-    svg::begin(out, layout::size_px(&boxes.places))?;
-    for run in &index.graph.runs {
-        edges(index, &boxes, run, out)?;
+    let edges = boxes.edges(index);
+    let lines: Vec<Edge> = edges.iter().map(|(edge, _)| *edge).collect();
+    let start = boxes.numbers.get(index.graph.start.as_str()).copied();
+    let picture = layout::picture(&lines, &boxes.heights, 0, start);
+    svg::begin(out, picture.size_px)?;
+    for ((_, path), route) in edges.iter().zip(&picture.routes) {
+        svg::edge(out, path, route)?;
     }
-    for data in &index.graph.data {
-        data_box(index, zone, data, boxes.of_data(data), out)?;
+    let (of_data, of_runs) = picture.places.split_at(index.graph.data.len());
+    for (data, place) in index.graph.data.iter().zip(of_data) {
+        data_box(index, zone, data, *place, out)?;
     }
-    for run in &index.graph.runs {
-        run_box(index, zone, run, boxes.of_run(run), out)?;
+    for (run, place) in index.graph.runs.iter().zip(of_runs) {
+        run_box(index, zone, run, *place, out)?;
     }
     svg::end(out)
-}
-
-fn edges(index: &Index<'_>, boxes: &Boxes<'_>, run: &Run<'_>, out: &mut impl Write) -> io::Result<()> {
-    let (at, head) = (boxes.of_run(run), head_lines(index, run));
-    for (row, (path, data)) in index.taken(run).into_iter().enumerate() {
-        let from = boxes.of_data(data);
-        edge(out, path, (from.x_px + WIDTH_PX, row_px(from, 0)), (at.x_px, row_px(at, head + row)))?;
-    }
-    for (row, (path, data)) in index.made(run).into_iter().enumerate() {
-        let to = boxes.of_data(data);
-        edge(out, path, (at.x_px + WIDTH_PX, row_px(at, head + row)), (to.x_px, row_px(to, 0)))?;
-    }
-    Ok(())
 }
 
 fn data_box(index: &Index<'_>, zone: Zone, data: &Data<'_>, at: Place, out: &mut impl Write) -> io::Result<()> {
@@ -102,48 +94,42 @@ fn head_lines(index: &Index<'_>, run: &Run<'_>) -> usize {
     RUN_LINES + usize::from(index.command_line(run).is_some())
 }
 
-/// Every box in its place.
+/// The boxes before they are placed: first the Data, then the Runs.
 struct Boxes<'a> {
-    places: Vec<Place>,
-    data: HashMap<&'a str, usize>,
-    runs: HashMap<&'a str, usize>,
+    heights: Vec<usize>,
+    numbers: HashMap<&'a str, usize>,
 }
 
 impl<'a> Boxes<'a> {
     fn of(index: &Index<'a>) -> Self {
         let graph = index.graph;
-        let data = graph.data.iter().enumerate().map(|(n, data)| (data.knit_id.as_str(), n)).collect();
-        let first_run = graph.data.len();
-        let runs = graph.runs.iter().enumerate().map(|(n, run)| (run.run_id.as_str(), first_run + n)).collect();
+        let of_data = graph.data.iter().map(|data| data.knit_id.as_str());
+        let ids = of_data.chain(graph.runs.iter().map(|run| run.run_id.as_str()));
         let of_data = graph.data.iter().map(|data| data_lines(index, data, |made| *made).len());
         let of_runs =
             graph.runs.iter().map(|run| head_lines(index, run) + index.taken(run).len().max(index.made(run).len()));
-        let heights: Vec<usize> = of_data.chain(of_runs).map(svg::height_px).collect();
-        let mut boxes = Self { places: Vec::new(), data, runs };
-        boxes.places = layout::placed(&boxes.flow(index, heights.len()), &heights, 0);
-        boxes
+        let heights = of_data.chain(of_runs).map(svg::height_px).collect();
+        Self { heights, numbers: ids.enumerate().map(|(number, id)| (id, number)).collect() }
     }
 
-    fn of_data(&self, data: &Data<'_>) -> Place {
-        self.places[self.data[data.knit_id.as_str()]]
-    }
-
-    fn of_run(&self, run: &Run<'_>) -> Place {
-        self.places[self.runs[run.run_id.as_str()]]
-    }
-
-    fn flow(&self, index: &Index<'a>, nodes: usize) -> Flow {
-        let mut flow = Flow::among(nodes);
+    /// What flows, each with the path of its mount: Data from and to the row of their id, Runs from and to those of their
+    /// mounts.
+    fn edges(&self, index: &Index<'a>) -> Vec<(Edge, &'a str)> {
+        let mut edges = Vec::new();
         for run in &index.graph.runs {
-            let at = self.runs[run.run_id.as_str()];
-            for (_, data) in index.taken(run) {
-                flow.join(self.data[data.knit_id.as_str()], at);
+            let (number, head) = (self.numbers[run.run_id.as_str()], head_lines(index, run));
+            let of_data = |data: &Data<'_>| self.numbers[data.knit_id.as_str()];
+            let first_px = svg::middle_px(0);
+            for (row, (path, data)) in index.taken(run).into_iter().enumerate() {
+                let (from, to_px) = (of_data(data), svg::middle_px(head + row));
+                edges.push((Edge { from, from_px: first_px, to: number, to_px }, path));
             }
-            for (_, data) in index.made(run) {
-                flow.join(at, self.data[data.knit_id.as_str()]);
+            for (row, (path, data)) in index.made(run).into_iter().enumerate() {
+                let (to, from_px) = (of_data(data), svg::middle_px(head + row));
+                edges.push((Edge { from: number, from_px, to, to_px: first_px }, path));
             }
         }
-        flow
+        edges
     }
 }
 
@@ -165,5 +151,6 @@ mod tests {
         assert!(text.contains("class=\"d cut\""), "{text}");
         assert_eq!(text.matches(">python train.py --rate=0.1</text>").count(), 2, "{text}");
         assert_eq!(text.matches("<g>").count(), text.matches("</g>").count());
+        crate::svg::tests::no_text_overlaps_another(&text);
     }
 }

@@ -106,33 +106,30 @@ impl<'a> Strips<'a> {
         for (node, strip) in self.cut.clone().flat_map(|column| in_strips(&column)) {
             begin[strip] = begin[strip].min(middles[node] - half(heights[node]));
         }
-        let mut high_px = 0;
         for column in self.cut.clone() {
             for (node, strip) in in_strips(&column) {
                 let place = &mut places[node];
                 place.x_px += (strip * self.cut.len() + column) * column_px;
                 place.y_px += whole(middles[node] - half(heights[node]) - begin[strip]);
-                high_px = high_px.max(place.y_px + place.height_px - MARGIN_PX);
             }
         }
-        self.put(0..self.cut.start, 0, high_px, &mut places);
-        self.put(self.cut.end..order.len(), (self.count - 1) * self.cut.len(), high_px, &mut places);
+        self.put(0..self.cut.start, 0, &mut places);
+        self.put(self.cut.end..order.len(), (self.count - 1) * self.cut.len(), &mut places);
         places
     }
 
-    /// Puts columns that are not cut at the middle of the picture, by so many columns further right than they were.
-    fn put(&self, columns: Range<usize>, further: usize, high_px: usize, places: &mut [Place]) {
+    /// Puts columns that are not cut at the top, where a reader begins, by so many columns further right than they were.
+    fn put(&self, columns: Range<usize>, further: usize, places: &mut [Place]) {
         let Columns { flow, heights, column_px, .. } = *self.columns;
         let mut order = self.order[columns.clone()].to_vec();
         let within = flow.within(&order);
         let middles = settled(&mut order, &within, heights);
-        let (top, bottom) = reach(&order, &middles, heights);
-        let sink = half(high_px) - (bottom - top) / 2.0;
+        let (top, _) = reach(&order, &middles, heights);
         for (column, nodes) in columns.zip(&order) {
             for &node in nodes {
                 let place = &mut places[node];
                 place.x_px += (column + further) * column_px;
-                place.y_px += whole(middles[node] - half(heights[node]) - top + sink.max(0.0));
+                place.y_px += whole(middles[node] - half(heights[node]) - top);
             }
         }
     }
