@@ -19,6 +19,13 @@ pub(crate) struct Form {
     /// How to print [default: table on a terminal, otherwise json]
     #[arg(long, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
+    #[command(flatten)]
+    fields: Fields,
+}
+
+/// Which fields of an answer are printed, where its form has an `--output` of its own too.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Fields {
     /// Print only these fields, as JSON; several are separated by commas
     #[arg(long, value_name = "FIELDS", value_delimiter = ',', conflicts_with = "output")]
     json: Vec<String>,
@@ -61,17 +68,19 @@ impl Form {
     /// # Errors
     /// [`Error::Usage`], which names those that there are.
     pub(crate) fn check(&self, known: &[&str]) -> Result<(), Error> {
-        let unknown = self.json.iter().find(|field| !known.contains(&field.as_str()));
-        unknown.map_or(Ok(()), |field| {
-            Err(Error::Usage(format!("`--json {field}`: there is no such field, but {}", known.join(", "))))
-        })
+        self.fields.check(known)
+    }
+
+    /// Whether a form was named, and not left to what is usual.
+    pub(crate) fn is_named(&self) -> bool {
+        self.output.is_some() || self.picks()
     }
 
     /// What is wanted, or what is usual where standard output goes.
     pub(crate) fn format(&self) -> Format {
         match self.output {
             Some(format) => format,
-            None if self.json.is_empty() && io::stdout().is_terminal() => Format::Table,
+            None if !self.picks() && io::stdout().is_terminal() => Format::Table,
             None => Format::Json,
         }
     }
@@ -83,15 +92,12 @@ impl Form {
 
     /// Whether only some fields are wanted.
     pub(crate) fn picks(&self) -> bool {
-        !self.json.is_empty()
+        self.fields.are_wanted()
     }
 
     /// `value` as JSON is to show it: whole, or only the fields that are wanted.
     pub(crate) fn picked<'a, T: Serialize>(&'a self, value: &'a T) -> Result<Picked<'a, T>, serde_json::Error> {
-        if self.json.is_empty() {
-            return Ok(Picked::Whole(value));
-        }
-        Ok(Picked::Fields(serde_json::to_value(value)?, &self.json))
+        self.fields.of(value)
     }
 
     /// Prints one thing, to people as the `lines` that it is in words.
@@ -102,6 +108,32 @@ impl Form {
             Format::Yaml => Ok(output::yaml(value)?),
             Format::Name => Ok(output::text(&value.ids().iter().map(|id| format!("{id}\n")).collect::<String>())?),
         }
+    }
+}
+
+impl Fields {
+    /// Refuses fields that are not among `known`, before anything is asked of the server.
+    ///
+    /// # Errors
+    /// [`Error::Usage`], which names those that there are.
+    pub(crate) fn check(&self, known: &[&str]) -> Result<(), Error> {
+        let unknown = self.json.iter().find(|field| !known.contains(&field.as_str()));
+        unknown.map_or(Ok(()), |field| {
+            Err(Error::Usage(format!("`--json {field}`: there is no such field, but {}", known.join(", "))))
+        })
+    }
+
+    /// Whether only some are wanted.
+    pub(crate) fn are_wanted(&self) -> bool {
+        !self.json.is_empty()
+    }
+
+    /// `value` as JSON is to show it: whole, or only the fields that are wanted.
+    pub(crate) fn of<'a, T: Serialize>(&'a self, value: &'a T) -> Result<Picked<'a, T>, serde_json::Error> {
+        if self.json.is_empty() {
+            return Ok(Picked::Whole(value));
+        }
+        Ok(Picked::Fields(serde_json::to_value(value)?, &self.json))
     }
 }
 
@@ -127,11 +159,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use knit_schemas::api::{
-        Attempt, DataDetail, Difference, LogEvent, PlanDetail, PlanForecast, PlanMatches, ProjectionState, RunDetail,
-        RunExplanation, SavedSnapshot,
+        Attempt, DataDetail, Difference, LogEvent, PlanDetail, PlanForecast, PlanGraph, PlanMatches, ProjectionState,
+        RunDetail, RunExplanation, SavedSnapshot,
     };
+    use knit_schemas::lineage::graph::Graph;
     use serde::de::value::Error as Unread;
-    use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
+    use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 
     use super::*;
 
@@ -163,7 +196,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn names_all_fields<T: Told + DeserializeOwned>() {
+    fn names_all_fields<T: Told + Deserialize<'static>>() {
         let mut fields: &[&str] = &[];
         let _ = T::deserialize(Learning(&mut fields));
         let sorted = |names: &[&'static str]| names.iter().copied().collect::<BTreeSet<_>>();
@@ -175,9 +208,11 @@ mod tests {
         names_all_fields::<Attempt>();
         names_all_fields::<DataDetail>();
         names_all_fields::<Difference>();
+        names_all_fields::<Graph<'static>>();
         names_all_fields::<LogEvent>();
         names_all_fields::<PlanDetail>();
         names_all_fields::<PlanForecast>();
+        names_all_fields::<PlanGraph>();
         names_all_fields::<PlanMatches>();
         names_all_fields::<ProjectionState>();
         names_all_fields::<RunDetail>();

@@ -2,6 +2,7 @@
 //! The other drawings are [`knit_schemas::lineage`]'s.
 
 mod beside;
+pub(crate) mod limit;
 pub(crate) mod print;
 pub(crate) mod reach;
 pub(crate) mod trace;

@@ -76,6 +76,11 @@ impl Shape {
         self.form.check(T::FIELDS)
     }
 
+    /// Whether a form was named, and not left to what is usual.
+    pub(crate) fn is_named(&self) -> bool {
+        self.form.is_named()
+    }
+
     /// Prints the elements of the JSON array `body`, the answer to `ask`, that `keep` wants. Of a short answer that
     /// cannot be decoded nothing is printed.
     pub(crate) fn print<T: Listed>(

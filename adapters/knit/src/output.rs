@@ -132,6 +132,13 @@ pub(crate) fn yaml(value: &(impl Serialize + ?Sized)) -> io::Result<()> {
     text(&serde_yaml_ng::to_string(value).map_err(io::Error::other)?)
 }
 
+/// The text of one value as a document in a stream of YAML.
+pub(crate) fn yaml_document(value: &(impl Serialize + ?Sized)) -> io::Result<Vec<u8>> {
+    let mut text = b"---\n".to_vec();
+    serde_yaml_ng::to_writer(&mut text, value).map_err(io::Error::other)?;
+    Ok(text)
+}
+
 /// The text that [`json`] prints.
 pub(crate) fn pretty(value: &impl Serialize) -> io::Result<String> {
     let mut text = Vec::new();

@@ -12,9 +12,10 @@ use clap_complete::engine::{
     ArgValueCompleter, CompletionCandidate, PathCompleter, SubcommandCandidates, ValueCompleter as _,
 };
 use knit_schemas::api::{
-    DataDetail, Difference, EVENT_TYPES, LogEvent, PlanDetail, PlanMatches, PlanSummary, ProjectionState, RunDetail,
-    RunExplanation, SavedSnapshot,
+    DataDetail, Difference, EVENT_TYPES, LogEvent, PlanDetail, PlanGraph, PlanMatches, PlanSummary, ProjectionState,
+    RunDetail, RunExplanation, SavedSnapshot,
 };
+use knit_schemas::lineage::graph::Graph;
 
 use crate::as_of::AsOf;
 use crate::client::{Client, Query};
@@ -96,9 +97,22 @@ fn offer(command: &str, value: &str) -> Option<Offer> {
         ("admin redact" | "plan annotate", "KEY=VALUE") => Offer::Annotation,
         (_, "KEY:VALUE") => Offer::Tag,
         ("data tag", "KEY") => Offer::UserTagKey,
-        ("data find" | "data push" | "data show" | "data wait", "FIELDS") => Offer::Words(DataDetail::FIELDS),
-        ("plan apply" | "plan find" | "plan show", "FIELDS") => Offer::Words(PlanDetail::FIELDS),
-        ("run find" | "run show", "FIELDS") => Offer::Words(RunDetail::FIELDS),
+        ("data find" | "data push" | "data show" | "data tag" | "data wait", "FIELDS") => {
+            Offer::Words(DataDetail::FIELDS)
+        }
+        (
+            "plan active"
+            | "plan annotate"
+            | "plan apply"
+            | "plan find"
+            | "plan resource"
+            | "plan serviceaccount"
+            | "plan show",
+            "FIELDS",
+        ) => Offer::Words(PlanDetail::FIELDS),
+        ("data lineage" | "data path" | "run lineage", "FIELDS") => Offer::Words(Graph::FIELDS),
+        ("plan graph", "FIELDS") => Offer::Words(PlanGraph::FIELDS),
+        ("run find" | "run show" | "run wait", "FIELDS") => Offer::Words(RunDetail::FIELDS),
         ("run explain", "FIELDS") => Offer::Words(RunExplanation::FIELDS),
         ("plan why-not", "FIELDS") => Offer::Words(PlanMatches::FIELDS),
         ("data diff" | "run diff", "FIELDS") => Offer::Words(Difference::FIELDS),

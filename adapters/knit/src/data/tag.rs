@@ -6,8 +6,9 @@ use clap::Args;
 use knit_schemas::api::{DataDetail, Tag, TagChange};
 use reqwest::Method;
 
-use super::show::user_tags;
+use super::show::{brief, user_tags};
 use crate::error::{Ask, Error, Subject};
+use crate::form::{Form, Told as _};
 use crate::ids::{self, Kind};
 use crate::output;
 use crate::pasted;
@@ -18,6 +19,7 @@ use crate::session::Session;
 /// Removal comes first. Adding a tag that is there and removing one that is not are no errors.
 /// Afterwards the Data may fit other Plans, whose Runs then start by themselves.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o').help("How to print the Data [default: not at all]")))]
 pub(crate) struct Arguments {
     /// Add this tag; may be repeated
     #[arg(long, value_name = "KEY:VALUE", value_parser = Tag::parse)]
@@ -28,13 +30,16 @@ pub(crate) struct Arguments {
     /// Remove every tag with this key; may be repeated
     #[arg(long, value_name = "KEY")]
     remove_key: Vec<String>,
+    #[command(flatten)]
+    form: Form,
     /// Id of the Data
     #[arg(value_name = "KNIT_ID")]
     knit_id: String,
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { add, remove, remove_key, knit_id } = arguments;
+    let Arguments { add, remove, remove_key, form, knit_id } = arguments;
+    form.check(DataDetail::FIELDS)?;
     super::refuse_reserved("--add", &add)?;
     super::refuse_reserved("--remove", &remove)?;
     super::refuse_unwritable(&add)?;
@@ -46,7 +51,8 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let tagged: DataDetail = client.change(&ask, Method::PUT, &["data", &knit_id], Some(&change)).await?;
     // The original prints nothing on standard output here and all of the Data in its log line, and scripts may count
     // on that. A Data with a hundred uses is thousands of lines, in which nobody finds what has changed.
-    if std::io::stderr().is_terminal() {
+    // Who names a form gets the Data in it, and needs it no second time.
+    if form.is_named() || std::io::stderr().is_terminal() {
         session.log.line(format_args!(
             "Data `{}`: {}; its tags: {}",
             tagged.knit_id,
@@ -56,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     } else {
         session.log.line(format_args!("tagged:\n{}", output::pretty(&tagged)?.trim_end()));
     }
-    Ok(())
+    if form.is_named() { form.tell(&tagged, brief) } else { Ok(()) }
 }
 
 /// What was asked for, in words.

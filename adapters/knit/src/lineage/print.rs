@@ -8,9 +8,11 @@ use knit_schemas::instant::Instant;
 use knit_schemas::lineage::graph::Graph;
 use knit_schemas::lineage::{Drawing, Index};
 
+use super::limit::{Limit, NOT_ALL};
 use super::tree::Sought;
 use super::{beside, tree, way};
 use crate::error::Error;
+use crate::form::{Fields, Told};
 use crate::output;
 use crate::session::Session;
 use crate::telling::counted;
@@ -22,12 +24,16 @@ pub(crate) struct Printing {
     /// How to draw the graph [default: tree on a terminal, otherwise dot]
     #[arg(long, short, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
+    #[command(flatten)]
+    fields: Fields,
     /// Print only the ids of Data, or of Runs, one a line
-    #[arg(long, value_enum, value_name = "KIND", num_args = 0..=1, require_equals = true, default_missing_value = "data", conflicts_with_all = ["output", "count"])]
+    #[arg(long, value_enum, value_name = "KIND", num_args = 0..=1, require_equals = true, default_missing_value = "data", conflicts_with_all = ["output", "json", "count"])]
     ids_only: Option<Ids>,
     /// Print only how much there is
-    #[arg(long, conflicts_with = "output")]
+    #[arg(long, conflicts_with_all = ["output", "json"])]
     count: bool,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
     /// In a tree, draw each of many that are alike, and what is far away
     #[arg(long)]
     unfold: bool,
@@ -39,6 +45,10 @@ enum Format {
     Tree,
     /// For programs
     Json,
+    /// The same, as YAML
+    Yaml,
+    /// The ids of the Data, one a line
+    Name,
     /// For Graphviz
     Dot,
     /// For Mermaid, in pages of a wiki
@@ -69,24 +79,30 @@ pub(crate) enum Shape {
     Way,
 }
 
+impl Told for Graph<'_> {
+    const FIELDS: &'static [&'static str] = &["start", "data", "runs", "plans", "cut", "next", "asOf"];
+
+    fn ids(&self) -> Vec<String> {
+        self.data.iter().map(|data| data.knit_id.as_str().to_owned()).collect()
+    }
+}
+
 impl Printing {
     /// Prints the graph.
     pub(crate) fn print(&self, graph: &Graph<'_>, shape: Shape, session: &Session) -> Result<(), Error> {
         let mut out = output::Stream::begin();
         let format = self.format();
         let printed = match format {
-            Some(Format::Json) => {
-                output::pretty(graph).and_then(|text| out.write_all(text.as_bytes())).map_err(Error::from)
-            }
+            Some(Format::Json) => self.pretty(graph).and_then(|text| Ok(out.write_all(text.as_bytes())?)),
             format => self.write(format, graph, shape, session, &mut out),
         };
         // Where writing failed, this tells why.
         out.finish()?;
         printed?;
         if graph.next.is_some() {
-            output::say("note: this is not all of it");
+            output::say(NOT_ALL);
         }
-        if !matches!(format, None | Some(Format::Json | Format::Tree)) {
+        if !matches!(format, None | Some(Format::Json | Format::Yaml | Format::Name | Format::Tree)) {
             let runs = counted(graph.runs.len() as u64, "Run", "Runs");
             session.log.line(format_args!("traced {} Data and {runs}", graph.data.len()));
         }
@@ -97,16 +113,36 @@ impl Printing {
     pub(crate) fn one_of_many(&self, graph: &Graph<'_>, shape: Shape, session: &Session) -> Result<Vec<u8>, Error> {
         let mut text = Vec::new();
         match self.format() {
-            Some(Format::Json) => serde_json::to_writer(&mut text, graph).map_err(io::Error::from)?,
+            Some(Format::Json) => {
+                serde_json::to_writer(&mut text, &self.fields.of(graph).map_err(io::Error::from)?)
+                    .map_err(io::Error::from)?;
+            }
+            // It may have empty lines inside, so there is a mark before each instead.
+            Some(Format::Yaml) => return Ok(output::yaml_document(graph)?),
             format => self.write(format, graph, shape, session, &mut text)?,
         }
         text.push(b'\n');
         Ok(text)
     }
 
+    /// Refuses fields that a lineage does not have, before anything is asked of the server.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.fields.check(Graph::FIELDS)
+    }
+
+    fn pretty(&self, graph: &Graph<'_>) -> Result<String, Error> {
+        Ok(output::pretty(&self.fields.of(graph).map_err(io::Error::from)?)?)
+    }
+
     /// How to draw; `None` where nothing is drawn.
     fn format(&self) -> Option<Format> {
-        let by_default = if io::stdout().is_terminal() { Format::Tree } else { Format::Dot };
+        let by_default = if self.fields.are_wanted() {
+            Format::Json
+        } else if io::stdout().is_terminal() {
+            Format::Tree
+        } else {
+            Format::Dot
+        };
         (!self.count && self.ids_only.is_none()).then(|| self.output.unwrap_or(by_default))
     }
 
@@ -130,6 +166,8 @@ impl Printing {
                 return Ok(drawn?);
             }
             (Some(Format::Json), _) => return Ok(serde_json::to_writer(out, graph).map_err(io::Error::from)?),
+            (Some(Format::Yaml), _) => return Ok(serde_yaml_ng::to_writer(out, graph).map_err(io::Error::other)?),
+            (Some(Format::Name), _) => return Ok(list(graph, Ids::Data, out)?),
             (Some(Format::Dot), _) => return Ok(beside::draw(&Index::new(graph), local, out)?),
             (Some(Format::Mermaid), _) => Drawing::Mermaid,
             (Some(Format::Svg), _) => Drawing::Svg,

@@ -8,6 +8,7 @@ use clap::builder::PossibleValuesParser;
 use knit_schemas::api::{LineageGraph, LineageRun, Tag};
 use knit_schemas::lineage::graph::Graph;
 
+use super::limit::{Limit, NOT_ALL};
 use super::print::{Printing, Shape};
 use super::reach::{Extent, Reach};
 use super::tree::Sought;
@@ -17,6 +18,7 @@ use crate::client::{self, Client};
 use crate::error::{Ask, Error};
 use crate::follow::{self, Following, Shown};
 use crate::ids::{self, Kind};
+use crate::output;
 use crate::run::STATUSES;
 use crate::session::Session;
 
@@ -47,6 +49,7 @@ struct Question<'a> {
     id: String,
     extent: Extent,
     plan: Vec<String>,
+    limit: Limit,
 }
 
 impl Tracing {
@@ -60,11 +63,12 @@ impl Tracing {
         session: &Session,
     ) -> Result<(), Error> {
         self.following.check(&self.as_of)?;
+        printing.check()?;
         let extent = self.reach.extent()?;
         let client = &session.client()?;
         let id = ids::whole_as_of(client, kind, typed, &self.as_of).await?;
         let plan = ids::all_whole_as_of(client, Kind::Plan, self.plan.clone(), &self.as_of).await?;
-        let question = Question { client, kind, id, extent, plan };
+        let question = Question { client, kind, id, extent, plan, limit: printing.limit };
         if self.following.is_wanted() {
             return follow::follow(client, async || self.look(&question, printing, session).await).await;
         }
@@ -76,7 +80,12 @@ impl Tracing {
             mem::forget(graph);
             return Ok(());
         }
-        printing.print(&Graph::from(&self.walk(&question).await?), self.shape(), session)
+        let (graph, is_all) = self.walk(&question).await?;
+        printing.print(&Graph::from(&graph), self.shape(), session)?;
+        if !is_all {
+            output::say(NOT_ALL);
+        }
+        Ok(())
     }
 
     /// Everything around the start, and what the filters are for.
@@ -90,14 +99,15 @@ impl Tracing {
         let shown = |graph: &Graph<'_>| printing.one_of_many(graph, self.shape(), session);
         match self.ask_once(question).await? {
             Some((ask, answer, position)) => Ok((shown(&client::understand(&ask, &answer)?)?, position)),
-            None => Ok((shown(&Graph::from(&self.walk(question).await?))?, None)),
+            None => Ok((shown(&Graph::from(&self.walk(question).await?.0))?, None)),
         }
     }
 
     /// The answer to one request for the whole graph, and its position; `None` from a server that does not know it.
     async fn ask_once(&self, question: &Question<'_>) -> Result<Option<(Ask, Bytes, Option<u64>)>, Error> {
-        let Question { client, kind, id, extent, plan } = question;
+        let Question { client, kind, id, extent, plan, limit } = question;
         let mut query = extent.query();
+        query.extend(limit.query());
         query.extend(self.tag.iter().map(|tag| ("tag", tag.to_string())));
         let lists = [("plan", plan), ("status", &self.status)];
         query.extend(lists.into_iter().filter(|(_, list)| !list.is_empty()).map(|(name, list)| (name, list.join(","))));
@@ -109,9 +119,9 @@ impl Tracing {
         }
     }
 
-    /// The same node by node.
-    async fn walk(&self, question: &Question<'_>) -> Result<LineageGraph, Error> {
-        let Question { client, kind, id, extent, plan } = question;
+    /// The same node by node, and whether it is all of it.
+    async fn walk(&self, question: &Question<'_>) -> Result<(LineageGraph, bool), Error> {
+        let Question { client, kind, id, extent, plan, limit } = question;
         if self.as_of.is_past() {
             return Err(Error::NoPast);
         }
@@ -120,7 +130,8 @@ impl Tracing {
             Kind::Data | Kind::Plan => walk::fetch(client, id, *extent).await?,
         };
         self.select(&mut graph, plan);
-        Ok(graph)
+        let is_cut = limit.cut(&mut graph);
+        Ok((graph, !is_cut))
     }
 
     /// Leaves out what a server would not have shown.

@@ -4,19 +4,23 @@ use clap::{Args, ValueEnum};
 use knit_schemas::api::PlanDetail;
 use reqwest::Method;
 
+use super::show;
 use crate::error::{Ask, Error, Subject};
+use crate::form::{Form, Told as _};
 use crate::ids::{self, Kind};
-use crate::output;
 use crate::session::Session;
 
 /// Activate or deactivate a Plan and print it
 ///
 /// Runs of an inactive Plan are made but do not start.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     /// Whether the Plan's Runs may start
     #[arg(value_enum, value_name = "yes|no", hide_possible_values = true)]
     active: YesOrNo,
+    #[command(flatten)]
+    form: Form,
     /// Id of the Plan
     #[arg(value_name = "PLAN_ID")]
     plan_id: String,
@@ -29,7 +33,8 @@ enum YesOrNo {
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { active, plan_id } = arguments;
+    let Arguments { active, form, plan_id } = arguments;
+    form.check(PlanDetail::FIELDS)?;
     let (verb, method) = match active {
         YesOrNo::Yes => ("activate", Method::PUT),
         YesOrNo::No => ("deactivate", Method::DELETE),
@@ -38,5 +43,5 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let plan_id = ids::whole(&client, Kind::Plan, plan_id).await?;
     let ask = Ask::order(verb, Subject::Plan(plan_id.clone()));
     let plan: PlanDetail = client.change(&ask, method, &["plans", &plan_id, "active"], None::<&()>).await?;
-    Ok(output::json(&plan)?)
+    form.tell(&plan, show::lines)
 }

@@ -4,7 +4,9 @@ use clap::Args;
 use knit_schemas::api::{AnnotationChange, Pair, PlanDetail};
 use reqwest::Method;
 
+use super::show;
 use crate::error::{Ask, Error, Subject};
+use crate::form::{Form, Told as _};
 use crate::ids::{self, Kind};
 use crate::output;
 use crate::pasted;
@@ -15,6 +17,7 @@ use crate::session::Session;
 /// Removal comes first. A key may have several values. Adding a pair that is there and removing one that is not
 /// are no errors. Annotations are for people: no Run is made or missed because of them.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     /// Add this annotation; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = Pair::parse)]
@@ -25,13 +28,16 @@ pub(crate) struct Arguments {
     /// Remove every annotation with this key; may be repeated
     #[arg(long, value_name = "KEY")]
     remove_key: Vec<String>,
+    #[command(flatten)]
+    form: Form,
     /// Id of the Plan
     #[arg(value_name = "PLAN_ID")]
     plan_id: String,
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { add, remove, remove_key, plan_id } = arguments;
+    let Arguments { add, remove, remove_key, form, plan_id } = arguments;
+    form.check(PlanDetail::FIELDS)?;
     for key in remove_key.iter().filter(|key| key.contains('=')) {
         output::say(format_args!(
             "warning: `{key}` looks like a whole annotation, not like a key; `{}` removes that one",
@@ -45,5 +51,5 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let segments = ["plans", plan_id.as_str(), "annotations"];
     let plan: PlanDetail = client.change(&ask, Method::PUT, &segments, Some(&change)).await?;
     session.log.line(format_args!("the annotations of Plan `{plan_id}` are changed"));
-    Ok(output::json(&plan)?)
+    form.tell(&plan, show::lines)
 }

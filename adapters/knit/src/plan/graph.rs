@@ -12,7 +12,9 @@ use crate::client::{self, Client};
 use crate::error::{Ask, Error, Subject};
 use crate::follow::{self, Following};
 use crate::ids::{self, Kind};
+use crate::lineage::limit::NOT_ALL;
 use crate::lineage::reach::{Extent, Reach};
+use crate::output;
 use crate::session::Session;
 use print::Printing;
 
@@ -38,18 +40,25 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let Arguments { reach, as_of, following, printing, plan_id } = arguments;
     following.check(&as_of)?;
+    printing.check()?;
     let extent = reach.extent()?;
     let client = session.client()?;
     let id = ids::whole_as_of(&client, Kind::Plan, plan_id, &as_of).await?;
     if following.is_wanted() {
         let look = async || {
-            let (graph, position) = fetch(&client, &id, extent, &as_of).await?;
+            let (mut graph, position) = fetch(&client, &id, extent, &as_of).await?;
+            printing.limit.cut_plans(&mut graph);
             Ok((printing.one_of_many(&graph, session)?, position))
         };
         return follow::follow(&client, look).await;
     }
-    let (graph, _) = fetch(&client, &id, extent, &as_of).await?;
-    printing.print(&graph, session)
+    let (mut graph, _) = fetch(&client, &id, extent, &as_of).await?;
+    let is_cut = printing.limit.cut_plans(&mut graph);
+    printing.print(&graph, session)?;
+    if is_cut {
+        output::say(NOT_ALL);
+    }
+    Ok(())
 }
 
 /// The graph by one request, and the position that it reflects; Plan by Plan from a server that does not know that.

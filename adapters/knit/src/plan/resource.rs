@@ -7,7 +7,9 @@ use knit_schemas::api::{PlanDetail, ResourceChange};
 use knit_schemas::quantity::Quantity;
 use reqwest::Method;
 
+use super::show;
 use crate::error::{Ask, Error, Subject};
+use crate::form::{Form, Told as _};
 use crate::ids::{self, Kind};
 use crate::output;
 use crate::session::Session;
@@ -17,6 +19,7 @@ use crate::session::Session;
 /// Runs that start from now on get the new limits; a failed Run gets them when it is retried. A type
 /// that is both set and unset is unset.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     /// Limit this resource, such as `cpu=500m` or `memory=2Gi`; may be repeated
     #[arg(long, short, value_name = "TYPE=QUANTITY", value_parser = limit)]
@@ -24,13 +27,16 @@ pub(crate) struct Arguments {
     /// Remove the limit of this resource; may be repeated
     #[arg(long, short, value_name = "TYPE")]
     unset: Vec<String>,
+    #[command(flatten)]
+    form: Form,
     /// Id of the Plan
     #[arg(value_name = "PLAN_ID")]
     plan_id: String,
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { set, unset, plan_id } = arguments;
+    let Arguments { set, unset, form, plan_id } = arguments;
+    form.check(PlanDetail::FIELDS)?;
     if set.is_empty() && unset.is_empty() {
         session.log.line("Nothing to do.");
         return Ok(());
@@ -45,7 +51,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let ask = Ask::order("change", Subject::Plan(plan_id.clone()));
     let segments = ["plans", plan_id.as_str(), "resources"];
     let plan: PlanDetail = client.change(&ask, Method::PUT, &segments, Some(&change)).await?;
-    Ok(output::json(&plan)?)
+    form.tell(&plan, show::lines)
 }
 
 fn limit(text: &str) -> Result<(String, Quantity), String> {

@@ -4,15 +4,17 @@ use clap::Args;
 use knit_schemas::api::{PlanDetail, ServiceAccount};
 use reqwest::Method;
 
+use super::show;
 use crate::error::{Ask, Error, Subject};
+use crate::form::{Form, Told as _};
 use crate::ids::{self, Kind};
-use crate::output;
 use crate::session::Session;
 
 /// Set or remove the service account of a Plan's Workers, and print the Plan
 ///
 /// Runs that start from now on use it; a failed Run does when it is retried.
 #[derive(Debug, Args)]
+#[command(mut_arg("output", |output| output.short('o')))]
 pub(crate) struct Arguments {
     /// Let Workers use this account of the cluster
     #[arg(long, value_name = "NAME")]
@@ -20,13 +22,16 @@ pub(crate) struct Arguments {
     /// Let Workers use none
     #[arg(long)]
     unset: bool,
+    #[command(flatten)]
+    form: Form,
     /// Id of the Plan
     #[arg(value_name = "PLAN_ID")]
     plan_id: String,
 }
 
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
-    let Arguments { set, unset, plan_id } = arguments;
+    let Arguments { set, unset, form, plan_id } = arguments;
+    form.check(PlanDetail::FIELDS)?;
     let client = session.client()?;
     let plan_id = ids::whole(&client, Kind::Plan, plan_id).await?;
     let ask = Ask::order("change", Subject::Plan(plan_id.clone()));
@@ -38,5 +43,5 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     };
     let plan: PlanDetail = client.change(&ask, method, &segments, account.as_ref()).await?;
     session.log.line(format_args!("the service account of Plan `{plan_id}` is changed"));
-    Ok(output::json(&plan)?)
+    form.tell(&plan, show::lines)
 }

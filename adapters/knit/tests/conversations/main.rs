@@ -10,6 +10,7 @@ mod completion;
 mod data;
 mod extension;
 mod failures;
+mod forms;
 mod help;
 mod ids;
 mod kit;

@@ -8,6 +8,8 @@ use knit_schemas::plan_graph::{PlanDrawing, PlanIndex};
 
 use super::tree;
 use crate::error::Error;
+use crate::form::{Fields, Told};
+use crate::lineage::limit::Limit;
 use crate::output;
 use crate::session::Session;
 use crate::tree::Style;
@@ -18,6 +20,16 @@ pub(super) struct Printing {
     /// How to draw the graph [default: tree on a terminal, otherwise dot]
     #[arg(long, short, value_enum, value_name = "FORMAT")]
     output: Option<Format>,
+    #[command(flatten)]
+    fields: Fields,
+    /// Print only the ids of the Plans, one a line
+    #[arg(long, conflicts_with_all = ["output", "json", "count"])]
+    ids_only: bool,
+    /// Print only how much there is
+    #[arg(long, conflicts_with_all = ["output", "json"])]
+    count: bool,
+    #[command(flatten)]
+    pub(super) limit: Limit,
     /// In a tree, draw each of many that are alike, and what is far away
     #[arg(long)]
     unfold: bool,
@@ -29,6 +41,10 @@ enum Format {
     Tree,
     /// For programs
     Json,
+    /// The same, as YAML
+    Yaml,
+    /// The ids of the Plans, one a line
+    Name,
     /// For Graphviz
     Dot,
     /// For Mermaid, in pages of a wiki
@@ -37,19 +53,36 @@ enum Format {
     Svg,
 }
 
+impl Told for PlanGraph {
+    const FIELDS: &'static [&'static str] = &["start", "plans", "edges", "cut", "asOf"];
+
+    fn ids(&self) -> Vec<String> {
+        self.plans.iter().map(|plan| plan.id().to_owned()).collect()
+    }
+}
+
 impl Printing {
+    /// Refuses fields that a graph of Plans does not have, before anything is asked of the server.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.fields.check(PlanGraph::FIELDS)
+    }
+
     /// Prints the graph.
     pub(super) fn print(&self, graph: &PlanGraph, session: &Session) -> Result<(), Error> {
-        if self.format() == Format::Json {
-            return Ok(output::json(graph)?);
+        if self.format() == Format::Json && !self.count {
+            return Ok(output::json(&self.fields.of(graph).map_err(io::Error::from)?)?);
         }
         let mut out = output::stdout();
         self.write(graph, session, &mut out)?;
         Ok(out.flush()?)
     }
 
-    /// The graph as one of several answers: JSON is a line, and behind everything else is an empty one.
+    /// The graph as one of several answers: JSON is a line, YAML begins with a mark, and behind everything else is an
+    /// empty line.
     pub(super) fn one_of_many(&self, graph: &PlanGraph, session: &Session) -> Result<Vec<u8>, Error> {
+        if self.format() == Format::Yaml && !self.count {
+            return Ok(output::yaml_document(graph)?);
+        }
         let mut text = Vec::new();
         self.write(graph, session, &mut text)?;
         text.push(b'\n');
@@ -57,12 +90,23 @@ impl Printing {
     }
 
     fn format(&self) -> Format {
+        if self.fields.are_wanted() {
+            return Format::Json;
+        }
+        if self.ids_only {
+            return Format::Name;
+        }
         self.output.unwrap_or(if io::stdout().is_terminal() { Format::Tree } else { Format::Dot })
     }
 
     fn write(&self, graph: &PlanGraph, session: &Session, out: &mut impl Write) -> io::Result<()> {
+        if self.count {
+            return count(graph, out);
+        }
         let drawing = match self.format() {
-            Format::Json => return Ok(serde_json::to_writer(out, graph)?),
+            Format::Json => return Ok(serde_json::to_writer(out, &self.fields.of(graph)?)?),
+            Format::Yaml => return serde_yaml_ng::to_writer(out, graph).map_err(io::Error::other),
+            Format::Name => return graph.ids().iter().try_for_each(|id| writeln!(out, "{id}")),
             Format::Tree => {
                 let style = Style::of_stdout(session, !self.unfold);
                 return tree::draw(&PlanIndex::new(graph), style, out);
@@ -72,5 +116,16 @@ impl Printing {
             Format::Svg => PlanDrawing::Svg,
         };
         drawing.draw(&PlanIndex::new(graph), out)
+    }
+}
+
+fn count(graph: &PlanGraph, out: &mut impl Write) -> io::Result<()> {
+    let name = |number: usize, one, several| if number == 1 { one } else { several };
+    let (plans, edges) = (graph.plans.len(), graph.edges.len());
+    writeln!(out, "{plans:>8} {}", name(plans, "Plan", "Plans"))?;
+    writeln!(out, "{edges:>8} {}", name(edges, "connection between them", "connections between them"))?;
+    match graph.cut.len() {
+        0 => Ok(()),
+        cut => writeln!(out, "{cut:>8} {} beyond which there is more (-n all)", name(cut, "Plan", "Plans")),
     }
 }
