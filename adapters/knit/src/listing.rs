@@ -43,12 +43,20 @@ pub(crate) struct Order {
     /// Print the newest first; with `--limit` only so many of the newest
     #[arg(long)]
     newest: bool,
+    /// Whether what was found was put in the order of time here, which the server does not list it in.
+    #[arg(skip)]
+    is_by_time: bool,
 }
 
 impl Order {
     /// Whether the newest comes first.
     pub(crate) fn is_newest_first(self) -> bool {
         self.newest
+    }
+
+    /// The same of what has been put in the order of time.
+    pub(crate) fn by_time(self) -> Self {
+        Self { is_by_time: true, ..self }
     }
 }
 
@@ -74,6 +82,11 @@ impl Shape {
     /// Refuses fields that `T` does not have, before anything is asked of the server.
     pub(crate) fn check<T: Listed>(&self) -> Result<(), Error> {
         self.form.check(T::FIELDS)
+    }
+
+    /// Whether people read it.
+    pub(crate) fn is_for_people(&self) -> bool {
+        self.form.is_for_people()
     }
 
     /// Whether a form was named, and not left to what is usual.
@@ -130,8 +143,9 @@ impl Shape {
         keep: impl Fn(&T) -> bool,
     ) -> Result<Result<(), serde_json::Error>, Error> {
         let by_itself = output::terminal_height().filter(|_| self.limit.is_none()).map(screenful);
+        let is_oldest_first = T::IS_OLDEST_FIRST || order.is_by_time;
         let extent = match by_itself {
-            Some(lines) if T::IS_OLDEST_FIRST && !order.newest => Extent::Last(lines),
+            Some(lines) if is_oldest_first && !order.newest => Extent::Last(lines),
             Some(lines) => Extent::First(lines),
             None => self.first(),
         };
@@ -145,14 +159,14 @@ impl Shape {
             return Ok(decoded);
         }
         if by_itself.is_some() && shown < all {
-            let which = if T::IS_OLDEST_FIRST || order.newest { "newest" } else { "first" };
+            let which = if is_oldest_first || order.newest { "newest" } else { "first" };
             let (all, many) = (grouped(all), T::MANY);
             output::say(format_args!(
                 "{all} {many} in all; here are the {which} {shown}: `--limit N`, `--limit 0` for all"
             ));
         }
         let cells = found.elements.iter().map(T::cells).collect();
-        output::text(&table::table(T::COLUMNS, cells, output::terminal_width()))?;
+        output::text(&table::table(T::COLUMNS, cells, &found.left_out, output::terminal_width()))?;
         Ok(decoded)
     }
 
@@ -218,6 +232,8 @@ enum Extent {
 /// What is printed of all that was found.
 struct Chosen<T> {
     elements: VecDeque<T>,
+    /// Ids of the others: what is printed must not be taken for one of them.
+    left_out: Vec<String>,
     all: usize,
 }
 
@@ -229,7 +245,7 @@ impl<T: Listed> Chosen<T> {
         extent: Extent,
         keep: impl Fn(&T) -> bool,
     ) -> (Self, Result<(), serde_json::Error>) {
-        let mut chosen = Self { elements: VecDeque::new(), all: 0 };
+        let mut chosen = Self { elements: VecDeque::new(), left_out: Vec::new(), all: 0 };
         let decoded = each(body, order, |element: T| {
             if keep(&element) {
                 chosen.take(element, extent);
@@ -241,8 +257,13 @@ impl<T: Listed> Chosen<T> {
     fn take(&mut self, element: T, extent: Extent) {
         self.all += 1;
         match extent {
-            Extent::First(limit) if self.elements.len() >= limit => return,
-            Extent::Last(limit) if self.elements.len() >= limit => drop(self.elements.pop_front()),
+            Extent::First(limit) if self.elements.len() >= limit => {
+                self.left_out.push(element.id().to_owned());
+                return;
+            }
+            Extent::Last(limit) if self.elements.len() >= limit => {
+                self.left_out.extend(self.elements.pop_front().map(|oldest| oldest.id().to_owned()));
+            }
             Extent::All | Extent::First(_) | Extent::Last(_) => {}
         }
         self.elements.push_back(element);
@@ -324,10 +345,10 @@ mod tests {
     fn what_is_listed_from_its_end_is_the_same_the_other_way_round() {
         let listed = |newest: bool| {
             let mut listed = Vec::new();
-            each(b"[1, 2,\n3]", Order { newest }, |number: u32| listed.push(number)).unwrap();
+            each(b"[1, 2,\n3]", Order { newest, is_by_time: false }, |number: u32| listed.push(number)).unwrap();
             listed
         };
         assert_eq!((listed(false), listed(true)), (vec![1, 2, 3], vec![3, 2, 1]));
-        assert!(each(b"[1, 2", Order { newest: true }, |_: u32| {}).is_err());
+        assert!(each(b"[1, 2", Order { newest: true, is_by_time: false }, |_: u32| {}).is_err());
     }
 }

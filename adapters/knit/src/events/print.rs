@@ -1,6 +1,5 @@
 //! `knit events`.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use clap::Args;
@@ -21,6 +20,9 @@ use crate::waiting;
 
 /// Characters of a payload that are shown to people: enough to see what it is about.
 const GIST_CHARS_MAX: usize = 200;
+
+/// Blanks before what an event says, if that has a line of its own: as wide as a position, and a gap.
+const BLANKS_BEFORE_GIST: usize = 10;
 
 /// Print what has happened, in order, and what happens
 ///
@@ -146,13 +148,19 @@ impl Printing<'_> {
         Ok(out.flush()?)
     }
 
-    /// Prints the newest, and says so where there are others: a whole log would only scroll by.
-    async fn newest(&self, events: &mut Events<'_>, newest: usize) -> Result<(), Error> {
+    /// Prints the newest that have room in so many rows, and says so where there are others: a whole log would only
+    /// scroll by.
+    async fn newest(&self, events: &mut Events<'_>, rows: usize) -> Result<(), Error> {
         let mut lines = Vec::new();
         while let Some(event) = events.next().await? {
             lines.push(line(&event, self.form)?);
         }
-        let more = lines.len().saturating_sub(newest);
+        let newest = lines.iter().rev().scan(0, |taken, told| {
+            *taken += told.lines().count();
+            (*taken <= rows).then_some(())
+        });
+        let newest = newest.count();
+        let more = lines.len() - newest;
         if more > 0 {
             output::say(format_args!("here are the newest {newest} events: `--last N` for more, `--limit 0` for all"));
         }
@@ -204,18 +212,23 @@ async fn whole(client: &Client, word: String) -> Result<String, Error> {
     Ok(format!("{name}:{id}"))
 }
 
-/// Position, time, name, what it is about, by whom, and the beginning of what it says.
+/// Position, time, name, what it is about, by whom, and the beginning of what it says: that in a line of its own where
+/// not all has room in one.
 fn text(event: &super::Told) -> Result<String, Error> {
     let LogEvent { position, recorded_at, stream, event_type, actor, payload, .. } = event.read()?;
     let when = listing::local(&recorded_at.to_string());
     let width = output::terminal_width();
     // The first digits can be typed for the whole, and leave room for what happened.
     let id = width.map_or(stream.id.as_str(), |_| listing::first_digits(&stream.id));
-    let mut line = format!("{position:>8}  {when}  {event_type:<20}  {} {id}  by {actor}", stream.kind);
+    let head = format!("{position:>8}  {when}  {event_type:<20}  {} {id}  by {actor}", stream.kind);
     let says = payload.to_string();
     let says = telling::visible(&says);
     let gist: String = says.chars().take(GIST_CHARS_MAX).collect();
     let cut = if gist.len() < says.len() { "…" } else { "" };
-    let _ = write!(line, "  {gist}{cut}");
-    Ok(listing::cut(&line, width))
+    let line = format!("{head}  {gist}{cut}");
+    if width.is_none_or(|width| line.chars().count() <= width) {
+        return Ok(line);
+    }
+    let gist = format!("{}{gist}{cut}", " ".repeat(BLANKS_BEFORE_GIST));
+    Ok(format!("{}\n{}", listing::cut(&head, width), listing::cut(&gist, width)))
 }

@@ -24,7 +24,7 @@ const PLANS_ORDERED_MAX: usize = 100_000;
 
 /// Find Plans
 ///
-/// In the order of their ids, or with `--newest` by when they were registered.
+/// In the order of their ids; in a table in that in which they were registered, and with `--newest` the other way round.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Which Plans to print by whether their Runs may start
@@ -70,7 +70,7 @@ impl Listed for PlanDetail {
         Column::words("ACTIVE"),
         Column::text("INPUTS", 1),
         Column::text("OUTPUTS", 1),
-        Column::text("COMMAND", 2),
+        Column::text("COMMAND", 1),
         Column::text("IMAGE", 2),
     ];
 
@@ -101,10 +101,26 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let ask = Ask::question("find", Subject::AnyPlan);
     let client = session.client()?;
     let body = client.get_bytes_as_of(&ask, &["plans"], query(&arguments), &arguments.as_of).await?;
-    let body = if arguments.order.is_newest_first() { by_registration(&client, &ask, &body).await? } else { body };
-    arguments.shape.print(&body, ask, arguments.order, |_: &PlanDetail| true)?;
+    let (body, order) = in_order(&client, &ask, body, &arguments).await?;
+    arguments.shape.print(&body, ask, order, |_: &PlanDetail| true)?;
     ids::say_unknown(&client, Kind::Data, &pinned(&arguments.in_tag), &arguments.as_of).await;
     Ok(())
+}
+
+/// The Plans that were found, in the order in which they are wanted, and that order.
+async fn in_order(client: &Client, ask: &Ask, body: Bytes, arguments: &Arguments) -> Result<(Bytes, Order), Error> {
+    let order = arguments.order;
+    if order.is_newest_first() {
+        return Ok((by_registration(client, ask, &body).await?, order));
+    }
+    if !arguments.shape.is_for_people() {
+        return Ok((body, order));
+    }
+    // Nobody asked for this, so where it cannot be had, they come in the order of their ids.
+    Ok(match by_registration(client, ask, &body).await {
+        Ok(body) => (body, order.by_time()),
+        Err(_) => (body, order),
+    })
 }
 
 /// The Plans that were found, the one that was registered first at the beginning. Their details do not say

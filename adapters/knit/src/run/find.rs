@@ -66,7 +66,7 @@ impl Listed for RunDetail {
         Column::ids("RUN"),
         Column::words("STATUS"),
         Column::ids("PLAN"),
-        Column::text("COMMAND", 2),
+        Column::text("COMMAND", 1),
         Column::words("SINCE"),
         Column::text("EXIT", 1),
     ];
@@ -76,7 +76,7 @@ impl Listed for RunDetail {
     }
 
     fn cells(&self) -> Vec<String> {
-        let exit = self.exit.as_ref().map(|exit| match notes::message(exit, &self.plan.plan_id).as_str() {
+        let exit = self.exit.as_ref().map(|exit| match notes::news(exit, &self.plan.plan_id).as_str() {
             "" => exit.code.to_string(),
             message => format!("{} {message}", exit.code),
         });

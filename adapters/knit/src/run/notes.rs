@@ -96,6 +96,11 @@ pub(super) fn message(exit: &Exit, plan_id: &str) -> String {
     exit.message.replace(PLAN_PLACEHOLDER, plan_id)
 }
 
+/// The same where the code stands beside it: that a command has failed is no news then.
+pub(super) fn news(exit: &Exit, plan_id: &str) -> String {
+    if exit.message == COMMAND_FAILED { String::new() } else { message(exit, plan_id) }
+}
+
 /// Why it failed.
 pub(super) fn reason(exit: &Exit, plan_id: &str) -> String {
     match message(exit, plan_id).as_str() {

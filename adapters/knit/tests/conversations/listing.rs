@@ -135,7 +135,7 @@ fn a_terminal_gets_a_screen_of_the_newest_and_is_told_how_many_there_are() {
     for (kind, note, first, last) in [
         ("data", "1,166 Data in all; here are the newest 20: `--limit N`, `--limit 0` for all", "d1146 ", "d1165 "),
         ("run", "1,166 Runs in all; here are the newest 20: `--limit N`, `--limit 0` for all", "r1146 ", "r1165 "),
-        ("plan", "1,166 Plans in all; here are the first 20: `--limit N`, `--limit 0` for all", "p001 ", "p020 "),
+        ("plan", "1,166 Plans in all; here are the newest 20: `--limit N`, `--limit 0` for all", "p020 ", "p001 "),
     ] {
         let seen = place.on_80_columns(&[kind, "find"]);
         let lines: Vec<&str> = seen.lines().collect();
@@ -175,6 +175,46 @@ fn a_terminal_gets_a_screen_of_the_newest_events() {
         place.knit(&["events", "--limit", "1", "--json", "type"]).succeeded().stdout,
         "{\"type\":\"PlanRegistered\"}\n"
     );
+}
+
+#[test]
+fn what_an_event_says_has_a_line_of_its_own_on_a_narrow_terminal() {
+    let told = |position: u64| {
+        let event = json!({"position": position, "eventId": "e", "recordedAt": "2025-03-03T09:15:02.418+00:00",
+            "stream": {"type": "data", "id": "6cd03965-619d-4429-afcd-de2db9e7a326"}, "sequence": 1,
+            "type": "DataTagsChanged", "version": 1, "actor": "anonymous",
+            "payload": {"added": [["project", "hello"]], "removed": []}});
+        format!("id: {position}\nevent: DataTagsChanged\ndata: {event}\n\n")
+    };
+    let all: String = (1..=21).map(told).collect();
+    let server = Server::start(move |_| Reply::bytes(all.clone()).header("content-type", "text/event-stream"));
+    let seen = Place::with(&server).on_80_columns(&["events"]);
+    assert!(seen.starts_with("here are the newest 10 events"), "{seen}");
+    let end = "      21  2025-03-03 09:15:02  DataTagsChanged       data 6cd03965  by anonymous\n          \
+               {\"added\":[[\"project\",\"hello\"]],\"removed\":[]}\n";
+    assert!(seen.ends_with(end), "{seen}");
+}
+
+#[test]
+fn built_in_plans_whose_ids_begin_alike_are_told_by_ids_that_can_be_typed() {
+    let alike = ["6b6e6974-0000-8000-8000-000000000001", "6b6e6974-0000-8000-8000-000000000002"];
+    let plan = |id: &str| json!({"planId": id, "name": "knit#uploaded", "active": true, "inputs": [], "outputs": []});
+    let mut plans: Vec<Value> = alike.map(plan).into();
+    plans.extend((0..25).map(|n| plan(&format!("{n:08}-0000-4000-8000-000000000000"))));
+    let server = Server::start(move |request| match request.target.as_str() {
+        "/api/plans" => Reply::json(&json!(plans)),
+        _ => Reply::error(503, "128 streams of events are open already"),
+    });
+    let seen = Place::with(&server).on_80_columns(&["plan", "find", "--limit", "3"]);
+    assert!(
+        alike.iter().all(|id| seen.contains(id)) && seen.lines().any(|line| line.starts_with("00000000  ")),
+        "{seen}"
+    );
+    // One of them is left out, and is there all the same.
+    let seen = Place::with(&server).on_80_columns(&["plan", "find", "--limit", "1"]);
+    assert!(seen.contains(alike[0]) && !seen.contains(alike[1]), "{seen}");
+    let seen = Place::with(&server).on_80_columns(&["plan", "find"]);
+    assert!(seen.starts_with("27 Plans in all; here are the first 20"), "their order is not known: {seen}");
 }
 
 #[test]
