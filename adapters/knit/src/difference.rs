@@ -8,7 +8,7 @@ use crate::error::{Ask, Error, Subject};
 use crate::form::{Form, Told};
 use crate::ids::{self, Kind};
 
-/// Differing pairs that are told to people: the nearest are what they look for, and what is behind them differs
+/// Differing ancestors that are told to people: the nearest are what they look for, and what is behind them differs
 /// mostly because of them, or in the same again.
 const TOLD_MAX: usize = 3;
 
@@ -47,8 +47,9 @@ fn lines(difference: &Difference) -> Vec<String> {
         }];
     }
     let mut lines = vec![format!("< {left}"), format!("> {right}")];
-    lines.extend(difference.differing.iter().take(TOLD_MAX).flat_map(|one| pair(one, left)));
-    let rest = difference.differing.len().saturating_sub(TOLD_MAX);
+    let ancestors = ancestors(&difference.differing);
+    lines.extend(ancestors.iter().take(TOLD_MAX).flat_map(|one| ancestor(*one, left)));
+    let rest = ancestors.len().saturating_sub(TOLD_MAX);
     if rest > 0 {
         lines.push(format!("and {rest} more behind these; `-o json` prints all"));
     } else if difference.cut {
@@ -59,7 +60,39 @@ fn lines(difference: &Difference) -> Vec<String> {
     lines
 }
 
-fn pair(pair: &DifferingPair, result: &str) -> Vec<String> {
+/// What differs at one place of both histories: two Data, the Runs that made them, or both.
+type Ancestor<'a> = (Option<&'a DifferingPair>, Option<&'a DifferingPair>);
+
+/// The pairs, those of two Data and of the Runs that made them together, each where the first of them stands.
+fn ancestors(differing: &[DifferingPair]) -> Vec<Ancestor<'_>> {
+    let made = |runs: &DifferingPair| {
+        Some((runs.left_data.as_ref()?.knit_id.clone(), runs.right_data.as_ref()?.knit_id.clone()))
+    };
+    let mut ancestors: Vec<Ancestor<'_>> = Vec::new();
+    for pair in differing {
+        let of_data = made(pair).and_then(|(left, right)| {
+            let is_by = |data: &DifferingPair| data.left == left && data.right == right;
+            ancestors.iter().position(|(data, _)| data.is_some_and(is_by))
+        });
+        match (pair.kind, of_data) {
+            (PairKind::Data, _) => ancestors.push((Some(pair), None)),
+            (PairKind::Run, Some(at)) => ancestors[at].1 = Some(pair),
+            (PairKind::Run, None) => ancestors.push((None, Some(pair))),
+        }
+    }
+    ancestors
+}
+
+/// The two themselves are told before the Runs that made them; of others in one, as they are one place to look at.
+fn ancestor((data, runs): Ancestor<'_>, result: &str) -> Vec<String> {
+    match (data, runs) {
+        (Some(data), Some(runs)) if data.distance > 0 => pair(runs, &data.aspects, result),
+        (data, runs) => data.into_iter().chain(runs).flat_map(|one| pair(one, &[], result)).collect(),
+    }
+}
+
+/// A pair, and in what it differs; of Runs also in what the Data do by which the way came to them.
+fn pair(pair: &DifferingPair, of_data: &[Aspect], result: &str) -> Vec<String> {
     let far = match pair.distance {
         1 => format!("1 Run upstream by {}", route(&pair.route)),
         distance => format!("{distance} Runs upstream by {}", route(&pair.route)),
@@ -75,7 +108,7 @@ fn pair(pair: &DifferingPair, result: &str) -> Vec<String> {
     let mut lines = vec![place];
     lines.push(format!("  < {}", side(pair.kind, is_upload, &pair.left, pair.left_data.as_ref())));
     lines.push(format!("  > {}", side(pair.kind, is_upload, &pair.right, pair.right_data.as_ref())));
-    lines.extend(pair.aspects.iter().flat_map(aspect));
+    lines.extend(of_data.iter().chain(&pair.aspects).flat_map(aspect));
     lines
 }
 
@@ -148,6 +181,44 @@ const fn name(name: AspectName) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Four uploads, each with other tags than its counterpart, behind one input each.
+    fn configurations() -> Vec<DifferingPair> {
+        let data = |n: u32, side: &str| DifferingData { knit_id: format!("{side}{n}"), tags: Vec::new() };
+        let aspect = |name| Aspect { name, left: vec!["a:b".to_owned()], right: Vec::new() };
+        let pair = |kind, n: u32| {
+            let (id, name) = match kind {
+                PairKind::Data => ("", AspectName::Tags),
+                PairKind::Run => ("run of ", AspectName::Upload),
+            };
+            DifferingPair {
+                kind,
+                distance: 1,
+                route: vec![format!("/config/{n}")],
+                left: format!("{id}l{n}"),
+                right: format!("{id}r{n}"),
+                left_data: Some(data(n, "l")),
+                right_data: Some(data(n, "r")),
+                aspects: vec![aspect(name)],
+            }
+        };
+        [PairKind::Data, PairKind::Run].into_iter().flat_map(|kind| (1..=4).map(move |n| pair(kind, n))).collect()
+    }
+
+    #[test]
+    fn two_data_and_the_runs_that_made_them_are_one_ancestor_and_the_first_three_are_three() {
+        let differing = configurations();
+        let difference = Difference { left: "a".to_owned(), right: "b".to_owned(), as_of: 9, differing, cut: false };
+        let told = lines(&difference).join("\n");
+        let one = |n: u32| {
+            format!(
+                "/config/{n} is another Data, 1 Run upstream by /config/{n}\n  < Data l{n}\n  > Data r{n}\n    tags < a:b\n    tags > nothing\n    each was uploaded or imported by itself"
+            )
+        };
+        let expected =
+            format!("< a\n> b\n{}\n{}\n{}\nand 1 more behind these; `-o json` prints all", one(1), one(2), one(3));
+        assert_eq!(told, expected);
+    }
 
     #[test]
     fn the_same_input_many_times_in_a_row_is_told_once() {
