@@ -1,7 +1,7 @@
 //! Trees, for people: how they are grown from what hangs where, and how they are put on a terminal.
 //!
 //! What is near the root is drawn and what is far is counted: branches grow breadth first, until so many are there
-//! that more would only scroll by. Of many that hang in one place and are alike, the first few are drawn and the rest
+//! that more would only scroll by. Of what goes on as a chain, the end is drawn too. Of many that hang in one place and are alike, the first few are drawn and the rest
 //! is counted. A thing that comes up again is not drawn twice. What hangs alone below something stands under it
 //! without being indented, so that a chain is as narrow at its end as at its beginning. What is wider than the terminal
 //! goes on below, inside its branch.
@@ -29,7 +29,10 @@ const LEVELS_MAX: usize = 12;
 /// Levels on which every fork is indented: so many steps of a lineage fit beside each other on any terminal.
 const LEVELS_OF_FORKS: usize = 4;
 /// What stands behind a branch beyond which there is more that is not drawn.
-const MORE_BEYOND: &str = " …";
+const MORE_BEYOND: &str = "(more: --unfold)";
+/// Nodes at the end of a long chain that are drawn also where its middle is not: where something comes from in the end is
+/// what people look for.
+const NODES_OF_END: usize = 2;
 
 /// How a tree is to look.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +80,14 @@ pub(crate) trait Soil<'a> {
     }
     /// Where it hangs, and then the words about it; each stays on one line.
     fn words(&self, node: Self::Node) -> (String, Vec<String>);
+    /// The same of what is drawn whole elsewhere: by what it is found there.
+    fn words_again(&self, node: Self::Node) -> (String, Vec<String>) {
+        self.words(node)
+    }
+    /// What is said of so many nodes of a chain that are not drawn; each stays on one line.
+    fn on_the_way(&self, number: usize) -> Vec<String> {
+        vec![format!("and {number} more on the way")]
+    }
     /// What is said of so many more that are like this; each stays on one line.
     fn more(&self, number: usize, node: Self::Node) -> Vec<String>;
 }
@@ -156,7 +167,8 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
             } else if is_again {
                 // What hangs below hangs there.
             } else if is_too_much {
-                branches[at].end = End::TooMuch;
+                branches[at].below = self.hang_end(*node, level, &mut branches);
+                branches[at].end = if branches[at].below.is_empty() { End::TooMuch } else { End::Open };
             } else {
                 let below = self.hang(beyond, level, &mut branches);
                 growing.extend(&below);
@@ -177,6 +189,47 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
             branches.push(Branch { what, below: Vec::new(), level, end });
         }
         (from..branches.len()).collect()
+    }
+
+    /// Makes branches of the end of a chain that begins at `node`, and of the number of those between, one below the
+    /// other; of nothing, if that is no chain or leads to what is drawn elsewhere.
+    fn hang_end(&mut self, node: S::Node, level: usize, branches: &mut Vec<Branch<S::Node>>) -> Vec<usize> {
+        let Some(chain) = self.chain(node) else { return Vec::new() };
+        let skipped = chain.len().saturating_sub(NODES_OF_END);
+        // One more line for the number would be no shorter than the one that it stands for.
+        let skipped = if skipped > 1 { skipped } else { 0 };
+        let rest = (skipped > 0).then(|| What::Rest(self.soil.on_the_way(skipped)));
+        let first = branches.len();
+        for what in rest.into_iter().chain(chain[skipped..].iter().copied().map(What::Node)) {
+            if let What::Node(node) = &what {
+                self.placed.extend(self.soil.identity(*node));
+                self.drawn.extend(self.soil.id(*node));
+            }
+            let next = branches.len() + 1;
+            branches.push(Branch { what, below: vec![next], level, end: End::Open });
+        }
+        branches.last_mut().expect("a chain has nodes, and they were just pushed").below.clear();
+        vec![first]
+    }
+
+    /// What follows on `node`, one on the other, to where nothing does: of all that hangs below each, only one has
+    /// anything below it.
+    fn chain(&self, node: S::Node) -> Option<Vec<S::Node>> {
+        let (mut chain, mut at) = (Vec::new(), node);
+        let mut met = HashSet::new();
+        loop {
+            let mut beyond = self.soil.beyond(at);
+            if beyond.len() > 1 {
+                beyond.retain(|node| !self.soil.beyond(*node).is_empty());
+            }
+            let [next] = beyond[..] else { return (beyond.is_empty() && !chain.is_empty()).then_some(chain) };
+            let is_new = self.soil.identity(next).is_none_or(|id| !self.placed.contains(id) && met.insert(id));
+            if !is_new {
+                return None;
+            }
+            chain.push(next);
+            at = next;
+        }
     }
 
     fn fold(&self, nodes: Vec<S::Node>) -> Vec<What<S::Node>> {
@@ -201,8 +254,9 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
             }
         }
         if self.style.is_folded && kept.len() > BRANCHES_MAX {
+            let more = kept.len() - BRANCHES_MAX;
             kept.truncate(BRANCHES_MAX);
-            kept.push(What::Rest(vec!["and more".to_owned()]));
+            kept.push(What::Rest(vec![format!("and {more} more")]));
         }
         kept
     }
@@ -215,12 +269,14 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
         while let Some((at, indent, place_in_row)) = pending.pop() {
             let branch = &branches[at];
             let (place, mut words) = match &branch.what {
+                What::Node(node) if branch.end == End::Again => self.soil.words_again(*node),
                 What::Node(node) => self.soil.words(*node),
                 What::Rest(words) => {
                     (format!("{} ", paint.faint("…")), words.iter().map(|word| paint.faint(word)).collect())
                 }
             };
-            words.last_mut().expect("a node is at least its id").push_str(self.remark(branch));
+            // A word of its own, lest it is cut with another.
+            words.extend(self.remark(branch).map(str::to_owned));
             let (mark, inner) = match place_in_row {
                 PlaceInRow::Alone => ("↳ ", format!("{indent}  ")),
                 PlaceInRow::Last => ("└─ ", format!("{indent}   ")),
@@ -243,14 +299,14 @@ impl<'a, S: Soil<'a>> Trees<'a, S> {
     }
 
     /// What is said of a branch whose below is not here; and it is written now.
-    fn remark(&mut self, branch: &Branch<S::Node>) -> &'static str {
+    fn remark(&mut self, branch: &Branch<S::Node>) -> Option<&'static str> {
         let identity = if let What::Node(node) = &branch.what { self.soil.identity(*node) } else { None };
         match (branch.end, identity) {
-            (End::Again, Some(id)) if self.written.contains(id) => return " (see above)",
-            (End::Again, _) => return " (see below)",
+            (End::Again, Some(id)) if self.written.contains(id) => return Some("(see above)"),
+            (End::Again, _) => return Some("(see below)"),
             (End::Open | End::TooMuch, _) => self.written.extend(identity),
         }
-        if branch.end == End::TooMuch { MORE_BEYOND } else { "" }
+        (branch.end == End::TooMuch).then_some(MORE_BEYOND)
     }
 }
 

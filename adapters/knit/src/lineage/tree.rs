@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 
 use knit_schemas::lineage::Index;
+use knit_schemas::lineage::graph::Run;
 
 use self::hanging::{Branch, Lineage, Node};
 use super::words::Words;
@@ -18,6 +19,11 @@ use crate::tree::{ALIKE_MAX, Soil, Style, Trees, folded};
 
 /// Of the Data beside the way, so many are drawn: they only say that there is something beside it.
 const SIBLINGS_MAX: usize = 1;
+/// Of the Data that a Run takes or makes, so many are drawn: each has a path of its own there, so none is quite like
+/// another.
+const POINTS_MAX: usize = 8;
+/// Of what a Run takes that is listed by itself, so many are named.
+const TAKEN_MAX: usize = 2;
 /// Of what is sought and is listed by itself, so many that are alike are drawn: they are what was asked for.
 const LONE_MAX: usize = 8;
 
@@ -59,6 +65,19 @@ fn rest(index: &Index<'_>, drawn: &HashSet<&str>, out: &mut impl Write) -> io::R
     if left.is_empty() { Ok(()) } else { writeln!(out, "… not drawn: {} (--unfold draws all)", left.join(", ")) }
 }
 
+impl Lineage<'_> {
+    /// The words about a Run to which nothing leads: also what it takes, by which it is known from others of its Plan.
+    fn lone_run(&self, run: &Run<'_>) -> Vec<String> {
+        let mut words = self.words.run(run);
+        let taken = self.index.taken(run);
+        for (path, data) in taken.iter().take(TAKEN_MAX) {
+            words.push(format!("takes {path} {}", self.words.data(data).join(" ")));
+        }
+        words.extend((taken.len() > TAKEN_MAX).then(|| format!("and {} more", taken.len() - TAKEN_MAX)));
+        words
+    }
+}
+
 impl<'a> Soil<'a> for Lineage<'a> {
     type Node = Branch<'a>;
     /// Runs of one Plan that ended alike, and Data that hang here in one way.
@@ -95,7 +114,8 @@ impl<'a> Soil<'a> for Lineage<'a> {
         match branch.node {
             // What was made of alike Runs is mostly alike too.
             Node::Run(..) if !self.beyond(branch).is_empty() => 1,
-            Node::Run(..) | Node::Data(_) => ALIKE_MAX,
+            Node::Run(..) => ALIKE_MAX,
+            Node::Data(_) => POINTS_MAX,
             Node::Sibling(_) => SIBLINGS_MAX,
             Node::LoneRun(_) | Node::LoneData(_) => LONE_MAX,
         }
@@ -107,9 +127,23 @@ impl<'a> Soil<'a> for Lineage<'a> {
             Node::Run(run, _) => (format!("{path} "), self.words.run(run)),
             Node::Data(data) => (format!("{path} "), self.words.data(data)),
             Node::Sibling(data) => (format!("{} {path} ", self.words.paint.faint("beside")), self.words.data(data)),
-            Node::LoneRun(run) => (String::new(), self.words.run(run)),
+            Node::LoneRun(run) => (String::new(), self.lone_run(run)),
             Node::LoneData(data) => (String::new(), self.words.data(data)),
         }
+    }
+
+    fn words_again(&self, branch: Branch<'a>) -> (String, Vec<String>) {
+        let (place, mut words) = self.words(branch);
+        if let Node::Run(..) = branch.node {
+            // What it ran stands where it is drawn whole.
+            words.truncate(2);
+        }
+        (place, words)
+    }
+
+    fn on_the_way(&self, number: usize) -> Vec<String> {
+        // Runs and Data take turns.
+        vec![format!("and {number} more Runs and Data on the way")]
     }
 
     fn more(&self, number: usize, branch: Branch<'a>) -> Vec<String> {
@@ -238,7 +272,7 @@ used by
         }));
         let text = drawn(&graph, None);
         assert!(text.lines().count() < 40, "{text}");
-        assert!(text.contains("└─ … and more\n… not drawn: ") && text.contains("of 103 Runs"), "{text}");
+        assert!(text.contains("└─ … and 82 more\n… not drawn: ") && text.contains("of 103 Runs"), "{text}");
     }
 
     #[test]
@@ -257,6 +291,28 @@ used by
         assert_eq!(text.matches("Run run-").count(), 8, "{text}");
         assert_eq!(text.matches("and 24 more done Runs of Plan plan-").count(), 8, "{text}");
         assert!(text.lines().count() <= 20, "{text}");
+    }
+
+    #[test]
+    fn what_a_run_takes_at_paths_of_their_own_is_not_alike_unless_it_is_much() {
+        let taking = |inputs: usize| {
+            let mut graph = graph();
+            let edge = |n| LineageEdge { path: format!("/in{n}"), knit_id: format!("in{n}") };
+            graph.runs[2].inputs = (0..inputs).map(edge).collect();
+            graph.data.extend((0..inputs).map(|n| LineageData { knit_id: format!("in{n}"), tags: Vec::new() }));
+            graph.start = "bd".to_owned();
+            drawn(&graph, None)
+        };
+        assert_eq!(taking(5).matches(" Data in").count(), 5, "{}", taking(5));
+        assert!(taking(40).contains("… and 32 more Data\n"), "{}", taking(40));
+    }
+
+    #[test]
+    fn a_run_that_is_sought_is_told_with_what_it_takes() {
+        let mut graph = graph();
+        graph.runs.retain(|run| run.run_id == "bd");
+        let text = drawn_of(&graph, Sought { data: false, runs: true }, FOLDED);
+        assert!(text.contains("└─ Run bd  done  (unknown Plan)  takes /p Data b\n"), "{text}");
     }
 
     /// What a filter left of a chain: its Runs, and of its Data only the first and the last.
@@ -286,8 +342,11 @@ used by
         graph.runs.retain(|run| run.run_id != "r0");
         graph.runs.iter_mut().for_each(|run| run.plan_id = "0123456789".to_owned());
         let text = drawn_of(&graph, Sought { data: false, runs: true }, FOLDED);
-        assert!(text.starts_with("Data 0\n… beyond what is not shown\n├─ Run r1  done  (unknown Plan)\n"), "{text}");
-        let end = "├─ Run r8  done  (unknown Plan)\n\
+        assert!(
+            text.starts_with("Data 0\n… beyond what is not shown\n├─ Run r1  done  (unknown Plan)  takes /p Data 1\n"),
+            "{text}"
+        );
+        let end = "├─ Run r8  done  (unknown Plan)  takes /p Data 8\n\
                    └─ … and 21 more done Runs of Plan 01234567  (unknown Plan)\n\
                    … not drawn: 21 of 29 Runs, 30 of 31 Data (--unfold draws all)\n";
         assert!(text.ends_with(end), "{text}");
@@ -355,7 +414,13 @@ used by
         let text = drawn(&chain(1000), None);
         assert!(text.lines().count() < 20, "{text}");
         assert!(text.lines().all(|line| line.chars().count() < 80), "{text}");
-        let end = "/p Data 6 …\n… not drawn: 994 of 1000 Runs, 994 of 1001 Data (--unfold draws all)\n";
+        let end = "\
+   ↳ /p Data 6
+   ↳ … and 1986 more Runs and Data on the way
+   ↳ /p Run r999  done  (unknown Plan)
+   ↳ /p Data 1000
+… not drawn: 993 of 1000 Runs, 993 of 1001 Data (--unfold draws all)
+";
         assert!(text.ends_with(end), "{text}");
         assert!(!drawn(&chain(5), None).contains('…'));
     }

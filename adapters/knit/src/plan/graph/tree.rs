@@ -9,8 +9,8 @@ use knit_schemas::plan_graph::PlanIndex;
 use crate::listing;
 use crate::tree::{Paint, Soil, Style, Trees, digits_of, folded, shortened};
 
-/// Levels of one tree: as many steps as lineage has, where a step has two levels.
-const LEVELS_MAX: usize = 6;
+/// Levels of one tree: a Plan takes two lines of an ordinary terminal, and both ends of a chain are to fit on it.
+const LEVELS_MAX: usize = 4;
 
 /// Draws both trees.
 pub(super) fn draw(index: &PlanIndex<'_>, style: Style, out: &mut impl Write) -> io::Result<()> {
@@ -153,6 +153,21 @@ impl<'a> Soil<'a> for Plans<'a> {
         }
     }
 
+    fn words_again(&self, branch: Branch<'a>) -> (String, Vec<String>) {
+        let (place, mut words) = self.words(branch);
+        if let Branch::Source(edge, plan) | Branch::Consumer(edge, plan) = branch {
+            let own = self.plan(plan);
+            words = self.fed(edge, plan);
+            // Whether it is active, and what it runs, stands where it is drawn whole.
+            words.retain(|word| *word == own[0] || !own.contains(word));
+        }
+        (place, words)
+    }
+
+    fn on_the_way(&self, number: usize) -> Vec<String> {
+        vec![format!("and {number} more Plans on the way")]
+    }
+
     fn more(&self, number: usize, branch: Branch<'a>) -> Vec<String> {
         vec![match branch {
             Branch::Source(edge, _) => format!("and {number} more Plans that feed {}", edge.input),
@@ -190,12 +205,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_plan_runs_that_is_drawn_elsewhere_is_not_said_again() {
+        let mut graph = chain(4);
+        let shortcut = serde_json::from_value(json!({"from": graph.plans[0].id(), "output": "/out",
+            "to": graph.plans[2].id(), "input": "/in"}));
+        graph.edges.push(shortcut.unwrap());
+        let text = drawn(&graph, true);
+        let again = text.lines().find(|line| line.ends_with("(see above)") || line.ends_with("(see below)"));
+        assert!(again.is_some_and(|line| line.contains("by chain:2")), "{text}");
+        assert_eq!(text.matches("sh -c").count(), 4, "{text}");
+    }
+
+    #[test]
     fn a_long_chain_of_plans_fits_on_a_screen() {
         let text = drawn(&chain(30), true);
         assert!(text.lines().count() <= 20, "{text}");
         assert!(text.ends_with("\n… not drawn: 23 of 30 Plans (--unfold draws all)\n"), "{text}");
         let commands: Vec<&str> = text.lines().filter(|line| line.contains("sh -c")).collect();
         assert_eq!(commands.len(), 7, "{text}");
+        assert!(text.contains("… and 23 more Plans on the way\n") && text.contains("Plan 00000029"), "{text}");
         assert!(
             commands.iter().all(|line| line.contains("active  host:latest  sh -c")),
             "no line is only that: {text}"
