@@ -1,11 +1,21 @@
 //! `--as-of`: the time that a question is about.
 
-use chrono::SecondsFormat;
+use std::io::{self, IsTerminal as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{Local, SecondsFormat, TimeDelta};
 use clap::Args;
 use knit_schemas::duration::ago_ms;
+use knit_schemas::instant::Instant;
 
-use crate::client::Query;
+use crate::client::{Client, Query};
+use crate::error::{Ask, Subject};
+use crate::output;
 use crate::since;
+use crate::telling;
+
+/// Whether it is said already: a command asks several questions about one time.
+static IS_SAID: AtomicBool = AtomicBool::new(false);
 
 /// The time that a question is about; the present if nothing is said.
 #[derive(Debug, Clone, Default, Args)]
@@ -25,6 +35,37 @@ impl AsOf {
     pub(crate) fn query(&self) -> Query {
         self.as_of.iter().map(|as_of| ("as-of", as_of.clone())).collect()
     }
+}
+
+impl AsOf {
+    /// Tells people once of when an answer is that reflects `position`: what they read next looks like the present.
+    pub(crate) async fn say(&self, client: &Client, position: Option<u64>) {
+        let (Some(asked), Some(position)) = (&self.as_of, position) else { return };
+        if !io::stdout().is_terminal() || IS_SAID.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        match moment(asked) {
+            Some(moment) => output::say(format_args!("as of {}, position {position}", telling::time(moment))),
+            None => {
+                let recorded = recorded_at(client, position).await;
+                let recorded = recorded.map(|at| format!(", recorded {}", telling::time(at))).unwrap_or_default();
+                output::say(format_args!("as of position {position}{recorded}"));
+            }
+        }
+    }
+}
+
+/// The moment that was written, if it was no position.
+fn moment(asked: &str) -> Option<Instant> {
+    let Some(ms) = ago_ms(asked) else { return Instant::parse(asked).ok() };
+    Local::now().checked_sub_signed(TimeDelta::milliseconds(ms)).map(|then| then.fixed_offset().into())
+}
+
+/// When the event at `position` was recorded; before the first nothing was, and not every server can tell.
+async fn recorded_at(client: &Client, position: u64) -> Option<Instant> {
+    let ask = Ask::question("show", Subject::Event(position));
+    let told = client.get::<serde_json::Value>(&ask, &["events", &position.to_string()], Query::new()).await;
+    Instant::parse(told.ok()?["event"]["recordedAt"].as_str()?).ok()
 }
 
 /// As the wire has it: times without an offset are local ones, which the server does not know.

@@ -125,7 +125,9 @@ impl Client {
         if as_of.is_past() && position.is_none() {
             return Err(Error::NoPast);
         }
-        Ok((whole_body(ask, response).await?, position))
+        let body = whole_body(ask, response).await?;
+        as_of.say(self, position).await;
+        Ok((body, position))
     }
 
     /// Asks for whatever is at `url`, to be read bit by bit.

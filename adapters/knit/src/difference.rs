@@ -34,7 +34,9 @@ pub(crate) async fn ask_and_tell(
     let ask = Ask::question("compare", Subject::Pair(kind, left.clone(), right.clone()));
     let query = [("with", right)].into_iter().chain(as_of.query()).collect();
     let difference: Result<Difference, Error> = client.get(&ask, &[kind.route(), &left, "diff"], query).await;
-    form.tell(&difference.map_err(Error::if_unable)?, lines)
+    let difference = difference.map_err(Error::if_unable)?;
+    as_of.say(client, Some(difference.as_of)).await;
+    form.tell(&difference, lines)
 }
 
 fn lines(difference: &Difference) -> Vec<String> {

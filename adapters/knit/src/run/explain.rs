@@ -50,6 +50,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let explained: Result<RunExplanation, Error> =
         client.get(&ask, &["runs", &run_id, "explain"], arguments.as_of.query()).await;
     let explanation = explained.map_err(Error::if_unable)?;
+    arguments.as_of.say(&client, Some(explanation.as_of)).await;
     arguments.form.tell(&explanation, lines)?;
     if arguments.form.is_for_people() && !arguments.as_of.is_past() {
         hints(&client, &run_id).await?.iter().for_each(output::say);

@@ -110,3 +110,20 @@ fn a_log_is_printed_as_it_is_and_in_no_other_form() {
     assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{refused}");
     assert_eq!(server.lines(), Vec::<String>::new());
 }
+
+#[test]
+fn what_is_of_another_time_says_on_a_terminal_of_when() {
+    let recorded = json!({"event": {"position": 7, "recordedAt": "2025-03-03T09:15:02.418+00:00"}});
+    let server = Server::start(move |request| match request.target.as_str() {
+        "/api/events/7" => Reply::json(&recorded),
+        _ => Reply::json(&json!([])).header("x-knit-position", "7"),
+    });
+    let place = Place::with(&server);
+    for kind in ["data", "plan", "run"] {
+        let seen = place.on_a_terminal(&[kind, "find", "--as-of", "7"]);
+        assert!(seen.starts_with("as of position 7, recorded 2025-03-03 09:15:02\r\n"), "{seen:?}");
+        let seen = place.on_a_terminal(&[kind, "find", "--as-of", "2025-03-03T10:15Z"]);
+        assert!(seen.starts_with("as of 2025-03-03 10:15:00, position 7\r\n"), "{seen:?}");
+        assert_eq!(place.knit(&[kind, "find", "--as-of", "7"]).succeeded().stderr, "", "programs know what they asked");
+    }
+}
