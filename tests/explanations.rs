@@ -35,6 +35,12 @@ fn a_run_says_what_set_it_off_what_it_waited_for_and_why_it_failed() {
     let end = told["steps"].as_array().and_then(|steps| steps.last()).unwrap()["moment"]["position"].as_u64().unwrap();
     let earlier = shop.knit(&["run", "explain", "--as-of", &(end - 1).to_string(), &run]).json();
     assert_eq!(earlier["status"], json!("aborting"));
+    // Right after it was made it had not waited yet; that is told of the past as it is of now.
+    let made = told["steps"][0]["moment"]["position"].to_string();
+    let earlier = shop.knit(&["run", "explain", "--as-of", &made, &run]).json();
+    assert_eq!(earlier["waitsFor"]["waitedMs"], json!(0), "{earlier}");
+    let text = shop.knit(&["run", "explain", "-o", "text", "--as-of", &made, &run]).stdout;
+    assert!(text.contains("it waits for ") && text.contains(", 0 ms so far"), "{text}");
     let _ = shop.refused(4, &["run", "explain", "00000000-0000-0000-0000-000000000000"]);
 }
 

@@ -151,7 +151,7 @@ pub struct Waiting {
     pub since: Instant,
     /// Whether its Plan is switched off: then it waits until somebody switches it on.
     pub held: bool,
-    /// Milliseconds for which it has waited; absent where the past is told.
+    /// Milliseconds for which it has waited until now, or until the time that was asked about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waited_ms: Option<u64>,
     /// Which room its Worker waits for, as far as the runtime tells; absent where it waits for something else, and where

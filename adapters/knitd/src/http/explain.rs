@@ -18,6 +18,7 @@ use knit_schemas::instant::Instant;
 
 use super::front::Api;
 use super::problem::Problem;
+use super::query::Query;
 use super::request::{Asked, Named};
 use super::{as_of, matches, past, reply};
 
@@ -50,11 +51,26 @@ pub(super) async fn run(State(api): State<Api>, named: Named, Asked(query): Aske
     let attempt = story.steps.last().map_or(1, |step| step.attempt);
     let is_starting = story.status == Status::Starting;
     let mut told = explanation(story, plan.summary(), position, &moments);
-    if let Some(waiting) = told.waits_for.as_mut().filter(|_| at == At::Now) {
-        waiting.waited_ms = Some(positive(as_of::now().0 - waiting.since.unix_ms()));
-        waiting.room = if is_starting { room(&api, id, attempt).await } else { None };
+    if let Some(waiting) = told.waits_for.as_mut() {
+        let until = match at {
+            At::Now => Some(as_of::now()),
+            At::Position(position) => past_moment(&api, &query, position).await?,
+        };
+        waiting.waited_ms = until.map(|until| positive(until.0 - waiting.since.unix_ms()));
+        waiting.room = if is_starting && at == At::Now { room(&api, id, attempt).await } else { None };
     }
     Ok(reply::at(position, reply::json(&told)))
+}
+
+/// The moment that was asked about: the time that was named, or when the event at the `position` was recorded.
+async fn past_moment(api: &Api, query: &Query, position: Position) -> Result<Option<Timestamp>, Problem> {
+    if let Some(text) = query.scalar("as-of")
+        && let as_of::Asked::Time(time) = as_of::Asked::parse("as-of", text, as_of::now())?
+    {
+        return Ok(Some(time));
+    }
+    let event = api.app.log().event_at(position).await.map_err(Problem::of_log)?;
+    Ok(event.map(|event| event.recorded_at))
 }
 
 /// What room the Worker of a Run waits for. Nothing is kept of it: the runtime is asked as it is now.
