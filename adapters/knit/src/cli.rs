@@ -1,7 +1,6 @@
 //! The command line: every command on one screen, and how it is read.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -110,9 +109,9 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitStatus {
     if let Some(shell) = environment.completes.clone() {
         return completion::answer(&shell, args, environment);
     }
-    let cli = match parse(args, &environment) {
+    let cli = match parse(args.clone(), &environment) {
         Ok(cli) => cli,
-        Err(refused) => return explain(&refused),
+        Err(refused) => return explain(&refused, &args),
     };
     output::be_quiet(cli.globals.quiet);
     let words = cli.command.words();
@@ -181,21 +180,33 @@ fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Prints help where it was asked for, and otherwise what is wrong with the command line. Values that
+/// What stands at the end of what is said about a wrong command line, and does not say of which command.
+const SOME_HELP: &str = "For more information, try '--help'.";
+
+/// Prints help where it was asked for, and otherwise what is wrong with the command line `typed`. Values that
 /// do not parse are failures (1) and not wrong usage (2), as the original has it.
-fn explain(refused: &clap::Error) -> ExitStatus {
-    let text = refused.render().to_string();
-    let printed = if refused.use_stderr() && text.contains(SWITCH_VALUE) {
-        io::stderr().write_all(text.replace(SWITCH_VALUE, "").as_bytes())
-    } else {
-        refused.print()
-    };
-    match (refused.kind(), printed) {
-        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, Ok(())) => ExitStatus::Success,
-        (ErrorKind::ValueValidation, Ok(())) => ExitStatus::Failure,
-        (_, Ok(())) => ExitStatus::Usage,
-        (_, Err(_)) => ExitStatus::BrokenPipe,
+fn explain(refused: &clap::Error, typed: &[OsString]) -> ExitStatus {
+    if refused.use_stderr() {
+        let hint = format!("hint: `{} --help` explains the command", command_of(typed));
+        output::complain(&refused.render().to_string().replace(SWITCH_VALUE, "").replace(SOME_HELP, &hint));
+        return if refused.kind() == ErrorKind::ValueValidation { ExitStatus::Failure } else { ExitStatus::Usage };
     }
+    match refused.print() {
+        Ok(()) => ExitStatus::Success,
+        Err(_) => ExitStatus::BrokenPipe,
+    }
+}
+
+/// The command that a command line names, as far as there is one.
+fn command_of(typed: &[OsString]) -> String {
+    let (mut words, mut command) = ("knit".to_owned(), Cli::command());
+    for word in typed.iter().skip(1).filter_map(|word| word.to_str()) {
+        if let Some(below) = command.find_subcommand(word).cloned() {
+            words = format!("{words} {}", below.get_name());
+            command = below;
+        }
+    }
+    words
 }
 
 #[cfg(test)]

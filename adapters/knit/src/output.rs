@@ -191,9 +191,13 @@ pub(crate) fn complain(text: &str) {
     let _ = io::stderr().write_all(to_people(&text).as_bytes());
 }
 
-/// What a server says with the times of the wire in it, as a terminal gets it.
+/// What a server says with the times of the wire in it, as a terminal gets it: with its times, and no word broken.
 fn to_people(text: &str) -> Cow<'_, str> {
-    if io::stderr().is_terminal() { Cow::Owned(telling::at_home(text)) } else { Cow::Borrowed(text) }
+    match terminal_size::terminal_size_of(io::stderr()) {
+        Some((width, _)) => Cow::Owned(telling::in_rows(&telling::at_home(text), usize::from(width.0))),
+        None if io::stderr().is_terminal() => Cow::Owned(telling::at_home(text)),
+        None => Cow::Borrowed(text),
+    }
 }
 
 /// So many in a second, as people read it: `8,166/s`, and of what is slow one digit more.

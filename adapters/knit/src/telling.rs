@@ -109,7 +109,7 @@ fn wrapped(line: &str, columns: usize) -> String {
     }
     let blanks = line.len() - line.trim_start().len();
     let (mut text, mut width) = (" ".repeat(blanks), blanks);
-    for (place, word) in line.trim_start().split(' ').enumerate() {
+    for (place, word) in unbroken(line.trim_start()).enumerate() {
         let chars = word.chars().count();
         if place > 0 && width + 1 + chars > columns {
             text.push('\n');
@@ -123,6 +123,20 @@ fn wrapped(line: &str, columns: usize) -> String {
         width += chars;
     }
     text
+}
+
+/// The words of a line; what stands between backquotes is one, as it may be to be pasted.
+fn unbroken(line: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    line.split(move |char| {
+        is_quoted ^= char == '`';
+        char == ' ' && !is_quoted
+    })
+}
+
+/// The lines of a text broken so that their rows fit into `columns`, but for what is to be pasted.
+pub(crate) fn in_rows(text: &str, columns: usize) -> String {
+    text.split('\n').map(|line| wrapped(line, columns)).collect::<Vec<_>>().join("\n")
 }
 
 /// So many of something, of which one has another name than several.
@@ -242,6 +256,18 @@ mod tests {
         assert_eq!(wrapped(&line, 80), format!("  /in  Data {id}, made by Run\n      {id}"));
         assert_eq!(wrapped(&line, 200), line);
         assert_eq!(wrapped(&line, 20), line);
+    }
+
+    #[test]
+    fn what_stands_between_backquotes_is_not_broken_nor_is_a_hint() {
+        let id = "6cd03965-619d-4429-afcd-de2db9e7a326";
+        let text = format!("error: it was removed, as {id} says: `knit data tag --add 'a b' {id}` is too late now\n");
+        let rows = format!(
+            "error: it was removed, as {id} says:\n    `knit data tag --add 'a b' {id}`\n    is too late now\n"
+        );
+        assert_eq!(in_rows(&text, 70), rows);
+        let hint = format!("hint: `knit data show --as-of 7 {id}` shows it as it was at that time\n");
+        assert_eq!(in_rows(&hint, 70), hint);
     }
 
     #[test]

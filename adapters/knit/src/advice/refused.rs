@@ -2,11 +2,16 @@
 
 use std::path::Path;
 
+use knit_schemas::api::EVENT_TYPES;
+use knit_schemas::slip::is_slip_of;
+
 use super::{NO_KNITFAB, shell_word};
 use crate::error::{Refusal, Subject};
 use crate::ids::{self, Kind};
 use crate::pasted::word;
 
+/// Characters of a part of a name by which it is guessed: fewer are in too many names.
+const PART_CHARS_MIN: usize = 4;
 /// Why a Plan is not registered that would get more Runs than are wanted.
 const TOO_MANY_RUNS: &str = "too many Runs";
 
@@ -47,6 +52,7 @@ pub(super) fn hints(refusal: &Refusal, words: &str) -> Vec<String> {
         (404, _, Subject::Plan(_)) if refusal.says("`knit plan find`") => {}
         (404, _, Subject::Plan(_)) => hints.push("`knit plan find` lists all Plans".to_owned()),
         (404, _, Subject::Run(_)) => hints.push("`knit run find` lists all Runs".to_owned()),
+        (400, _, Subject::Events) => hints.extend(misspelt_event(refusal)),
         (404, _, Subject::Event(position)) => {
             hints.push("`knit audit log` lists all events".to_owned());
             // Digits may have been meant as the beginning of an id.
@@ -87,6 +93,16 @@ pub(super) fn hints(refusal: &Refusal, words: &str) -> Vec<String> {
         _ => {}
     }
     hints
+}
+
+/// Which event is meant, where one has nearly the name that the server does not know.
+fn misspelt_event(refusal: &Refusal) -> Option<String> {
+    let mut said = refusal.advice.iter().chain([&refusal.reason]);
+    let typed = said.find_map(|line| line.strip_prefix("there is no event `")?.split_once('`'))?.0;
+    let is_part = |known: &str| known.to_lowercase().contains(&typed.to_lowercase());
+    let slip = EVENT_TYPES.iter().find(|known| is_slip_of(typed, known));
+    let near = slip.or_else(|| EVENT_TYPES.iter().find(|known| typed.len() >= PART_CHARS_MIN && is_part(known)))?;
+    Some(format!("did you mean `--type {near}`?"))
 }
 
 /// What to try when a Plan is not registered, or would not be.

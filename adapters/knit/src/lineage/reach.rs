@@ -3,7 +3,6 @@
 use clap::Args;
 
 use crate::client::Query;
-use crate::error::Error;
 
 /// The directions, and the depth in each.
 #[derive(Debug, Args)]
@@ -39,20 +38,20 @@ enum Depth {
 fn depth(text: &str) -> Result<Depth, String> {
     match text {
         "all" => Ok(Depth::All),
+        "0" => Err("that goes nowhere: write 1 or more, or `all`".to_owned()),
         _ => text.parse().map(Depth::Steps).map_err(|_| "write a positive number or `all`".to_owned()),
     }
 }
 
 impl Reach {
     /// What that comes to: neither direction means both.
-    pub(crate) fn extent(&self) -> Result<Extent, Error> {
+    pub(crate) fn extent(&self) -> Extent {
         let depth = match self.numbers {
-            Depth::Steps(0) => return Err(Error::Usage("`--numbers 0` goes nowhere: at least 1".to_owned())),
             Depth::Steps(steps) => Some(steps),
             Depth::All => None,
         };
         let both = self.upstream == self.downstream;
-        Ok(Extent { upstream: both || self.upstream, downstream: both || self.downstream, depth })
+        Extent { upstream: both || self.upstream, downstream: both || self.downstream, depth }
     }
 }
 
@@ -77,7 +76,7 @@ mod tests {
     fn depth_is_a_number_or_all() {
         assert_eq!(depth("all"), Ok(Depth::All));
         assert_eq!(depth("3"), Ok(Depth::Steps(3)));
-        for bad in ["-1", "", "some", "4294967296"] {
+        for bad in ["0", "-1", "", "some", "4294967296"] {
             assert!(depth(bad).is_err(), "{bad}");
         }
     }

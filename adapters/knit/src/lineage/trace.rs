@@ -64,7 +64,7 @@ impl Tracing {
     ) -> Result<(), Error> {
         self.following.check(&self.as_of)?;
         printing.check()?;
-        let extent = self.reach.extent()?;
+        let extent = self.reach.extent();
         let client = &session.client()?;
         let id = ids::whole_as_of(client, kind, typed, &self.as_of).await?;
         let plan = ids::all_whole_as_of(client, Kind::Plan, self.plan.clone(), &self.as_of).await?;

@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
     let Arguments { reach, as_of, following, printing, plan_id } = arguments;
     following.check(&as_of)?;
     printing.check()?;
-    let extent = reach.extent()?;
+    let extent = reach.extent();
     let client = session.client()?;
     let id = ids::whole_as_of(&client, Kind::Plan, plan_id, &as_of).await?;
     if following.is_wanted() {

@@ -124,3 +124,51 @@ fn what_answers_and_is_no_knitfab_is_told_as_that() {
     assert!(told.code == 1 && told.stderr.contains("It usually ends in `/api`"), "{told}");
     assert_eq!(place.knit(&["run", "show", "r1"]).code, 4, "a Run may well be missing");
 }
+
+#[test]
+fn an_event_that_is_misspelt_is_answered_with_the_one_that_is_meant() {
+    let server = Server::start(|request| {
+        let name = request.target.rsplit('=').next().unwrap_or_default().to_owned();
+        Reply::error(400, &format!("bad request\nthere is no event `{name}`, but RunFailed, RunSucceeded"))
+    });
+    let place = Place::with(&server);
+    for (typed, meant) in [("runsuceeded", "RunSucceeded"), ("succeed", "RunSucceeded")] {
+        let refused = place.knit(&["events", "--type", typed]);
+        let hint = format!("hint: did you mean `--type {meant}`?\n");
+        assert!(refused.code == 1 && refused.stderr.ends_with(&hint), "{refused}");
+    }
+    let refused = place.knit(&["events", "--type", "Bogus"]);
+    assert!(!refused.stderr.contains("did you mean"), "{refused}");
+}
+
+#[test]
+fn numbers_that_mean_nothing_are_values_that_cannot_be_read_and_the_help_that_is_named_can_be_pasted() {
+    let place = Place::new();
+    for (words, command) in [
+        (&["data", "lineage", "-n", "0", "d1"][..], "knit data lineage"),
+        (&["data", "lineage", "-n", "few", "d1"], "knit data lineage"),
+        (&["events", "--last", "0"], "knit events"),
+        (&["run", "show", "--attempt", "0", "r1"], "knit run show"),
+        (&["data", "wait", "-t", "a:b", "--count", "0"], "knit data wait"),
+    ] {
+        let refused = place.knit(words);
+        let end = format!("hint: `{command} --help` explains the command\n");
+        assert!(refused.code == 1 && refused.stderr.ends_with(&end), "{refused}");
+    }
+}
+
+#[test]
+fn no_word_of_an_error_is_broken_on_a_terminal() {
+    let server = Server::start(|_| {
+        let why =
+            "the Run was removed by somebody a long while ago and all that it had made was deleted together with it";
+        Reply::error(409, &format!("conflict\n{why}"))
+    });
+    let seen = Place::with(&server).on_80_columns(&["run", "stop", "r1"]);
+    assert!(seen.lines().all(|line| line.chars().count() <= 80), "{seen}");
+    let words: Vec<&str> = seen.split_whitespace().collect();
+    assert!(
+        words.join(" ").contains("removed by somebody a long while ago and all that it had made was deleted"),
+        "{seen}"
+    );
+}
