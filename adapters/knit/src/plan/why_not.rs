@@ -1,5 +1,7 @@
 //! `knit plan why-not`.
 
+use std::cmp::Reverse;
+
 use clap::Args;
 use knit_schemas::api::{DataVerdict, InputMatches, PlanDetail, PlanMatches, RemovedRun, Tag};
 
@@ -149,9 +151,13 @@ fn to_be_tagged(inputs: &[InputMatches]) -> Option<String> {
         return None;
     }
     let can_be = |input: &InputMatches, lacks: &[Tag]| input.misspelt.is_empty() && !lacks.iter().any(Tag::is_system);
-    let (_, nearest) = verdicts()
-        .filter(|(input, verdict)| can_be(input, &verdict.lacks))
-        .min_by_key(|(_, verdict)| verdict.lacks.len())?;
+    // Where nothing fits yet comes first, then what it has the most of.
+    let distance = |(input, verdict): &(&InputMatches, &DataVerdict)| {
+        let has = input.tags.len().saturating_sub(verdict.lacks.len());
+        (input.candidates > 0, Reverse(has), verdict.lacks.len())
+    };
+    let possible = verdicts().filter(|(input, verdict)| can_be(input, &verdict.lacks));
+    let (_, nearest) = possible.min_by_key(distance)?;
     let (adds, knit_id) = (pasted::options("--add", &nearest.lacks), &nearest.knit_id);
     Some(format!("hint: if it should fit, `knit data tag{adds} {knit_id}`"))
 }
