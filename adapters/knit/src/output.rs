@@ -210,6 +210,15 @@ pub(crate) fn rate(per_second: f64) -> String {
     format!("{}/s", HumanCount(per_second))
 }
 
+/// A title with nothing in it that a terminal obeys.
+fn shown(title: String) -> String {
+    let escaped = match telling::visible(&title) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(escaped) => Some(escaped),
+    };
+    escaped.unwrap_or(title)
+}
+
 /// How far a transfer is; draws only where a person can see it.
 #[derive(Debug, Clone)]
 pub(crate) struct Progress(ProgressBar);
@@ -244,7 +253,7 @@ impl Progress {
         };
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
             .with_style(style.with_key("rate", rate))
-            .with_message(telling::visible(&title).into_owned());
+            .with_message(shown(title));
         bar.enable_steady_tick(PROGRESS_INTERVAL);
         Self(bar)
     }
@@ -256,7 +265,7 @@ impl Progress {
 
     /// Says something else beside it.
     pub(crate) fn tell(&self, title: String) {
-        self.0.set_message(telling::visible(&title).into_owned());
+        self.0.set_message(shown(title));
     }
 
     /// Whether anybody sees it.

@@ -61,7 +61,7 @@ pub(super) fn hints(refusal: &Refusal, words: &str) -> Vec<String> {
             }
         }
         (404, _, Subject::AttemptsOf(id)) => {
-            hints.push(format!("`knit run show {}` prints the Run as it is now", word(id)))
+            hints.push(format!("`knit run show {}` prints the Run as it is now", word(id)));
         }
         (404, _, Subject::LogOf(_)) if refusal.says("there is no Run") => {
             hints.push("`knit run find` lists all Runs".to_owned());
