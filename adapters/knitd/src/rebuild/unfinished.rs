@@ -16,9 +16,11 @@ use knit_domain::event::Position;
 use knit_failpoint::failpoint;
 use knit_log::{Log, Snapshot, SnapshotMeta, chain};
 use knit_projections::projection::Projection;
+use knit_schemas::api::RebuildStep;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
+use super::Fresh;
 use crate::background::background;
 use crate::snapshots;
 
@@ -122,6 +124,52 @@ impl Unfinished {
     pub(super) async fn remove(&self, log: &Log) {
         if let Err(why) = log.forget_snapshots_of(&self.name).await {
             tracing::warn!(name = self.name, "what a rebuild had folded is left: {why:#}");
+        }
+    }
+}
+
+impl<P: Projection + Send + Sync + 'static> Fresh<'_, P> {
+    /// Goes on where one that was broken off had come to, unless it is to begin at the start.
+    pub(super) async fn resume(&mut self, from_start: bool) {
+        let log = self.app.log();
+        let unfinished = match Unfinished::of::<P>(&self.skipped).await {
+            Ok(unfinished) => self.unfinished.insert(unfinished),
+            Err(why) => return tracing::warn!(projection = P::NAME, "what is folded will not be kept: {why:#}"),
+        };
+        if from_start {
+            return unfinished.remove(log).await;
+        }
+        let Some((projection, chain)) = unfinished.find(log, self.app.views().followed().position).await else {
+            return;
+        };
+        (self.projection, self.chain) = (projection, chain);
+        let position = self.projection.position();
+        self.began_at = position;
+        tracing::info!(projection = P::NAME, log.position = position, "a rebuild goes on where one was broken off");
+        self.listener.tell(RebuildStep::Resumed { position }).await;
+    }
+
+    /// Keeps what is folded for the next one, unless something was redacted that is in it; answers whether it is kept.
+    pub(super) async fn keep(&mut self) -> bool {
+        let position = self.projection.position();
+        let Some(unfinished) = &mut self.unfinished else { return false };
+        if self.app.views().redactions() != self.redactions {
+            return false;
+        }
+        if position == self.began_at {
+            // It is what was gone on with, if anything was.
+            return position > 0;
+        }
+        let projection = std::mem::take(&mut self.projection);
+        let (projection, kept) = unfinished.keep(self.app.log(), projection, self.chain).await;
+        self.projection = projection;
+        kept
+    }
+
+    /// Removes what is kept: this one has come to its end.
+    pub(super) async fn forget_what_is_kept(&self) {
+        if let Some(unfinished) = &self.unfinished {
+            unfinished.remove(self.app.log()).await;
         }
     }
 }

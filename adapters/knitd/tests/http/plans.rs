@@ -281,7 +281,7 @@ async fn a_plan_tells_why_it_makes_no_runs() {
     let matches = world.get(&format!("/api/plans/{plan}/matches")).await.expect(200).json();
     let input = json!({"path": "/in", "tags": ["lang:sv", "type:corpus"], "candidates": 0, "nearest": near,
         "missing": ["lang:sv"], "producible": false});
-    assert_eq!(matches, json!({"planId": plan, "inputs": [input], "runs": 0, "pending": 0, "removed": 0}));
+    assert_eq!(matches, json!({"planId": plan, "inputs": [input], "runs": 0, "failed": 0, "pending": 0, "removed": 0}));
     world.get(&format!("{UNKNOWN}/matches")).await.expect(404);
 }
 
