@@ -63,7 +63,7 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
     }
     if let Error::NoEnd { ask } | Error::ConnectionLost { ask, .. } = error {
         let hint = if matches!(ask.subject, Subject::Projection(_)) {
-            "a rebuild that is broken off has changed nothing: `knit admin projections` shows how they are, and it is begun again from the beginning"
+            "a rebuild that is broken off has changed nothing: `knit admin projections` shows how they are, and the next one goes on from what was kept"
         } else {
             "the server broke off: begin again once `knit admin doctor` finds it"
         };
