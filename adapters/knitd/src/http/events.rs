@@ -47,8 +47,8 @@ use super::{as_of, reply};
 use crate::views::Followed;
 use filter::{Filter, Page};
 
-/// Streams at once that follow what is yet to come. Each keeps a connection of the 512 that there are; with a quarter of them nobody who watches
-/// keeps others from asking.
+/// Streams at once that follow what is yet to come. Each keeps a connection of the 512 that there are; with a quarter
+/// of them nobody who watches keeps others from asking.
 const STREAMS_MAX: usize = 128;
 /// Events read at once: some hundred kilobytes, so that many streams that begin far back need not much memory.
 const PAGE_EVENTS_MAX: usize = 200;
