@@ -3,6 +3,7 @@
 use knit_domain::id::{KnitId, PlanId, RunId};
 use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, Lineage, Show, Store, Walk};
+use knit_schemas::api::LineageData;
 
 use super::random::{all_built, all_written, dot_of, dot_written};
 use crate::world::World;
@@ -44,6 +45,26 @@ fn lin_01_neither_direction_means_both() {
     let both = walk(&world, d2, Walk { upstream: true, downstream: true, depth: None });
     assert_eq!(walk(&world, d2, Walk::default()), both);
     assert_eq!(both.data.len(), 3);
+}
+
+#[test]
+fn between_the_events_of_a_deletion_no_data_hangs_in_the_air() {
+    let Line { mut world, data: [d1, ..], runs: [r1, r2] } = line();
+    let upload = world.store().producer_of(d1).unwrap();
+    let before = world.log.len();
+    [r2, r1, upload].into_iter().for_each(|run| world.delete(run));
+    let store = world.store();
+    for at in (before..=world.log.len()).map(|position| At::Position(position as u64)) {
+        // A deleted Run is shown until what it took is deleted as well.
+        for graph in [r1, r2].into_iter().filter_map(|run| store.lineage_graph(run, &Walk::default(), at)) {
+            let edges = graph.runs.iter().flat_map(|run| run.inputs.iter().chain(&run.outputs));
+            let tied: Vec<&String> = edges.map(|edge| &edge.knit_id).collect();
+            let is_there = |data: &LineageData| store.data(data.knit_id.parse().unwrap(), at).is_some();
+            let hangs = graph.data.iter().find(|data| !tied.contains(&&data.knit_id) || !is_there(data));
+            assert_eq!(hangs, None, "as of {at:?}");
+        }
+    }
+    assert!(store.lineage_graph(r1, &Walk::default(), At::Position(before as u64)).is_some());
 }
 
 #[test]
