@@ -3,6 +3,8 @@
 //! A server that stops answers every request that has reached this machine. To a client, either there is no
 //! connection, and it may ask another server without fear, or there is an answer.
 
+mod closing;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -77,7 +79,7 @@ pub async fn serve(listener: TcpListener, front: Front, stop: impl Future<Output
             }
         }
     }
-    for socket in the_last_of(listener) {
+    for socket in closing::the_last_of(listener).await {
         connections.spawn(converse(socket, front.clone(), stopping.subscribe()));
     }
     stopping.send_replace(true);
@@ -97,22 +99,6 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(
         tracing::debug!("cannot set the options of a connection: {error}");
     }
     Ok((socket, place))
-}
-
-/// The connections that the kernel has made already. Were the listener just closed, it would reset them, and with
-/// them requests that may have been sent. There are no more of them than the kernel's queue holds.
-fn the_last_of(listener: TcpListener) -> Vec<TcpStream> {
-    let mut sockets = Vec::new();
-    // The runtime may not know yet who has come in the meantime; the kernel does.
-    match listener.into_std() {
-        Ok(listener) => {
-            while let Ok((socket, _)) = listener.accept() {
-                sockets.extend(socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket)));
-            }
-        }
-        Err(error) => tracing::warn!("cannot look for connections that still wait: {error}"),
-    }
-    sockets
 }
 
 /// Answers must not wait for more bytes, and peers that are gone without a word must be noticed.
