@@ -61,6 +61,8 @@ fn an_archive_that_cannot_be_made_is_found() {
     let told = shop.refused(1, &["admin", "doctor"]);
     let (verdict, advice) = finding(&told, "archive");
     assert!(verdict == "bad" && advice.contains("--archive-dir"), "{told}");
+    let counted = r#"knitd_errors_total{place="archive",family="fault"} 1"#;
+    wait_for("it to be counted", || shop.server.http().get("/metrics").text().contains(counted).then_some(()));
 }
 
 #[test]

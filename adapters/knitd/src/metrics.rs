@@ -39,6 +39,8 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 pub(crate) const API: &str = "api";
 /// Where an error is counted that following the log met.
 pub(crate) const FOLLOWER: &str = "follower";
+/// Where an error is counted that archiving the log met.
+pub(crate) const ARCHIVE: &str = "archive";
 
 /// Seconds of an append: from a commit to a good disk up to the patience of the appender.
 const APPEND_SECONDS: [f64; 13] =
@@ -106,7 +108,7 @@ impl Metrics {
         self.requests.count.get_or_create(&Answered { method, route, status: status.as_u16().into() }).inc();
     }
 
-    /// Something came to nothing at `place`: [`API`], [`FOLLOWER`], or the name of a reactor.
+    /// Something came to nothing at `place`: [`API`], [`FOLLOWER`], [`ARCHIVE`], or the name of a reactor.
     pub(crate) fn failed(&self, place: &'static str, family: ErrorFamily) {
         self.errors.get_or_create(&ErrorOf { place, family: family.as_str() }).inc();
     }
@@ -213,7 +215,7 @@ impl Requests {
 /// Every place and family is there from the beginning, at 0: what appears with its first error has no rate.
 fn errors(registry: &mut Registry) -> Family<ErrorOf, Counter> {
     let errors: Family<ErrorOf, Counter> = Family::default();
-    let places = [API, FOLLOWER].into_iter().chain(state::ROLES);
+    let places = [API, FOLLOWER, ARCHIVE].into_iter().chain(state::ROLES);
     for (place, family) in places.flat_map(|place| ErrorFamily::ALL.map(|family| (place, family))) {
         drop(errors.get_or_create(&ErrorOf { place, family: family.as_str() }));
     }

@@ -101,7 +101,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         archive_segment: args.archive_segment,
         runs_workers: args.is_at_the_volumes(),
     };
-    let archiving = keep_archive(&log, &surroundings, &administrators_go);
+    let archiving = keep_archive(&log, &surroundings, app.metrics(), &administrators_go);
     let administration = tokio::spawn(admin_socket.serve(app.clone(), surroundings, administrators_go.clone()));
     let duties = Duties::of(app.clone());
     take_on_roles(&duties, &app, &args).await?;
@@ -136,13 +136,18 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// Archives the log by itself, if that is wanted, until `stop` is cancelled.
-fn keep_archive(log: &Log, surroundings: &Surroundings, stop: &CancellationToken) -> JoinHandle<()> {
+fn keep_archive(
+    log: &Log,
+    surroundings: &Surroundings,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> JoinHandle<()> {
     let segment_events = surroundings.archive_segment;
     let place = surroundings.archive_dir.clone().map(|directory| Archive { directory, segment_events });
-    let (log, stop) = (log.clone(), stop.clone());
+    let (log, metrics, stop) = (log.clone(), Arc::clone(metrics), stop.clone());
     tokio::spawn(async move {
         if let Some(place) = place {
-            archive::keep(log, place, stop).await;
+            archive::keep(log, place, metrics, stop).await;
         }
     })
 }

@@ -1,5 +1,6 @@
 //! A server that archives by itself, as segments get sealed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use knit_domain::event::Position;
@@ -8,6 +9,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Archive, Archived, Checks, Listener, Redactions, archive};
+use crate::command::ErrorFamily;
+use crate::metrics::{self, Metrics};
 
 /// Pause between two looks while the log moves: a segment is archived, and what was redacted is gone from the archive,
 /// within so much and the time that writing takes.
@@ -16,9 +19,9 @@ const LOOK_PAUSE: Duration = Duration::from_secs(2);
 const FAULT_PAUSE: Duration = Duration::from_secs(30);
 
 /// Archives until `stop` is cancelled.
-pub(crate) async fn keep(log: Log, place: Archive, stop: CancellationToken) {
+pub(crate) async fn keep(log: Log, place: Archive, metrics: Arc<Metrics>, stop: CancellationToken) {
     let listener = Listener { steps: None, cancelled: stop.clone() };
-    let mut keeper = Keeper { moved: log.subscribe(), log, place, told: String::new() };
+    let mut keeper = Keeper { moved: log.subscribe(), log, place, metrics, told: String::new() };
     tokio::select! {
         () = keeper.run(&listener) => {}
         () = stop.cancelled() => {}
@@ -29,6 +32,7 @@ struct Keeper {
     log: Log,
     place: Archive,
     moved: watch::Receiver<Position>,
+    metrics: Arc<Metrics>,
     /// What was told to have gone wrong, lest it is told twice a minute.
     told: String,
 }
@@ -77,6 +81,7 @@ impl Keeper {
     }
 
     async fn bear(&mut self, why: &anyhow::Error) {
+        self.metrics.failed(metrics::ARCHIVE, ErrorFamily::Fault);
         let why = format!("{why:#}");
         if why != self.told {
             tracing::error!("cannot archive the log, trying on: {why}");
