@@ -166,7 +166,7 @@ enum Contradiction {
 
 impl Projection for Store {
     const NAME: &'static str = "store";
-    const REVISION: u32 = 2;
+    const REVISION: u32 = 3;
     type Record = message::Record;
 
     fn apply(&mut self, event: &Recorded) -> Result<(), Unapplicable> {

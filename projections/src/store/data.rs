@@ -49,7 +49,7 @@ pub(super) struct DataRecord {
     pub(super) elder: Option<DataRow>,
     pub(super) first_use: Option<EdgeRow>,
     pub(super) last_use: Option<EdgeRow>,
-    /// Where it was discarded; [`NEVER`] while it exists.
+    /// Where it, or its Run with it, was discarded; [`NEVER`] while it exists.
     pub(super) gone: Position,
 }
 
@@ -123,8 +123,10 @@ impl Store {
                 Ok(())
             }
             DataEvent::DataDiscarded { .. } | DataEvent::LogRedacted { .. } => {
-                self.check_exists(row, id)?;
-                self.data.records[row].gone = moment.position;
+                if !self.was_let_go(row) {
+                    self.check_exists(row, id)?;
+                    self.data.records[row].gone = moment.position;
+                }
                 Ok(())
             }
             DataEvent::VolumeReclaimed { .. } => Ok(()),
@@ -134,6 +136,24 @@ impl Store {
     /// The Run's own event has made the Data already; the Data's says the same again.
     fn check_reserved(&self, row: DataRow, id: KnitId, run: RunId) -> Result<(), Contradiction> {
         if self.runs.id(self.data.records[row].run) == run { Ok(()) } else { Err(Contradiction::DataExists { id }) }
+    }
+
+    /// The Data of a Run that is retried or deleted are gone with the event of the Run; their own events, later in the
+    /// same append, say the same again. Between them they would be Data that no Run has made.
+    pub(super) fn let_go(&mut self, run: RunRow, discarded: &[KnitId], position: Position) {
+        for row in discarded.iter().filter_map(|id| self.data.ids.row(id.0)) {
+            let record = &mut self.data.records[row];
+            if record.run == run && record.gone == NEVER {
+                record.gone = position;
+            }
+        }
+    }
+
+    /// Whether it went with an event of its Run.
+    fn was_let_go(&self, row: DataRow) -> bool {
+        let DataRecord { run, gone, .. } = self.data.records[row];
+        let mut life = self.runs.steps.back_from(self.runs.records[run].newest, Limit::NOW);
+        gone != NEVER && life.any(|(_, step)| step.position == gone)
     }
 
     fn check_exists(&self, row: DataRow, id: KnitId) -> Result<(), Contradiction> {

@@ -239,18 +239,13 @@ impl<'store> Walker<'store> {
         (vec![data], vec![data])
     }
 
-    /// Meets a Run with its Data; the walk goes on from what it takes and from what it makes. Between the events of
-    /// a deletion there are Data whose Run is deleted already: they would hang in the air, so they are not met.
+    /// Meets a Run with its Data; the walk goes on from what it takes and from what it makes.
     fn start_at_run(&mut self, run: RunRow) -> (Vec<DataRow>, Vec<DataRow>) {
         let (mut above, mut below) = (Vec::new(), Vec::new());
         self.seen_runs.insert(run);
         self.runs.push(run);
-        if self.store.is_live(run, self.limit) {
-            self.meet_outputs(run, Some(&mut below));
-        }
-        let made = |data: &DataRow| self.store.is_live(self.store.data.records[*data].run, self.limit);
-        let inputs: Vec<DataRow> = self.store.runs.inputs(run).map(|(_, edge)| edge.data).filter(made).collect();
-        self.meet_all(inputs, Some(&mut above));
+        self.meet_outputs(run, Some(&mut below));
+        self.meet_inputs(run, Some(&mut above));
         (above, below)
     }
 

@@ -1,7 +1,7 @@
 //! Runs: their Plans, the Data in their inputs, and their steps.
 
 use knit_domain::event::run::{Assignment, LogTail, OutputData, RunEvent};
-use knit_domain::id::{PlanId, RunId};
+use knit_domain::id::{KnitId, PlanId, RunId};
 use knit_domain::run::{Cause, Status};
 use knit_domain::time::Timestamp;
 
@@ -139,11 +139,13 @@ impl Store {
             }
             RunEvent::RunSucceeded { attempt, .. } => self.advance(id, *attempt, StepKind::Succeeded, moment).map(drop),
             RunEvent::RunFailed { attempt, .. } => self.advance(id, *attempt, StepKind::Failed, moment).map(drop),
-            RunEvent::RunRetried { attempt, outputs, log_tail, .. } => {
-                self.retry(id, *attempt, outputs, log_tail.as_ref(), moment)
+            RunEvent::RunRetried { attempt, discarded, outputs, log_tail, .. } => {
+                let row = self.retry(id, *attempt, outputs, log_tail.as_ref(), moment)?;
+                self.let_go(row, discarded, moment.position);
+                Ok(())
             }
-            RunEvent::RunInvalidated { .. } => self.end(id, StepKind::Invalidated, moment),
-            RunEvent::RunErased { .. } => self.end(id, StepKind::Erased, moment),
+            RunEvent::RunInvalidated { discarded, .. } => self.end(id, StepKind::Invalidated, discarded, moment),
+            RunEvent::RunErased { discarded, .. } => self.end(id, StepKind::Erased, discarded, moment),
         }
     }
 
@@ -207,7 +209,7 @@ impl Store {
         outputs: &[OutputData],
         log_tail: Option<&LogTail>,
         moment: Moment,
-    ) -> Result<(), Contradiction> {
+    ) -> Result<RunRow, Contradiction> {
         let row = self.existing_run(id)?;
         let RunRecord { plan, attempt: present, .. } = self.runs.records[row];
         check_attempt(attempt, present.saturating_add(1))?;
@@ -219,12 +221,13 @@ impl Store {
             self.runs.steps.log_tails.add(step, KeptLog { sha256, bytes: *bytes, total_bytes: *total_bytes });
         }
         self.make_data(row, step, outputs, &points);
-        Ok(())
+        Ok(row)
     }
 
-    fn end(&mut self, id: RunId, kind: StepKind, moment: Moment) -> Result<(), Contradiction> {
+    fn end(&mut self, id: RunId, kind: StepKind, discarded: &[KnitId], moment: Moment) -> Result<(), Contradiction> {
         let row = self.existing_run(id)?;
         self.runs.step(row, kind, moment);
+        self.let_go(row, discarded, moment.position);
         Ok(())
     }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use knit_domain::event::data::{DataEvent, DiscardReason};
+use knit_domain::event::data::DataEvent;
+use knit_domain::event::run::RunEvent;
 use knit_domain::event::{Entity, Event, Position, Recorded};
 use knit_domain::id::{KnitId, RunId};
 use knit_projections::projection::Projection as _;
@@ -66,11 +67,13 @@ async fn went(api: &Api, of: Entity, gone: Position) -> Result<Problem, Problem>
     let begun = act_begins(api, &last).await?;
     let Recorded { recorded_at, event, metadata, .. } = &*last;
     let how = match event {
-        Event::Data(DataEvent::DataDiscarded { reason: DiscardReason::Retry, .. }) => "when its Run was retried",
         Event::Data(DataEvent::LogRedacted { .. }) => "when it was redacted: it was the log of a Run",
-        Event::Data(_) => "when its Run was deleted",
+        Event::Run(RunEvent::RunRetried { .. }) => "when its Run was retried",
+        Event::Run(_) if matches!(of, Entity::Data(_)) => "when its Run was deleted",
         Event::Run(_) => "when it was deleted",
-        Event::Plan(_) | Event::Catalog(_) | Event::Agent(_) | Event::Journal(_) => "for another reason",
+        Event::Data(_) | Event::Plan(_) | Event::Catalog(_) | Event::Agent(_) | Event::Journal(_) => {
+            "for another reason"
+        }
     };
     Ok(Problem::absent(shown_by(of, begun - 1))
         .because(format!("{what} `{id}` went {how}, at {recorded_at}, position {gone}, by {}", metadata.actor)))

@@ -68,6 +68,26 @@ fn between_the_events_of_a_deletion_no_data_hangs_in_the_air() {
 }
 
 #[test]
+fn between_the_events_of_a_retry_a_run_has_made_only_what_its_attempt_makes() {
+    let mut world = World::new();
+    let plan_id = plan(&mut world, "fails", &[("/in", &["n:1"])], &[("/out", &["n:2"])]);
+    let input = world.upload(&["n:1"]);
+    let run = world.run_on(plan_id, &[("/in", input)]);
+    world.abort(run);
+    world.finish(run);
+    let (early, before) = (world.output(run, "/out"), world.log.len());
+    world.retry(run);
+    let late = world.output(run, "/out");
+    let store = world.store();
+    for position in before + 1..=world.log.len() {
+        let at = At::Position(position as u64);
+        assert_eq!((store.data(early, at), store.path(early, input, at)), (None, None), "as of {position}");
+        assert!(store.path(late, input, at).is_some(), "as of {position}");
+    }
+    assert!(store.path(early, input, At::Position(before as u64)).is_some());
+}
+
+#[test]
 fn lin_03_one_step_down_is_one_run_and_its_outputs() {
     let Line { world, data: [d1, d2, _], runs: [r1, _] } = line();
     let walked = walk(&world, d1, Walk { depth: Some(1), ..DOWN });

@@ -79,6 +79,7 @@ proptest! {
         for at in [At::Now, At::Position(at.index(world.log.len()) as u64)] {
             for (id, walk) in world.data.keys().flat_map(|id| walks().map(|walk| (*id, walk))) {
                 let Some(walked) = store.lineage(id, &walk, at) else { continue };
+                prop_assert!(store.data(id, at).is_some(), "{} has a lineage and is not there", id);
                 let (data, runs) = naive_walk(&store, id, walk, at);
                 prop_assert_eq!(walked.data.len(), walked.data.iter().collect::<HashSet<_>>().len());
                 prop_assert_eq!(walked.data.iter().map(ToString::to_string).collect::<HashSet<_>>(), data);
@@ -115,7 +116,6 @@ proptest! {
     fn a_path_is_as_short_as_the_plainest_search_finds(world in worlds(), at in any::<prop::sample::Index>()) {
         let store = world.store();
         for at in [At::Now, At::Position(at.index(world.log.len()) as u64)] {
-            // Between the events of one deletion a Data may be without its Run; it leads nowhere then.
             let there: Vec<KnitId> = world.data.keys().copied().filter(|id| store.data(*id, at).is_some()).collect();
             // Every other one is enough to begin at, and leaves the time to try all ends.
             for (from, to) in there.iter().step_by(2).flat_map(|from| there.iter().map(move |to| (*from, *to))) {
