@@ -30,13 +30,13 @@ pub(crate) const COMMANDS_PER_STREAM: usize = 10;
 
 /// What stands in the way of a single writer, whose statement nothing else shares the commit with.
 const ONE_WRITER: &str = "One writer waits for one statement at a time, and PostgreSQL itself takes longer for ours: \
-     asked by pgbench, without any program of this project, it needs 0.588 ms where the raw `INSERT` needs 0.358 ms \
+     asked by pgbench, without any program of this project, and not in this run but once on a machine like it, it needs 0.588 ms where the raw `INSERT` needs 0.358 ms \
      (0.61×; without waiting for the disk 0.316 ms and 0.191 ms), because it also moves the head, checks the version \
      and keeps four more indexes.";
 /// What stands in the way on SQLite.
 const ON_SQLITE: &str = "Each commit waits for the disk, which the anchor's does not, and writes two to three pages of \
-     4 kB to the journal for each event, the more the longer the log is; taking the journal back into the file costs \
-     7 to 11% of the rate. The row below compares with commits that wait as well.";
+     4 kB to the journal for each event, the more the longer the log is; taking the journal back into the file \
+     cost 7 to 11% of the rate where that was looked at, apart from this run. The row below compares with commits that wait as well.";
 
 /// One round of one loop.
 struct Round {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::bench::{Bench, Content, Filled, Kind};
 use crate::graph::DataRow;
 use crate::history::Ids;
+use crate::plot::{Group, Plot};
 use crate::read::decoded;
 use crate::report::Outcome;
 use crate::row::{Row, latency, number, time};
@@ -52,12 +53,16 @@ struct Times {
 
 /// What is appended meanwhile stays in the log, so that no family after this one should read that.
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Outcome> {
-    let mut outcome = Outcome::default();
+    let (mut outcome, mut speeds, mut waits) = (Outcome::default(), Vec::new(), Vec::new());
     for kind in Kind::BOTH {
         let filled = bench.filled(kind, Content::Events)?;
         let times = rounds(bench, &filled)?;
         outcome.rows.extend(rows(&filled, &times));
+        speeds.push(speed(&filled, &times));
+        waits.push(waited(&filled, &times));
     }
+    outcome.plots.push(Plot::bars("Rebuilding catalog and lineage", "events per second", speeds));
+    outcome.plots.push(Plot::magnitudes("Requests while projections are rebuilt and saved", "ms", waits));
     outcome.remarks.push(format!(
         "Rebuilding: {OTHERS} connections change tags and look at them by turns, with {} between two requests; a change \
          is answered once it is durable and shown. The longest of all requests counts, beside the longest of {} in \
@@ -158,7 +163,6 @@ fn timed(request: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
 
 fn rows(filled: &Filled, times: &Times) -> Vec<Row> {
     let (events, kind) = (filled.events as f64, filled.place.kind.word());
-    let of = |seconds: &[f64]| Sample::of(seconds.iter().copied());
     let quiet = of(&times.quiet);
     let longest = |what: &str, sample: &Sample| {
         let what = format!("{what}, of {} events under load, {kind}: the longest request", number(events));
@@ -170,7 +174,7 @@ fn rows(filled: &Filled, times: &Times) -> Vec<Row> {
             .limit(BESIDE)
     };
     let held = of(&times.held);
-    let per_second = |seconds: &[f64]| Sample::of(seconds.iter().map(|seconds| events / seconds));
+    let per_second = |seconds: &[f64]| per_second(filled, seconds);
     let what = format!("a rebuild of catalog and lineage, digested, compared and switched, {kind}");
     vec![
         Row::rates(what, 0.5, &per_second(&times.alone), "the ordered read", &per_second(&times.read)),
@@ -186,4 +190,30 @@ fn rows(filled: &Filled, times: &Times) -> Vec<Row> {
         .value("p50_s", held.median()),
         longest("saving and digesting all projections", &of(&times.saving)),
     ]
+}
+
+fn of(seconds: &[f64]) -> Sample {
+    Sample::of(seconds.iter().copied())
+}
+
+fn per_second(filled: &Filled, seconds: &[f64]) -> Sample {
+    Sample::of(seconds.iter().map(|seconds| filled.events as f64 / seconds))
+}
+
+fn speed(filled: &Filled, times: &Times) -> Group {
+    let bar = |name: &str, seconds: &[f64]| (name.to_owned(), per_second(filled, seconds).median());
+    let bars = vec![bar("rebuild, digest, compare, switch", &times.alone), bar("the ordered read", &times.read)];
+    Group { name: filled.place.kind.word().to_owned(), bars, target: None }
+}
+
+fn waited(filled: &Filled, times: &Times) -> Group {
+    let bars = |name: &str, seconds: &[f64]| {
+        let sample = of(seconds);
+        let figures = [("p50", sample.median()), ("p99", sample.p99()), ("longest", sample.max())];
+        figures.map(|(figure, seconds)| (format!("{name}, {figure}"), seconds * 1e3))
+    };
+    let all = [("quiet", &times.quiet), ("saving", &times.saving), ("rebuilding", &times.rebuilding)];
+    let bars = all.into_iter().flat_map(|(name, seconds)| bars(name, seconds)).collect();
+    let target = Some(LONGEST_SECONDS * 1e3);
+    Group { name: filled.place.kind.word().to_owned(), bars, target }
 }

@@ -77,11 +77,12 @@ const HEAD: &str = "# Performance
 Every target of the design, measured beside its anchor in one run by `make bench`. Run it again to get the \
 figures of another machine; `BENCH_ARGS=--quick` gives a look in minutes, and `BENCH_ARGS=\"--only append,read\"` \
 measures some families, and \
-with `--within docs` puts them into this page.
+with `--within docs` puts them into this page. `--workflows DIR` takes the shapes of large graphs from recorded \
+workflows, files of WfFormat such as those of WfInstances.
 
 A ratio is ours beside the anchor, so that more is better: rates are divided, times the other way round. \
-Rates and times are medians of rounds in which ours and the anchor take turns; where a row shows a spread, it is \
-that of the rounds. The machine-readable form of this page is [results.json](performance/results.json).
+Rates and times are medians of rounds in which ours and the anchor take turns; what stands in parentheses is \
+the lowest and the highest of them. Where a request is repeated often enough, p50 and p99 stand instead. The machine-readable form of this page is [results.json](performance/results.json).
 ";
 /// What stands beside a missed target whose reason nobody has written down.
 const NOT_EXPLAINED: &str = "Not yet explained.";

@@ -30,6 +30,9 @@ pub(crate) struct Row {
     pub(crate) values: BTreeMap<String, f64>,
 }
 
+/// So many measurements have a p99 that is not just the largest.
+const LATENCIES_LEAST: usize = 100;
+
 /// Whether a target was met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -96,10 +99,8 @@ impl Row {
     /// Times in seconds of the same work: ours must be at least `least` times as fast as the anchor.
     pub(crate) fn speed(what: impl Into<String>, least: f64, ours: &Sample, anchor: &str, theirs: &Sample) -> Self {
         let ratio = theirs.median() / ours.median();
-        let row = Self::judged(what, format!("≥ {least}×"), time(ours.median()), ratio >= least);
-        row.beside(anchor, &time(theirs.median()), ratio)
-            .value("measured_s", ours.median())
-            .value("anchor_s", theirs.median())
+        let row = Self::judged(what, format!("≥ {least}×"), spread(ours), ratio >= least);
+        row.beside(anchor, &spread(theirs), ratio).value("measured_s", ours.median()).value("anchor_s", theirs.median())
     }
 
     /// What it is compared with, without a target for the ratio.
@@ -132,9 +133,20 @@ impl Row {
 }
 
 /// A rate with its spread.
-fn rates(sample: &Sample) -> String {
+pub(crate) fn rates(sample: &Sample) -> String {
     let spread = || format!(" ({}–{})", number(sample.min()), number(sample.max()));
     format!("{}/s{}", number(sample.median()), if sample.len() > 1 { spread() } else { String::new() })
+}
+
+/// Times in seconds: what many of them come to as latencies, of few the one in the middle and their spread.
+pub(crate) fn spread(sample: &Sample) -> String {
+    match sample.len() {
+        1 => time(sample.median()),
+        few if few < LATENCIES_LEAST => {
+            format!("{} ({}–{})", time(sample.median()), time(sample.min()), time(sample.max()))
+        }
+        _ => latency(sample),
+    }
 }
 
 /// A rate.

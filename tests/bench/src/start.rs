@@ -10,7 +10,7 @@ use crate::plot::{Group, Plot};
 use crate::process::processor_seconds;
 use crate::read::decoded;
 use crate::report::Outcome;
-use crate::row::{Row, number, time};
+use crate::row::{Row, number, spread, time};
 use crate::statistics::Sample;
 
 /// What a server says when its projections are saved.
@@ -37,8 +37,8 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Outcome> {
         let what = |tail| format!("start with {} events {tail}, {}", number(filled.events as f64), kind.word());
         let row = |tail, seconds: f64, ours: &Sample| {
             let target = format!("≤ {seconds} s");
-            let row = Row::judged(what(tail), target, time(ours.median()), ours.median() <= seconds);
-            row.beside("ordered read", &time(read.median()), read.median() / ours.median())
+            let row = Row::judged(what(tail), target, spread(ours), ours.median() <= seconds);
+            row.beside("ordered read", &spread(&read), read.median() / ours.median())
                 .value("measured_s", ours.median())
                 .value("anchor_s", read.median())
         };

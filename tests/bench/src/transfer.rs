@@ -14,7 +14,7 @@ use crate::bench::Bench;
 use crate::plot::{Group, Plot};
 use crate::process::seconds_of;
 use crate::report::Outcome;
-use crate::row::{Row, bytes, time};
+use crate::row::{Row, bytes, spread};
 use crate::statistics::Sample;
 use crate::wire::Wire;
 use files::{large_files, small_files};
@@ -151,9 +151,9 @@ fn rows_of_small(small_files: &str, times: &Times) -> Vec<Row> {
              each of their inodes whenever it makes a file: `tar x` of 20,000 files after as many had been removed \
              spent 94% of its time on that.",
         ),
-        Row::tells(format!("pull of {small_files}, gzip wire"), time(pull.median())).beside(
+        Row::tells(format!("pull of {small_files}, gzip wire"), spread(&pull)).beside(
             PIPE,
-            &time(pipe.median()),
+            &spread(&pipe),
             pipe.median() / pull.median(),
         ),
     ]
@@ -167,10 +167,10 @@ fn rows_of_original(size: &str, times: &Times) -> Vec<Row> {
         let row = Row::judged(
             format!("{what} of {size} with the original's way of packing"),
             target,
-            time(ours.median()),
+            spread(ours),
             ratio <= limit,
         );
-        row.beside("tar | gzip -6 | gzip -d | tar x", &time(pipe.median()), pipe.median() / ours.median())
+        row.beside("tar | gzip -6 | gzip -d | tar x", &spread(&pipe), pipe.median() / ours.median())
             .original(&format!("{original} of the pipe"))
             .value("measured_s", ours.median())
             .value("anchor_s", pipe.median())

@@ -18,7 +18,7 @@ const CHANGES: usize = 800;
 /// What stands in the way of one connection, which asks for nothing before it has its answer.
 const THREE_TRIPS: &str = "A change is three round trips one after the other where the raw `INSERT` is one: the \
      request, the stream of the Data, which is changed for the first time since the server started and so read from \
-     PostgreSQL (140 µs), and the append of one writer, which by itself takes longer than the raw `INSERT` already \
+     PostgreSQL (140 µs, measured apart from this run), and the append of one writer, which by itself takes longer than the raw `INSERT` already \
      (see that row).";
 
 pub(super) fn measure(catalog: &Catalog<'_>) -> anyhow::Result<Vec<Row>> {

@@ -13,7 +13,7 @@ use super::Catalog;
 use crate::graph::TAG_OF_ALL;
 use crate::graph::sizes::{HUNDRED, SIDES, THOUSAND};
 use crate::history::Ids;
-use crate::row::{Row, number, rate, time};
+use crate::row::{Row, number, rates, spread, time};
 use crate::statistics::Sample;
 use crate::wire::Wire;
 
@@ -46,29 +46,24 @@ pub(super) fn measure(catalog: &Catalog<'_>) -> anyhow::Result<Vec<Row>> {
     let of_all = rounds(catalog, "all", all, data.min(PENDING_MAX))?;
     let answered = Sample::of(of_all.iter().map(|registered| registered.answered));
     Ok(vec![
-        Row::judged(
-            "register a Plan that all Data match",
-            "≤ 0.3 s",
-            time(answered.median()),
-            answered.median() <= 0.3,
-        )
-        .original("4.5 s")
-        .value("measured_s", answered.median())
-        .note(format!(
-            "until the answer; the {} Runs that one Plan may have waiting were there after {}",
-            number(data.min(PENDING_MAX) as f64),
-            time(Sample::of(of_all.iter().map(|registered| registered.made)).median())
-        )),
+        Row::judged("register a Plan that all Data match", "≤ 0.3 s", spread(&answered), answered.median() <= 0.3)
+            .original("4.5 s")
+            .value("measured_s", answered.median())
+            .note(format!(
+                "until the answer; the {} Runs that one Plan may have waiting were there after {}",
+                number(data.min(PENDING_MAX) as f64),
+                time(Sample::of(of_all.iter().map(|registered| registered.made)).median())
+            )),
         made("make the Runs of 1 input × 1,000 Data", 1_000.0, &of_thousand, 23.0),
         made("make the Runs of 100 × 100 Data", 10_000.0, &of_pairs, 39.0),
     ])
 }
 
 fn made(what: &str, runs: f64, rounds: &[Registered], original: f64) -> Row {
-    let rates = Sample::of(rounds.iter().map(|registered| runs / registered.made));
-    Row::judged(what, "≥ 2,000 Runs/s", format!("{} Runs", rate(rates.median())), rates.median() >= 2_000.0)
+    let per_second = Sample::of(rounds.iter().map(|registered| runs / registered.made));
+    Row::judged(what, "≥ 2,000 Runs/s", rates(&per_second), per_second.median() >= 2_000.0)
         .original(&format!("{original} Runs/s"))
-        .value("measured_per_s", rates.median())
+        .value("measured_per_s", per_second.median())
         .value("target_per_s", 2_000.0)
         .value("original_per_s", original)
 }

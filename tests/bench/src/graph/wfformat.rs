@@ -118,6 +118,11 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
     use super::*;
 
     const DIAMOND: &str = r#"{"workflow": {"specification": {"tasks": [
@@ -137,6 +142,21 @@ mod tests {
         // Four tasks and two uploads; four outputs and two uploaded files.
         assert_eq!((graph.runs().len(), graph.data().len()), (6, 6));
         assert_eq!(graph.assignments(), 6);
+    }
+
+    #[test]
+    fn a_folder_is_read_in_the_order_of_names_packed_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(DIAMOND.as_bytes()).unwrap();
+        std::fs::write(folder.path().join("montage-large-001.json.gz"), packed.finish().unwrap()).unwrap();
+        std::fs::write(folder.path().join("bwa.json"), DIAMOND).unwrap();
+        std::fs::write(folder.path().join("README.md"), "not a workflow").unwrap();
+        let workflows = super::folder(folder.path()).unwrap();
+        let told: Vec<_> = workflows.iter().map(|workflow| (workflow.family.as_str(), workflow.tasks.len())).collect();
+        assert_eq!(told, [("bwa", 4), ("montage", 4)]);
+        std::fs::write(folder.path().join("torn.json.gz"), "no gzip").unwrap();
+        assert!(super::folder(folder.path()).is_err(), "a file that cannot be read is not passed over");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::history::Ids;
 use crate::plot::{Group, Plot};
 use crate::process::{self, resident_bytes};
 use crate::report::Outcome;
-use crate::row::{Row, bytes, latency, number, time};
+use crate::row::{Row, bytes, latency, number, spread, time};
 use crate::statistics::Sample;
 use crate::wire::Wire;
 
@@ -121,7 +121,7 @@ impl Served<'_> {
         outcome.rows.push(compared(what("through the API, as of an earlier position"), &now, &past));
         let cli = process::wall(CLOSURES, || self.lineage(Ids::data(starts[starts.len() / 2]), &[]))?;
         outcome.rows.push(
-            Row::tells(what("at the CLI"), time(cli.median()))
+            Row::tells(what("at the CLI"), spread(&cli))
                 .value("measured_s", cli.median())
                 .note("`knit data lineage`, DOT into a file; the program itself takes most of it"),
         );
@@ -203,12 +203,12 @@ impl Fetched {
             number(self.fetched as f64),
         );
         [
-            Row::tells(what("through the API"), format!("{}, {}", time(http), bytes(self.http_bytes as f64)))
+            Row::tells(what("through the API"), format!("{}, {}", spread(&self.http), bytes(self.http_bytes as f64)))
                 .beside("node by node over HTTP", &time(self.node_by_node), by_node)
                 .value("measured_s", http)
                 .note(note),
             compared(what("through the API, as of an earlier position"), &self.http, &self.http_past),
-            Row::judged(what("at the CLI with output"), "≤ 300 ms", time(cli), cli <= 0.3)
+            Row::judged(what("at the CLI with output"), "≤ 300 ms", spread(&self.cli), cli <= 0.3)
                 .beside("node by node over HTTP", &time(self.node_by_node), self.node_by_node / cli)
                 .value("measured_s", cli)
                 .note("`knit data lineage -u -n all`, DOT into a file"),

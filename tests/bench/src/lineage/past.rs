@@ -14,7 +14,7 @@ use crate::bench::{Bench, Large};
 use crate::history::Ids;
 use crate::plot::{Group, Plot};
 use crate::report::Outcome;
-use crate::row::{Row, number, time};
+use crate::row::{Row, number, spread};
 use crate::statistics::Sample;
 
 /// How much longer the past may take than now (issue of lineage: at most half as long again).
@@ -116,8 +116,8 @@ impl Compared {
 /// The past beside now.
 pub(super) fn compared(what: String, now: &Sample, past: &Sample) -> Row {
     let slower = past.median() / now.median();
-    Row::judged(what, format!("≤ {SLOWER_MAX}× of now"), time(past.median()), slower <= SLOWER_MAX)
-        .beside("now", &time(now.median()), now.median() / past.median())
+    Row::judged(what, format!("≤ {SLOWER_MAX}× of now"), spread(past), slower <= SLOWER_MAX)
+        .beside("now", &spread(now), now.median() / past.median())
         .value("measured_s", past.median())
         .value("anchor_s", now.median())
 }
