@@ -153,6 +153,25 @@ fn a_cut_and_a_flipped_bit_are_found_in_both_formats() {
 }
 
 #[test]
+fn an_export_goes_through_what_it_is_told_to_and_replaces_files_only() {
+    let shop = with_a_history(Setup::new());
+    let (pipe, link, file) = (shop.new_path("pipe"), shop.new_path("link"), shop.new_path("file"));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    fs::write(&file, "older").unwrap();
+    let _ = shop.knit(&["audit", "export", "-o", text(&link)]);
+    let exported = fs::read(&file).expect("a link stays, and what it names is written");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink() && exported.starts_with(b"{"));
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read(pipe).unwrap()
+    });
+    let _ = shop.knit(&["audit", "export", "-o", text(&pipe)]);
+    assert_eq!(reader.join().unwrap(), exported);
+    let _ = shop.refused(1, &["audit", "export", "-o", text(file.parent().unwrap())]);
+}
+
+#[test]
 fn what_is_no_export_is_refused() {
     let shop = Workshop::open();
     let file = shop.new_path("no-export");

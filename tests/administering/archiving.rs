@@ -231,6 +231,27 @@ fn a_file_that_is_cut_or_has_a_flipped_bit_is_found_and_left_as_it_is() {
 }
 
 #[test]
+fn a_damaged_file_that_may_hold_what_was_redacted_is_told_and_written_again() {
+    let shop = shop_of(setup(), 2);
+    let directory = shop.new_path("archive");
+    let _ = archived(&shop, &directory);
+    let _ = shop.knit(&["admin", "redact", "--tag", "secret:whisper", "--reason", "somebody asked for it", "--yes"]);
+    let _ = archived(&shop, &directory);
+    let first = segments(&directory).swap_remove(0);
+    let whole = fs::read(&first).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 16;
+    fs::write(&first, &flipped).unwrap();
+    let told = shop.refused(NOT_WHOLE, &["admin", "archive", "--to", text(&directory)]);
+    assert_eq!(done(&told.json(), "replaced"), ["events-000000000001-000000000010.pb.gz"]);
+    let told = told.tells("1 file of the archive was damaged").tells("the archive is in order again");
+    assert!(told.json()["segments"][0]["why"].as_str().is_some_and(|why| why.contains("position")), "{told}");
+    assert!(shop.server.log().contains("was damaged, and is written again"), "{}", shop.server.log());
+    assert_eq!(fs::read(&first).unwrap(), whole);
+    assert_eq!(archived(&shop, &directory)["segments"], json!([]));
+}
+
+#[test]
 fn a_server_archives_by_itself_as_segments_get_sealed() {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path().join("made/by/it");

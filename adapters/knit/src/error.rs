@@ -299,10 +299,12 @@ pub(crate) enum Error {
         why: String,
     },
     /// Files of an archive are not what was written.
-    #[error("{count} {} of the archive {} damaged", if *count == 1 { "file" } else { "files" }, if *count == 1 { "is" } else { "are" })]
+    #[error("{count} {} of the archive {} damaged", if *count == 1 { "file" } else { "files" }, match (*count, *is_replaced) { (1, true) => "was", (_, true) => "were", (1, false) => "is", (_, false) => "are" })]
     DamagedArchive {
         /// How many.
         count: usize,
+        /// Whether they were written again already.
+        is_replaced: bool,
         /// Where.
         directory: PathBuf,
     },

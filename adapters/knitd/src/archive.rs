@@ -164,9 +164,12 @@ async fn go_over(
     let pass = Pass { log, directory, listener, until, redactions: &redactions };
     let outdated = pass.check(&found, checks).await?;
     // What admits a redaction is there before the content goes: so what is whole by itself stays so, wherever this ends.
-    let written = pass.write_all(&archive.missing(&found, until), SegmentDone::Written).await;
+    let written = pass.write_all(&archive.missing(&found, until)).await;
     // The content goes also where nothing can be added, since the log is damaged.
-    pass.write_all(&outdated, SegmentDone::Rewritten).await?;
+    for Outdated { segment, flaw } in outdated {
+        let done = if flaw.is_some() { SegmentDone::Replaced } else { SegmentDone::Rewritten };
+        pass.write(segment, done, flaw).await?;
+    }
     written?;
     Ok(Archived { position: until, head, redactions })
 }
@@ -196,19 +199,26 @@ struct Pass<'a> {
 /// What is to become of a segment that is there.
 enum Verdict {
     Stays,
-    /// It holds what was redacted, or may hold it.
-    IsOutdated,
+    /// It holds what was redacted, or may hold it: then it is damaged, and how.
+    IsOutdated(Option<String>),
+}
+
+/// A segment that is to be written again.
+struct Outdated {
+    segment: Segment,
+    /// How it is damaged, if it is.
+    flaw: Option<String>,
 }
 
 impl Pass<'_> {
     /// Holds segments that are there against the log; answers those that are to be written anew.
-    async fn check(&self, found: &[Segment], checks: Checks<'_>) -> anyhow::Result<Vec<Segment>> {
+    async fn check(&self, found: &[Segment], checks: Checks<'_>) -> anyhow::Result<Vec<Outdated>> {
         let mut outdated = Vec::new();
         for segment in found.iter().copied() {
             if checks.include(segment, found.last() == Some(&segment), self.redactions) {
                 match self.look_at(segment).await? {
                     Verdict::Stays => {}
-                    Verdict::IsOutdated => outdated.push(segment),
+                    Verdict::IsOutdated(flaw) => outdated.push(Outdated { segment, flaw }),
                 }
             }
         }
@@ -223,9 +233,9 @@ impl Pass<'_> {
         let looked = tokio::task::spawn_blocking(move || look_at(&path, segment, chain, &expected)).await?;
         match looked {
             Ok(()) => self.done(segment, SegmentDone::Checked, None).await,
-            Err(Unfit::Redacted) => return Ok(Verdict::IsOutdated),
+            Err(Unfit::Redacted) => return Ok(Verdict::IsOutdated(None)),
             // What is damaged is left as evidence, but not what may hold something that is to be forgotten.
-            Err(Unfit::Damaged(_)) if is_redacted => return Ok(Verdict::IsOutdated),
+            Err(Unfit::Damaged(why)) if is_redacted => return Ok(Verdict::IsOutdated(Some(why))),
             Err(Unfit::Damaged(why)) => self.done(segment, SegmentDone::Damaged, Some(why)).await,
             Err(Unfit::OtherLog) => bail!(
                 "{segment} in {} is of another log than this, or this one was restored to an older state and went \
@@ -236,15 +246,15 @@ impl Pass<'_> {
         Ok(Verdict::Stays)
     }
 
-    async fn write_all(&self, segments: &[Segment], done: SegmentDone) -> anyhow::Result<()> {
+    async fn write_all(&self, segments: &[Segment]) -> anyhow::Result<()> {
         for segment in segments {
-            self.write(*segment, done).await?;
+            self.write(*segment, SegmentDone::Written, None).await?;
         }
         Ok(())
     }
 
-    /// Writes a segment, in place of what may be there.
-    async fn write(&self, segment: Segment, done: SegmentDone) -> anyhow::Result<()> {
+    /// Writes a segment, in place of what may be there, and how that is damaged, if it is.
+    async fn write(&self, segment: Segment, done: SegmentDone, flaw: Option<String>) -> anyhow::Result<()> {
         let (begins, ends) = (self.chain_at(segment.first - 1).await?, self.chain_at(segment.last).await?);
         let (pages, coming) = mpsc::channel(PAGES_WAITING);
         let part = self.directory.part_of(segment);
@@ -264,7 +274,7 @@ impl Pass<'_> {
             bail!("the event at position {position} is said to be redacted, and was not when it was read: try again");
         }
         self.directory.place(&part, segment)?;
-        self.done(segment, done, None).await;
+        self.done(segment, done, flaw).await;
         Ok(())
     }
 
@@ -310,6 +320,10 @@ impl Pass<'_> {
         let (file, Segment { first, last }) = (segment.to_string(), segment);
         let bytes = self.directory.bytes_of(segment);
         match (&why, done) {
+            (Some(why), SegmentDone::Replaced) => tracing::error!(
+                "a segment of the archive was damaged, and is written again, since it may have held what was \
+                 redacted: {file}: {why}"
+            ),
             (Some(why), _) => tracing::error!("a segment of the archive is damaged, and left as it is: {file}: {why}"),
             (None, SegmentDone::Checked) => tracing::debug!("{file} in the archive is what the log says"),
             (None, _) => tracing::info!(log.position = last, bytes, "archived: {file}"),

@@ -78,6 +78,8 @@ pub enum SegmentDone {
     Rewritten,
     /// It was there, is damaged, and was left as it is.
     Damaged,
+    /// It was there and damaged, and was written again, since it may have held what was redacted.
+    Replaced,
 }
 
 /// What came of a history that was sent to be imported.

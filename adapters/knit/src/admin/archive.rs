@@ -20,8 +20,8 @@ use crate::telling::{Telling, counted};
 /// one. Segments that are in the directory already are held against the log, and written again only if something in them
 /// was redacted since; then the archive goes on to what admits that, with a segment that ends early, and is whole by
 /// itself. The log keeps everything. `knit audit verify DIR` reads the files; `schemas/export.md` says how they are
-/// written. Ends with 8 if a file is damaged, which is left as it is, or if the log is not
-/// whole.
+/// written. Ends with 8 if a file is damaged, which is left as it is unless it may
+/// hold what was redacted, or if the log is not whole.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Write into this directory, as the server's user, and make it if it is not there [default: where the server
@@ -59,7 +59,10 @@ pub(crate) async fn run(arguments: Arguments, client: &Client, environment: &Env
     telling.tell(&answer, Answer::lines)?;
     match answer.damaged().count() {
         0 => Ok(()),
-        count => Err(Error::DamagedArchive { count, directory: answer.directory.into() }),
+        count => {
+            let is_replaced = answer.damaged().all(|segment| segment.done == SegmentDone::Replaced);
+            Err(Error::DamagedArchive { count, is_replaced, directory: answer.directory.into() })
+        }
     }
 }
 
@@ -91,21 +94,29 @@ async fn until_the_end(ask: &Ask, response: Response, progress: &Progress) -> Re
         }
         ArchiveStep::Flawed { why, .. } => Some(Err(Error::LogNotWhole { ask: ask.clone(), why })),
         ArchiveStep::Failed { why } => {
-            let damaged = segments.iter().filter(|segment| segment.done == SegmentDone::Damaged).map(told);
+            let damaged = segments.iter().filter(|segment| is_damaged(segment)).map(told);
             Some(Err(Error::NotArchived { why: std::iter::once(why).chain(damaged).collect::<Vec<_>>().join("; ") }))
         }
     })
     .await?
 }
 
-/// A segment that is damaged, and how.
+/// A segment that was found damaged, and how.
 fn told(segment: &ArchivedSegment) -> String {
-    format!("damaged: {}: {}", segment.file, segment.why.as_deref().unwrap_or_default())
+    let word = match segment.done {
+        SegmentDone::Replaced => "was damaged, and is written again, since it may have held what was redacted",
+        SegmentDone::Written | SegmentDone::Checked | SegmentDone::Rewritten | SegmentDone::Damaged => "damaged",
+    };
+    format!("{word}: {}: {}", segment.file, segment.why.as_deref().unwrap_or_default())
+}
+
+fn is_damaged(segment: &ArchivedSegment) -> bool {
+    matches!(segment.done, SegmentDone::Damaged | SegmentDone::Replaced)
 }
 
 impl Answer {
     fn damaged(&self) -> impl Iterator<Item = &ArchivedSegment> {
-        self.segments.iter().filter(|segment| segment.done == SegmentDone::Damaged)
+        self.segments.iter().filter(|segment| is_damaged(segment))
     }
 
     fn lines(&self) -> Vec<String> {

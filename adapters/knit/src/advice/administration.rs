@@ -37,6 +37,10 @@ pub(super) fn hints(error: &Error) -> Vec<String> {
         }
         return vec!["what was written is there: begin again once the reason is gone".to_owned()];
     }
+    if let Error::DamagedArchive { is_replaced: true, .. } = error {
+        let why = "the archive is in order again; find out what damaged it, and look at your copies of it";
+        return vec![why.to_owned()];
+    }
     if let Error::DamagedArchive { directory, .. } = error {
         let directory = shell_word(directory);
         return vec![format!("move it out of {directory}, or put a good copy in its place, and archive again")];

@@ -1,5 +1,6 @@
 //! `knit audit export`.
 
+use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,7 @@ use crate::session::Session;
 /// read it.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Write to this file instead of standard output, replacing what is there
+    /// Write to this file instead of standard output, replacing a file that is there; a pipe or a device is written to
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// How to write it
@@ -105,8 +106,34 @@ pub(super) async fn ask_for(client: &Client, format: Notation, range: Range) -> 
     Ok((ask, response))
 }
 
-/// Writes beside `path` first: nobody takes half of a history for the whole.
+/// What is to be written to.
+enum Target {
+    /// A file that is there, or is to be: the name of the file itself, and not of a link to it.
+    File(PathBuf),
+    /// Something that only passes on what it is told, such as a pipe or a device. It must not be replaced.
+    Other(File),
+}
+
+impl Target {
+    fn at(path: &Path) -> io::Result<Self> {
+        match fs::canonicalize(path) {
+            Ok(named) if fs::metadata(&named)?.is_file() => Ok(Self::File(named)),
+            Err(_) if fs::symlink_metadata(path).is_err() => Ok(Self::File(path.to_owned())),
+            // Also a directory, and a link to nothing or in a circle: the system says what of these can be written to.
+            Ok(_) | Err(_) => File::create(path).map(Self::Other),
+        }
+    }
+}
+
 async fn save(ask: &Ask, response: Response, path: &Path, progress: &Progress) -> Result<Option<Record>, Error> {
+    match Target::at(path).map_err(Error::file("write", path))? {
+        Target::File(named) => replace(ask, response, &named, progress).await,
+        Target::Other(mut open) => receive(ask, response, &mut open, progress, path).await,
+    }
+}
+
+/// Writes beside `path` first: nobody takes half of a history for the whole.
+async fn replace(ask: &Ask, response: Response, path: &Path, progress: &Progress) -> Result<Option<Record>, Error> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // For its owner only, as archives are: it holds what everybody has ever said to the server.
     let permissions = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
