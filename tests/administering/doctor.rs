@@ -74,4 +74,14 @@ fn a_database_that_is_gone_is_found() {
     let (verdict, advice) = finding(&told, "database");
     assert!(verdict == "bad" && advice.contains("see that it runs"), "{told}");
     assert_eq!(finding(&told, "state directory").0, "ok", "and what does not need it is looked at all the same");
+
+    // Whoever began something else may be gone before it comes to nothing: the log says so, too.
+    let directory = shop.new_path("archive");
+    let _ = shop.refused(1, &["admin", "archive", "--to", directory.to_str().unwrap()]);
+    let _ = shop.refused(1, &["admin", "rebuild-projection", "store"]);
+    let _ = shop.refused(1, &["admin", "snapshot"]);
+    let log = shop.server.log();
+    for told in ["archiving the log", "rebuilding `store`", "administration"] {
+        assert!(log.contains(&format!("{told} came to nothing: ")), "{told} in {log}");
+    }
 }

@@ -34,6 +34,9 @@ pub(super) async fn begin(
                 None => ArchiveStep::Failed { why: format!("{why:#}") },
             },
         };
+        if let ArchiveStep::Failed { why } | ArchiveStep::Flawed { why, .. } = &end {
+            steps::came_to_nothing("archiving the log", why);
+        }
         // Whoever hears no more has ended it.
         let _ = steps.send(end).await;
     });

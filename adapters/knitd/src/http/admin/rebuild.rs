@@ -147,6 +147,9 @@ where
     let work = work(Listener { steps: Some(steps.clone()), cancelled: under_way.cancelled.clone() });
     tokio::spawn(async move {
         let end = work.await;
+        if let RebuildStep::Failed { why } | RebuildStep::Flawed { why, .. } = &end {
+            steps::came_to_nothing(format_args!("rebuilding `{}`", under_way.name), why);
+        }
         under_way.end.send_replace(Some(end.clone()));
         // It is over before it is told: whoever hears the end may begin another.
         drop(under_way);

@@ -34,6 +34,7 @@ pub(super) async fn of_the_log(State(admin): State<Admin>, Asked(query): Asked) 
             end = replay::of_the_log(&admin.app, until, &telling) => end,
             () = admin.stop.cancelled() => ReplayStep::Failed { why: "the server stops".to_owned() },
         };
+        tell(&end);
         // It is over before it is told: whoever hears the end may begin another.
         drop(place);
         let _ = telling.send(end).await;
@@ -54,10 +55,17 @@ pub(super) async fn of_what_is_sent(
         end = replay::of_what_is_sent(body, until, &skips, ahead) => end,
         () = admin.stop.cancelled() => ReplayStep::Failed { why: "the server stops".to_owned() },
     };
+    tell(&end);
     drop(place);
     let (telling, heard) = mpsc::channel(1);
     let _ = telling.send(end).await;
     Ok(steps::told(heard))
+}
+
+fn tell(end: &ReplayStep) {
+    if let ReplayStep::Failed { why } | ReplayStep::Flawed { why, .. } = end {
+        steps::came_to_nothing("a replay", why);
+    }
 }
 
 fn place(admin: &Admin) -> Result<OwnedSemaphorePermit, Problem> {

@@ -36,6 +36,7 @@ use super::{Admin, Peer, Problem, routes};
 use crate::app::App;
 use crate::doctor::Surroundings;
 use crate::http::linger::Lingering;
+use crate::http::problem::Told;
 
 /// Connections at once: a few people at terminals, and what they let run by itself. Further ones wait.
 const CONNECTIONS_MAX: usize = 16;
@@ -209,7 +210,18 @@ async fn answer(router: Router, peer: Peer, mut request: Request<Body>) -> Respo
         Err(_) => Problem::bug().into_response(),
     };
     let status = response.status().as_u16();
-    tracing::info!(actor, http.method = %method, http.path = path, http.status = status, "administration");
+    match response.extensions().get() {
+        Some(Told { message, .. }) if response.status().is_server_error() => tracing::error!(
+            actor,
+            http.method = %method,
+            http.path = path,
+            http.status = status,
+            "administration came to nothing: {message}"
+        ),
+        Some(_) | None => {
+            tracing::info!(actor, http.method = %method, http.path = path, http.status = status, "administration");
+        }
+    }
     response
 }
 
