@@ -304,7 +304,8 @@ def hold(checkpoints, keys, after, head, chains):
         if position > head:
             raise Wrong(f"position {head + 1}: missing, though position {position} was signed")
         if chains[position] != chain:
-            raise Wrong(f"position {position}: not as signed; something behind position {whole_up_to} was rewritten")
+            where = f"behind position {whole_up_to}" if whole_up_to else "up to there"
+            raise Wrong(f"position {position}: not as signed; something {where} was rewritten")
         held, whole_up_to = held + 1, position
     return held
 

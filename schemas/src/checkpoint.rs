@@ -146,7 +146,7 @@ pub enum Differs {
     OtherLog,
     /// The hashes fit together, but lead elsewhere.
     #[error(
-        "the chain is not the one that was signed at {signed_at}: something behind position {whole_up_to} was rewritten"
+        "the chain is not the one that was signed at {signed_at}: {}", rewritten(*whole_up_to)
     )]
     Rewritten {
         /// The last position before it of which the signed chain is there.
@@ -164,6 +164,13 @@ pub enum Differs {
         /// When the checkpoint was made.
         signed_at: Instant,
     },
+}
+
+fn rewritten(whole_up_to: u64) -> String {
+    match whole_up_to {
+        0 => "something up to there was rewritten, and no earlier checkpoint says from where on".to_owned(),
+        position => format!("something behind position {position} was rewritten"),
+    }
 }
 
 /// What checkpoints prove of a history.

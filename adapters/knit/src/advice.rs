@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use crate::audit;
+use crate::audit::{self, Source};
 use crate::error::{Ask, Error, Subject};
 use crate::exit::ExitStatus;
 use crate::pasted;
@@ -76,6 +76,7 @@ fn status(error: &Error) -> ExitStatus {
         Error::RunsFailed { .. } => ExitStatus::RunFailed,
         Error::NotInTime { .. } => ExitStatus::NotInTime,
         Error::NotWhole(_)
+        | Error::SentNotWhole(_)
         | Error::NotWholeIn { .. }
         | Error::FoundBroken { .. }
         | Error::LogNotWhole { .. }
@@ -197,11 +198,9 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         Error::TooManyRuns { .. } => hint(
             "every combination of the Data makes a Run: narrow the tags of the inputs, or allow more: `--max-runs`",
         ),
-        Error::RunsFailed { run_ids } => {
-            let told = |id: &String| format!("`knit run show {}` says what became of it", pasted::word(id));
-            run_ids.iter().map(told).collect()
-        }
-        Error::NotWhole(flaw) | Error::NotWholeIn { flaw, .. } => vec![audit::hint(flaw)],
+        Error::RunsFailed { run_ids } => run_ids.iter().map(|id| of_ended(id)).collect(),
+        Error::NotWhole(flaw) => vec![audit::hint(flaw, Source::Server)],
+        Error::SentNotWhole(flaw) | Error::NotWholeIn { flaw, .. } => vec![audit::hint(flaw, Source::Files)],
         Error::Signing(error) => vec![error.hint()],
         Error::NotInTime { longer, .. } => vec![format!("ask again, or wait longer, such as `--timeout {longer}`")],
         Error::Unable { .. } => hint("`knitd` is a server that can"),
@@ -225,6 +224,10 @@ fn hints(error: &Error, words: &str) -> Vec<String> {
         | Error::Output(_)
         | Error::Interrupted => Vec::new(),
     }
+}
+
+fn of_ended(run_id: &str) -> String {
+    format!("`knit run show {}` says what became of it", pasted::word(run_id))
 }
 
 /// Nobody was told a server if the address is the one that is taken `by_default`.

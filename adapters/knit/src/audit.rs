@@ -68,8 +68,21 @@ impl Command {
     }
 }
 
+/// Where a history was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Server,
+    Files,
+}
+
 /// What still stands, and what to do about the rest.
-pub(crate) fn hint(flaw: &Flaw) -> String {
+pub(crate) fn hint(flaw: &Flaw, source: Source) -> String {
+    let keep = match source {
+        Source::Server => "keep the database as it is, and compare it with a backup",
+        Source::Files => {
+            "keep the file as it is, and compare it with a copy, or with the server's log: `knit audit verify`"
+        }
+    };
     match (&flaw.wrong, flaw.position.checked_sub(1)) {
         (Wrong::Broken(broken), _) => history::hint(broken),
         (Wrong::NoBegin | Wrong::OtherFormat { .. } | Wrong::OtherBeginning, _) | (_, None) => {
@@ -79,12 +92,12 @@ pub(crate) fn hint(flaw: &Flaw) -> String {
             "the file is damaged, and not necessarily the log: export it again, or verify the server's: `knit audit verify`"
                 .to_owned()
         }
-        (Wrong::NotAdmitted, _) => "if what is verified ends before the log does, the admission may lie behind it: \
-             verify it together with what follows"
-            .to_owned(),
-        (_, Some(0)) => "keep the database as it is, and compare it with a backup".to_owned(),
-        (_, Some(last)) => {
-            format!("everything up to position {last} is in order; keep the database as it is, and compare it with a backup")
+        (Wrong::NotAdmitted, _) if source == Source::Files => {
+            "if what is verified ends before the log does, the admission may lie behind it: verify it together with what \
+             follows"
+                .to_owned()
         }
+        (_, Some(0)) => keep.to_owned(),
+        (_, Some(last)) => format!("everything up to position {last} is in order; {keep}"),
     }
 }

@@ -228,9 +228,12 @@ pub(crate) enum Error {
         /// Those that have failed or were removed.
         run_ids: Vec<String>,
     },
-    /// The history is not what was recorded.
+    /// The log of the server is not what was recorded, as this program has found it.
     #[error("the history is not whole: {0}")]
     NotWhole(Flaw),
+    /// A history in a file, or from standard input, is not what was recorded.
+    #[error("the history is not whole: {0}")]
+    SentNotWhole(Flaw),
     /// The same, of a history in several files.
     #[error("the history is not whole: {flaw} (in `{}`)", file.display())]
     NotWholeIn {

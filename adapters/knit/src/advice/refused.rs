@@ -66,7 +66,7 @@ pub(super) fn hints(refusal: &Refusal, words: &str) -> Vec<String> {
         (404, _, Subject::LogOf(_)) if refusal.says("there is no Run") => {
             hints.push("`knit run find` lists all Runs".to_owned());
         }
-        (404, _, Subject::LogOf(_)) if refusal.says("removed") => {}
+        (404, _, Subject::LogOf(_)) if refusal.says("removed") || refusal.says("redacted") => {}
         (404, _, Subject::LogOf(id)) if refusal.says("has attempts") => {
             hints.push(format!("`knit run show --attempt 1 --log {}` prints the log of the first", word(id)));
         }

@@ -107,7 +107,7 @@ impl History {
         let tells_of = |place: &&Place| place.after.is_some_and(|after| after < flaw.position.max(1));
         match (&flaw.wrong, self.files.iter().rev().find(tells_of)) {
             // It names them itself.
-            (Wrong::Broken(_), _) | (_, None) => Error::NotWhole(flaw),
+            (Wrong::Broken(_), _) | (_, None) => Error::SentNotWhole(flaw),
             (_, Some(place)) => Error::NotWholeIn { file: place.path.clone(), flaw },
         }
     }
@@ -117,7 +117,8 @@ impl Place {
     fn begins_behind(&self) -> Result<u64, Error> {
         let begin = File::open(&self.path).and_then(beginning).map_err(Error::file("read", &self.path))?;
         let name = || self.path.display().to_string();
-        let no_begin = || Error::NotWhole(Flaw { position: 0, wrong: Wrong::Broken(Broken::NoBegin { name: name() }) });
+        let no_begin =
+            || Error::SentNotWhole(Flaw { position: 0, wrong: Wrong::Broken(Broken::NoBegin { name: name() }) });
         Ok(begin.ok_or_else(no_begin)?.after)
     }
 }
