@@ -225,6 +225,16 @@ impl DatabaseServer {
         Self { server, url }
     }
 
+    /// The time that its clock shows, in the notation of RFC 3339.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[must_use]
+    pub fn time(&self) -> String {
+        let ask = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
+        self.server.client("psql", &["--no-psqlrc", "-qAt", "--command", ask])
+    }
+
     /// The address of its database, as `--database` takes it.
     #[must_use]
     pub fn url(&self) -> &str {
