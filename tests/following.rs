@@ -2,14 +2,13 @@
 
 use knit_tests::gate::Gate;
 use knit_tests::plans::PlanFile;
-use knit_tests::port;
 use knit_tests::server::Setup;
 use knit_tests::workshop::{Workshop, id_of};
 use serde_json::Value;
 
 /// A shop whose server comes back to the same address.
 fn lasting_shop() -> Workshop {
-    Workshop::with(Setup::new().listening_on(([127, 0, 0, 1], port::free()).into()))
+    Workshop::with(Setup::new().at_a_lasting_address())
 }
 
 fn copies(input: &str, output: &str) -> PlanFile {

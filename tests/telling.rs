@@ -5,7 +5,7 @@ use std::fs;
 use knit_tests::collector::{Collector, Span};
 use knit_tests::http::Client;
 use knit_tests::plans::PlanFile;
-use knit_tests::port;
+use knit_tests::port::Port;
 use knit_tests::server::Setup;
 use knit_tests::wait::wait_for;
 use knit_tests::workshop::Workshop;
@@ -74,7 +74,8 @@ fn spans_tell_what_was_done_and_go_on_with_the_trace_of_the_client() {
 
 #[test]
 fn a_collector_that_is_away_is_no_trouble() {
-    let mut shop = with_spans_to(&format!("http://127.0.0.1:{}", port::free()));
+    let nobody = Port::claim();
+    let mut shop = with_spans_to(&format!("http://{}", nobody.address()));
     let data = shop.push(&[("it", "x")], &["a:b"]);
     assert!(shop.pull(&data).join("it").exists());
     wait_for("it to be told", || shop.server.log().contains("takes no spans, so they are dropped").then_some(()));

@@ -2,7 +2,6 @@
 
 use knit_tests::http::Client;
 use knit_tests::plans::PlanFile;
-use knit_tests::port;
 use knit_tests::server::Setup;
 use knit_tests::wait::wait_for;
 use knit_tests::workshop::{Workshop, id_of};
@@ -69,7 +68,7 @@ fn what_has_happened_is_told_in_order_and_from_any_position_on() {
 #[test]
 fn a_follower_misses_nothing_when_the_server_is_started_again() {
     // Where it will be again: whoever follows comes back to the same address.
-    let mut shop = Workshop::with(Setup::new().listening_on(([127, 0, 0, 1], port::free()).into()));
+    let mut shop = Workshop::with(Setup::new().at_a_lasting_address());
     let follower = shop.user().start(["events", "--follow", "--type", "DataTagsChanged"]);
     let first = shop.push(&[("it", "x")], &["a:b"]);
     follower.shows(&first);

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use knit_tests::http::{Client, Response};
-use knit_tests::port;
 use knit_tests::postgres::TestDatabase;
 use knit_tests::server::{Server, Setup};
 use knit_tests::wait::wait_until;
@@ -54,7 +53,7 @@ fn load(servers: &[Client], client: usize, answered: &AtomicUsize, over: &Atomic
 #[test]
 fn a_rolling_restart_fails_no_request() {
     let database = TestDatabase::new();
-    let at = |setup: Setup| setup.listening_on(([127, 0, 0, 1], port::free()).into()).start();
+    let at = |setup: Setup| setup.at_a_lasting_address().start();
     let mut servers: Vec<Server> = vec![at(Setup::new().database(database.url()))];
     servers.extend((0..2).map(|_| at(elsewhere(&database))));
     let clients: Vec<Client> = servers.iter().map(Server::http).collect();

@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
@@ -19,6 +20,7 @@ use tempfile::TempDir;
 use crate::cli::Knit;
 use crate::clock::Clock;
 use crate::http::Client;
+use crate::port::Port;
 use crate::wait::{wait_for, wait_until};
 use crate::{processes, program};
 
@@ -39,6 +41,7 @@ pub struct Setup {
     disk: Option<Disk>,
     environment: Vec<(&'static str, OsString)>,
     address: Option<SocketAddr>,
+    port: Option<Arc<Port>>,
     log_filter: Option<String>,
 }
 
@@ -79,6 +82,13 @@ impl Setup {
     #[must_use]
     pub fn listening_on(self, address: SocketAddr) -> Self {
         Self { address: Some(address), ..self }
+    }
+
+    /// The same, at an address that stays its own while it is away.
+    #[must_use]
+    pub fn at_a_lasting_address(self) -> Self {
+        let port = Port::claim();
+        Self { address: Some(port.address()), port: Some(Arc::new(port)), ..self }
     }
 
     /// The same, logging only what `filter` lets through; that must be at least `info`, where it says that it
@@ -150,6 +160,7 @@ impl Setup {
             disk: self.disk,
             environment: self.environment,
             listen: self.address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string()),
+            _port: self.port,
             log_filter: self.log_filter.unwrap_or_else(|| LOG_FILTER.to_owned()),
             orders: None,
             process: None,
@@ -183,6 +194,8 @@ pub struct Server {
     disk: Option<Disk>,
     environment: Vec<(&'static str, OsString)>,
     listen: String,
+    /// Held for as long as the server may come back to it.
+    _port: Option<Arc<Port>>,
     log_filter: String,
     /// What its failpoints are to do, the next time it is started.
     orders: Option<String>,

@@ -11,7 +11,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::port;
+use crate::port::Port;
 
 /// What a person does when the binaries are missing.
 const ADVICE: &str = "PostgreSQL's server is not installed: run `apt-get install postgresql`";
@@ -21,7 +21,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 const START_POLL: Duration = Duration::from_millis(50);
 /// Connections the server takes: dozens of tests at once, each with a few logs and their pools.
 const CONNECTIONS_MAX: u32 = 400;
-/// Loopback ports that are tried. One that was free can be taken before the server binds it.
+/// Loopback ports that are tried. A stranger that shares ports as servers do can take ours before the server binds it.
 const PORTS_MAX: usize = 5;
 /// What `pg_isready` says when no server is there at all.
 const NOBODY_THERE: i32 = 2;
@@ -59,7 +59,7 @@ rm -rf "$directory""#;
 pub(super) struct Server {
     bin: PathBuf,
     directory: PathBuf,
-    port: u16,
+    port: Port,
     /// The shell stops the server when this is closed.
     orders: ChildStdin,
     watcher: Child,
@@ -101,8 +101,8 @@ impl Server {
         // Whatever locale whoever tests has asked for, installed or not.
         let everywhere = ["--no-locale", "--encoding=UTF8", "--username=postgres", "--auth=trust", "--no-sync"];
         run(initdb, &[&everywhere[..], &["--pgdata", path(&data)]].concat());
-        let port = port::free();
-        let mut watcher = watch(&user, surroundings, bin, &directory, port);
+        let port = Port::claim();
+        let mut watcher = watch(&user, surroundings, bin, &directory, port.number());
         let orders = watcher.stdin.take().expect("its standard input is a pipe");
         let server = Self { bin: bin.to_owned(), directory, port, orders, watcher };
         server.answers(0).then_some(server)
@@ -114,7 +114,7 @@ impl Server {
     }
 
     pub(super) fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// Ends it as a power cut would.
@@ -177,7 +177,7 @@ impl Server {
 
     fn connecting(&self, program: &str) -> Command {
         let mut command = Command::new(self.bin.join(program));
-        command.arg("--host").arg(&self.directory).arg(format!("--port={}", self.port)).arg("--username=postgres");
+        command.arg("--host").arg(&self.directory).arg(format!("--port={}", self.port())).arg("--username=postgres");
         command
     }
 }
