@@ -8,7 +8,10 @@ use serde_json::Value;
 
 use crate::wait::PATIENCE;
 
+mod kept;
 mod mortal;
+
+pub use kept::KeepingClient;
 
 /// What a connection answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,6 +14,7 @@ pub mod collector;
 pub mod doorkeeper;
 pub mod gate;
 pub mod http;
+pub mod load;
 pub mod openmetrics;
 pub mod plans;
 pub mod server;
