@@ -1,11 +1,14 @@
 //! The database dies under load, or does not say what it has done: nothing acknowledged is lost, nothing is
 //! doubled, and the server goes on by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+mod results;
+
 use knit_tests::http::{Client, Response};
+use knit_tests::load;
 use knit_tests::plans::PlanFile;
 use knit_tests::postgres::{DatabaseServer, TestDatabase};
 use knit_tests::robber::Robber;
@@ -14,10 +17,12 @@ use knit_tests::wait::{wait_for, wait_until};
 use knit_tests::workshop::{Workshop, id_of};
 use serde_json::{Value, json};
 
+use results::{Appointment, Changing, Step, assert_as_told};
+
 /// Clients that give commands at once.
 const CLIENTS: usize = 4;
-/// How often the database is killed.
-const KILLS: usize = 3;
+/// The database is killed just when the client that changes results does this.
+const KILLED_AT: [Step; 3] = [Step::Push, Step::Retry, Step::Delete];
 /// Commands between two kills: each kill falls into the middle of the load.
 const COMMANDS_BETWEEN: usize = 20;
 
@@ -85,8 +90,15 @@ fn a_database_killed_under_load_loses_nothing_acknowledged_and_doubles_nothing()
     let http = shop.server.http();
     let runs =
         shop.apply(&PlanFile::shell("echo ran >> /out/life").input("/in", &["a:b"]).output("/out", &["is:life"]));
-    let load = Load::default();
-    let acknowledged: Vec<(String, String)> = thread::scope(|scope| {
+    let results = shop.apply(&results::plan());
+    let (load, appointment) = (Load::default(), Appointment::default());
+    let (acknowledged, pushed) = thread::scope(|scope| {
+        let end = load::End::of(&load.over);
+        let changing = Changing { http, plan: &results, appointment: &appointment };
+        let changing = scope.spawn({
+            let load = &load;
+            move || changing.until(&load.over)
+        });
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 scope.spawn({
@@ -95,13 +107,14 @@ fn a_database_killed_under_load_loses_nothing_acknowledged_and_doubles_nothing()
                 })
             })
             .collect();
-        for kill in 0..KILLS {
+        for step in KILLED_AT {
             load.goes_on();
-            if kill == 0 {
-                shop.push(&[("it", "x")], &["a:b"]);
+            if step == Step::Push {
+                shop.push(&[("it", results::OF_ANOTHER)], &["a:b"]);
             }
+            appointment.wait_for(step);
             database.kill();
-            if kill == KILLS - 1 {
+            if step == Step::Delete {
                 // Away for so long that questions are answered without it.
                 wait_until("a question to be refused", || http.get("/api/plans").status == 503);
                 assert_eq!(http.get("/readyz").status, 503, "a server without its database is not ready");
@@ -110,8 +123,12 @@ fn a_database_killed_under_load_loses_nothing_acknowledged_and_doubles_nothing()
             database.start_again();
         }
         load.goes_on();
-        load.over.store(true, Ordering::Relaxed);
-        clients.into_iter().flat_map(|client| client.join().expect("a client ends")).collect()
+        // Whatever became of the one before: this deletion is not disturbed.
+        appointment.wait_for(Step::Delete);
+        drop(end);
+        let acknowledged: Vec<_> =
+            clients.into_iter().flat_map(|client| client.join().expect("a client ends")).collect();
+        (acknowledged, changing.join().expect("a client ends"))
     });
     let found = plans(http);
     let names: BTreeMap<&String, &String> = found.iter().map(|(name, id)| (name, id)).collect();
@@ -122,17 +139,30 @@ fn a_database_killed_under_load_loses_nothing_acknowledged_and_doubles_nothing()
     let run = shop.only_run_reaches(&runs, "done");
     let made = shop.pull(&knit_tests::workshop::output_of(&run, "/out"));
     assert_eq!(std::fs::read_to_string(made.join("life")).unwrap(), "ran\n", "its Worker ran once");
+    assert_as_told(&shop, &pushed);
+}
+
+/// The roles of which the server has said this.
+fn roles(shop: &Workshop, what: &str) -> BTreeSet<String> {
+    let log = shop.server.log();
+    let said = log.lines().filter(|line| line.contains(what));
+    let named = said.filter_map(|line| line.split_once("role=\"")?.1.split('"').next());
+    named.map(str::to_owned).collect()
 }
 
 #[test]
 fn a_database_that_is_away_is_told_of_once_and_not_by_every_role_and_connection() {
     let mut database = DatabaseServer::start();
-    let shop = Workshop::with(Setup::new().database(database.url()).logging("info"));
+    let shop = Workshop::with(Setup::new().database(database.url()).logging("info,knitd::servers=debug"));
     let data = shop.push(&[("it", "x")], &["a:b"]);
     let told = |what: &str| shop.server.log().matches(what).count();
     database.kill();
-    // Leases end when they were not renewed for 15 s.
-    wait_until("the leases to end", || told("the database keeps no leases") > 0);
+    // Leases end when they were not renewed for 15 s. Of every role, since one that ended when another was back
+    // would rightly be told of once more.
+    wait_until("the leases of all roles to end", || {
+        let (active, lost) = (roles(&shop, ": active role="), roles(&shop, ": no lease: "));
+        active.len() > 1 && active.is_subset(&lost)
+    });
     database.start_again();
     wait_until("everything to go on", || {
         ["the database keeps leases again", "listens for events again"].iter().all(|what| told(what) > 0)
