@@ -14,7 +14,8 @@ impl Lines {
     /// Collects what is said on this thread until the guard is dropped.
     pub(crate) fn collect(&self) -> tracing::subscriber::DefaultGuard {
         let lines = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new("knitd=info"))
+            // Of the one reactor also what it says only to whoever looks for it: that it tries again.
+            .with_env_filter(EnvFilter::new("knitd=info,knitd::reactors::projection=debug"))
             .with_ansi(false)
             .with_writer(self.clone());
         tracing::subscriber::set_default(lines.finish())

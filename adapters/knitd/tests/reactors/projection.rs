@@ -76,10 +76,10 @@ async fn a_run_that_cannot_be_made_is_made_later_and_its_failure_is_reported_onc
     world.app.log().close().await;
     let making = tokio::spawn(reactors::projection::run(world.app.clone()));
     world.says(&["a Run is not made, to be tried again"]).await;
-    // Longer than the first pauses: what would be said again is said by then.
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let failures = || world.lines.with(&["a Run is not made"]).len();
+    in_time("both to be tried three times", || failures() >= 2 * 3).await;
     making.abort();
-    assert_eq!(world.lines.with(&["a Run is not made"]).len(), 1, "one line, whichever and however often");
+    assert_eq!(world.lines.with(&[" WARN ", "a Run is not made"]).len(), 1, "one line, whichever and however often");
     world.crash().await;
 
     world.restart().await;
