@@ -125,6 +125,21 @@ fn names_say_something() {
     }
 }
 
+/// A failure of a random test that cannot be repeated is worth little.
+#[test]
+fn every_random_test_says_its_seed() {
+    let one_way = "knit_histories::chance";
+    for file in
+        sources(&[root().join("domain"), root().join("projections"), root().join("adapters"), root().join("tests")])
+    {
+        let text = std::fs::read_to_string(&file).expect("sources are readable");
+        let begins =
+            text.matches(concat!("proptest", "! {")).count() + text.matches(concat!("Test", "Runner::new(")).count();
+        let says = text.matches("chance::cases(").count();
+        assert_eq!(begins, says, "{} begins {begins} random tests, {says} of them by {one_way}", file.display());
+    }
+}
+
 pub(crate) fn sources(folders: &[PathBuf]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = folders.to_vec();

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use knit_domain::id::{PlanId, RunId};
+use knit_histories::chance;
 use knit_histories::reckoning::{drain, naively_due, run_ids};
 use knit_projections::matcher::{Combination, Cursor, Matcher};
 use knit_projections::projection::Projection;
 use proptest::prelude::*;
-use proptest::test_runner::Config;
 
 use crate::random::{Act, acts, world_after};
 use crate::world::World;
@@ -15,13 +15,11 @@ use crate::world::World;
 /// Enough to meet several Plans of several inputs, few enough to reckon with every combination.
 const ACTS_MAX: usize = 60;
 
-fn config() -> Config {
-    // A history takes some milliseconds; the persisted failures of proptest would be files of ours.
-    Config { cases: 96, failure_persistence: None, ..Config::default() }
-}
+/// A history takes some milliseconds.
+const CASES: u32 = 96;
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(chance::cases(CASES))]
 
     #[test]
     fn x3_x4_a_fresh_cursor_finds_every_combination_without_a_run_once(acts in acts(ACTS_MAX), limit in 1..20_usize) {

@@ -8,6 +8,7 @@ use knit_domain::event::{Event, Position};
 use knit_domain::id::{KnitId, PlanId, RunId};
 use knit_domain::matching::{Candidate, Requirement};
 use knit_domain::tag::Tag;
+use knit_histories::chance;
 use knit_histories::reckoning::drain;
 use knit_histories::states::States;
 use knit_projections::matcher::{Cursor, Matcher, Nearest, PlanMatches};
@@ -15,7 +16,6 @@ use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, RunTriggerKind, Store};
 use knit_schemas::api::AspectName;
 use proptest::prelude::*;
-use proptest::test_runner::Config;
 
 use crate::random::{Act, acts, world_after};
 use crate::world::World;
@@ -27,10 +27,7 @@ const ACTS_MAX: usize = 50;
 /// More combinations than random worlds have.
 const LOOKS: u64 = 1_000_000;
 
-fn config() -> Config {
-    // The persisted failures of proptest would be files of ours.
-    Config { cases: 96, failure_persistence: None, ..Config::default() }
-}
+const CASES: u32 = 96;
 
 /// Whether a Data is there and fits, by the domain's own rule.
 fn fits(states: &States, data: KnitId, asks: &Mountpoint) -> bool {
@@ -103,7 +100,7 @@ fn restless() -> impl Strategy<Value = Vec<Act>> {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(chance::cases(CASES))]
 
     /// Whoever makes the Run names that event as its cause.
     #[test]
@@ -310,7 +307,7 @@ fn two_results_differ_in_the_first_ancestor_that_is_not_the_same() {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(chance::cases(CASES))]
 
     #[test]
     fn a_plan_is_full_exactly_while_the_matcher_counts_so_many_runs_that_have_not_ended(acts in acts(ACTS_MAX), runs_max in 1..4_u32) {
@@ -368,7 +365,7 @@ fn plainly(told: Option<PlanMatches>) -> Told {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(chance::cases(CASES))]
 
     #[test]
     fn what_a_plan_found_at_a_position_is_what_the_matcher_told_then(acts in restless(), asked in asked(), at in any::<prop::sample::Index>()) {

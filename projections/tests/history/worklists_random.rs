@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 
 use knit_domain::event::Position;
 use knit_domain::id::RunId;
+use knit_histories::chance;
 use knit_histories::reckoning::check_lists;
 use knit_projections::projection::Projection;
 use knit_projections::worklists::{RunWork, Stage, Worklists};
 use proptest::prelude::*;
-use proptest::test_runner::Config;
 
 use crate::due_random::damaged_records;
 use crate::random::{acts, world_after};
 
 const ACTS_MAX: usize = 60;
+const CASES: u32 = 96;
 
 proptest! {
-    #![proptest_config(Config { cases: 96, failure_persistence: None, ..Config::default() })]
+    #![proptest_config(chance::cases(CASES))]
 
     #[test]
     fn every_list_holds_exactly_what_is_due(acts in acts(ACTS_MAX)) {

@@ -10,6 +10,7 @@ use knit_domain::id::KnitId;
 use knit_domain::redaction::{Content, RedactionRefused, redact, word_at};
 use knit_domain::reservation::{Holder, Scope};
 use knit_domain::tag::Tag;
+use knit_histories::chance;
 use knit_histories::play::{Play, Step, TAGS, step};
 use knit_log::{Log, Request};
 use knit_projections::matcher::Matcher;
@@ -39,7 +40,7 @@ const PAGE: usize = 50;
 /// # Panics
 /// When one does not hold; the message has the smallest one that was found.
 pub(crate) fn hold(cases: u32, place: &Place, elsewhere: &Place) {
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: SHRINKING_MAX, ..Config::default() };
+    let config = Config { max_shrink_iters: SHRINKING_MAX, ..chance::cases(cases) };
     let runtime = Runtime::new().expect("a runtime can be made");
     let histories = (prop::collection::vec(step(), 0..STEPS_MAX), any::<[Index; 2]>());
     let outcome = TestRunner::new(config).run(&histories, |(steps, tags)| {

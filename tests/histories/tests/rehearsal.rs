@@ -10,12 +10,12 @@ mod model;
 mod moves;
 mod place;
 
-use knit_histories::invariants;
 use knit_histories::play::{Play, Step, Wish};
+use knit_histories::{chance, invariants};
 use knit_log::{Appended, Log, Request};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
+use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Runtime;
 
 use carried::Elsewhere;
@@ -37,21 +37,15 @@ const PAGE: usize = 50;
 /// # Panics
 /// When one is not as the model says; the message has the smallest one that was found.
 pub(crate) fn hold(cases: u32, place: &Place) {
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: SHRINKING_MAX, ..Config::default() };
-    let seed = match config.rng_seed {
-        RngSeed::Fixed(seed) => seed,
-        RngSeed::Random => uuid::Uuid::new_v4().as_u64_pair().0,
-    };
-    println!("{cases} histories; PROPTEST_RNG_SEED={seed} repeats them");
+    let config = Config { max_shrink_iters: SHRINKING_MAX, ..chance::cases(cases) };
     let runtime = Runtime::new().expect("a runtime can be made");
-    let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(seed), ..config });
     let elsewhere = Elsewhere::new();
     let histories = (moves::moves(MOVES_MAX), any::<[Index; LOOKS_BACK]>());
-    let outcome = runner.run(&histories, |(moves, looks)| {
+    let outcome = TestRunner::new(config).run(&histories, |(moves, looks)| {
         place.clear();
         runtime.block_on(rehearse(place, &elsewhere, moves, looks))
     });
-    outcome.unwrap_or_else(|failure| panic!("{failure}\nPROPTEST_RNG_SEED={seed} repeats it"));
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 async fn rehearse(

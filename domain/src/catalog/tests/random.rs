@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use knit_histories::chance;
 use proptest::prelude::*;
 
 use super::{append, named, order};
@@ -11,6 +12,9 @@ use crate::event::plan::{LogPoint, Mountpoint};
 use crate::plan::draft::samples::{draft, plan_id};
 use crate::plan::{PlanDraft, hash, validate};
 use crate::tag::{Tag, TagSet};
+
+/// They take microseconds.
+const CASES: u32 = 256;
 
 /// Few tags and names, so that equivalent Plans and cycles are common.
 fn some_tags(at_least: usize) -> impl Strategy<Value = TagSet> {
@@ -71,6 +75,8 @@ fn is_acyclic(plans: &[Admitted]) -> bool {
 }
 
 proptest! {
+    #![proptest_config(chance::cases(CASES))]
+
     #[test]
     fn x1_x2_no_history_of_registrations_admits_equivalent_plans_or_a_cycle(
         drafts in prop::collection::vec(some_draft(), 0..12),

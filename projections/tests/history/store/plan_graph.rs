@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use knit_histories::chance;
 use knit_histories::reckoning::walks;
 use knit_projections::store::{At, PlanFilter, Store, Walk};
 use knit_schemas::api;
 use proptest::prelude::*;
 
 use super::PlanId;
-use super::random::{config, worlds};
+use super::random::{CASES, worlds};
 use crate::world::World;
 use crate::world::acts::Sketch;
 
@@ -40,7 +41,7 @@ fn plans_hang_together_by_outputs_and_logs_as_far_as_is_asked_for() {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(chance::cases(CASES))]
 
     #[test]
     fn a_graph_of_plans_is_the_plainest_walk(world in worlds(), at in any::<prop::sample::Index>()) {

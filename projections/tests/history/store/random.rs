@@ -8,6 +8,7 @@ use knit_domain::matching::Requirement;
 use knit_domain::plan::{AnnotationChange, PlanChange};
 use knit_domain::run::Status;
 use knit_domain::tag::Tag;
+use knit_histories::chance;
 use knit_histories::reckoning::{Questions, naive_distance, naive_walk, walks};
 use knit_projections::projection::Projection as _;
 use knit_projections::store::{
@@ -17,7 +18,6 @@ use knit_schemas::api;
 use knit_schemas::lineage::graph::Graph;
 use knit_schemas::lineage::{Index, dot};
 use proptest::prelude::*;
-use proptest::test_runner::Config;
 
 use super::{KnitId, PlanId};
 use crate::random::{Act, acts};
@@ -26,10 +26,7 @@ use crate::world::World;
 /// Enough for several Plans, retries and deletions; the past is asked at every position of them.
 const ACTS_MAX: usize = 50;
 
-pub(super) fn config() -> Config {
-    // The persisted failures of proptest would be files of ours.
-    Config { cases: 64, failure_persistence: None, ..Config::default() }
-}
+pub(super) const CASES: u32 = 64;
 
 /// Random worlds, whose Plans get annotations besides.
 pub(super) fn worlds() -> impl Strategy<Value = World> {
@@ -58,7 +55,7 @@ impl World {
 const WORDS: [&str; 3] = ["a:1", "b:1", "c:1"];
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(chance::cases(CASES))]
 
     #[test]
     fn the_past_is_the_fold_of_the_prefix(world in worlds()) {

@@ -1,11 +1,12 @@
 //! Snapshots of the store: what comes back is the same, and damage is noticed.
 
+use knit_histories::chance;
 use knit_projections::projection::Projection as _;
 use knit_projections::store::{At, DataFilter, PlanFilter, RunFilter, Store, Walk};
 use proptest::prelude::*;
 use prost::Message as _;
 
-use super::random::{config, worlds};
+use super::random::{CASES, worlds};
 use crate::world::World;
 
 fn example() -> World {
@@ -112,7 +113,7 @@ fn a_missing_record_is_refused_or_at_least_harmless() {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(chance::cases(CASES))]
 
     #[test]
     fn a_snapshot_and_the_rest_of_the_log_are_the_whole(world in worlds(), at in any::<prop::sample::Index>()) {
