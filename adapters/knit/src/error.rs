@@ -477,7 +477,7 @@ impl fmt::Display for Ask {
             Subject::Run(id) => write!(f, "Run `{id}`"),
             Subject::LogOf(id) => write!(f, "the log of Run `{id}`"),
             Subject::AttemptsOf(id) => write!(f, "the attempts of Run `{id}`"),
-            Subject::Events => f.write_str("what happens"),
+            Subject::Events => f.write_str("the events"),
             Subject::History => f.write_str("the history"),
             Subject::Event(position) => write!(f, "the event at position {position}"),
             Subject::Server => f.write_str("the server"),

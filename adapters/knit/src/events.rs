@@ -87,7 +87,7 @@ pub(crate) struct Events<'a> {
 }
 
 fn ask() -> Ask {
-    Ask::question("watch", Subject::Events)
+    Ask::question("read", Subject::Events)
 }
 
 impl Beginning {

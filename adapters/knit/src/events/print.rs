@@ -93,6 +93,7 @@ impl Told for LogEvent {
 pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), Error> {
     let Arguments { follow, after, last, limit, entity, types, actor, correlation, since, until, form } = arguments;
     form.check(LogEvent::FIELDS)?;
+    check_order(since.as_deref(), until.as_deref())?;
     let client = session.client()?;
     let mut entities = Vec::with_capacity(entity.len());
     for word in entity {
@@ -110,6 +111,18 @@ pub(crate) async fn run(arguments: Arguments, session: &Session) -> Result<(), E
         Some(newest) if follow => printing.all(&mut events, Some(newest)).await,
         Some(newest) => printing.newest(&mut events, newest).await,
         None => printing.all(&mut events, None).await,
+    }
+}
+
+/// Nothing lies between two positions that are the wrong way round; who asked so has mixed them up. Of times the server
+/// knows where they are.
+fn check_order(since: Option<&str>, until: Option<&str>) -> Result<(), Error> {
+    let position = |text: Option<&str>| text.and_then(|text| text.parse::<u64>().ok());
+    match (position(since), position(until)) {
+        (Some(since), Some(until)) if until < since => {
+            Err(Error::Usage(format!("`--until {until}` lies before `--since {since}`: nothing is between them")))
+        }
+        (Some(_) | None, Some(_) | None) => Ok(()),
     }
 }
 

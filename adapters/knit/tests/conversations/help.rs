@@ -120,6 +120,7 @@ fn wrong_words_are_told_apart_by_their_exit_status() {
         &["audit", "verify", "--checkpoint", "signed"],
         &["audit", "verify", "--key", "auditor.pub"],
         &["audit", "log", "--follow", "--until", "3"],
+        &["audit", "log", "--since", "10", "--until", "5"],
         &["data", "lineage", "-s", "finished", "id"],
     ] {
         text += &format!("{}\n", place.knit(words));

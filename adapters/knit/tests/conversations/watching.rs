@@ -35,7 +35,7 @@ fn an_original_server_cannot_tell_what_happens() {
     let server = Server::start(|_| unknown());
     let answer = Place::with(&server).knit(&["events", "--follow"]);
     assert_eq!((answer.code, answer.stdout.as_str()), (1, ""));
-    assert!(answer.stderr.contains("this server cannot watch"), "{answer}");
+    assert!(answer.stderr.contains("this server cannot read the events"), "{answer}");
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn an_original_server_has_no_log_to_look_into() {
         (&["audit", "show", "7"][..], "this server cannot show the event at position 7"),
         (&["audit", "why", "7"], "this server cannot explain the event at position 7"),
         (&["audit", "why", "run:3b0f5a52-6c1e-4d0e-9a53-0d1f6f6b7c11"], "this server cannot explain Run"),
-        (&["audit", "log"], "this server cannot watch"),
+        (&["audit", "log"], "this server cannot read the events"),
     ] {
         let answer = Place::with(&server).knit(words);
         assert_eq!((answer.code, answer.stdout.as_str()), (1, ""));
