@@ -10,6 +10,8 @@ use super::cases::{CASES, Case};
 const INSTANTS: [&str; 2] = ["commit", "committed"];
 /// An event that nobody can cause yet.
 const NEVER_CAUSED: [&str; 1] = ["ImportStarted"];
+/// The heading of the document's table.
+const TABLE: &str = "### Every place";
 /// What the call of a failpoint looks like.
 const CALL: &str = "failpoint(\"";
 
@@ -20,10 +22,20 @@ fn every_place_at_which_a_server_may_die_is_in_the_matrix() {
     assert!(unknown.is_empty(), "the table names places that are not in the sources: {unknown:#?}");
     let missing: Vec<&String> = places.difference(&passed).collect();
     assert!(missing.is_empty(), "at these places nobody has died yet; add a case for each: {missing:#?}");
+}
+
+#[test]
+fn the_document_tells_of_each_case_the_place_the_story_and_what_must_hold() {
     let document = fs::read_to_string(root().join("docs/reliability.md")).expect("the document exists");
-    let untold: Vec<&str> =
-        CASES.iter().map(Case::place).filter(|place| !document.contains(&format!("`{place}`"))).collect();
+    let (_, table) = document.split_once(TABLE).expect("the document has the table");
+    let rows = table.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let told: BTreeSet<String> = rows.skip(2).filter_map(|row| Some(row.rsplit_once(" | ")?.0.to_owned())).collect();
+    let row = |case: &Case| format!("| `{}` | {} | {}", case.place(), case.story.words(), case.holds);
+    let cases: BTreeSet<String> = CASES.iter().map(row).collect();
+    let untold: Vec<&String> = cases.difference(&told).collect();
     assert!(untold.is_empty(), "docs/reliability.md does not tell of {untold:#?}");
+    let unproved: Vec<&String> = told.difference(&cases).collect();
+    assert!(unproved.is_empty(), "docs/reliability.md tells what no case shows: {unproved:#?}");
 }
 
 /// Every place in the sources.
