@@ -66,6 +66,8 @@ const FOLDED_AGAIN: &str = "the projections are folded again from the log, from 
 const UPLOAD_LEAVES_NOTHING: &str = "the upload ends as failed, once, and leaves no file";
 const DOWNLOAD_LETS_GO: &str = "the Data Agent is closed, so that the Data can be discarded";
 const DONE_AGAIN: &str = "the step is done again, and nothing of the first try is left";
+const AS_THE_WORKER_LEFT_IT: &str =
+    "the volume is sealed, and each file has the content and the mode that the Worker left";
 const ORPHANS_DESTROYED: &str = "volumes that were made for a deleted Run are destroyed";
 const WORKER_ONCE: &str = "the Worker is started once, and its end is the Run's";
 const WORKER_REMOVED: &str = "a Worker that no Run wants is removed";
@@ -333,8 +335,14 @@ pub(crate) const CASES: &[Case] = &[
     case(&["remove.groups-removed"], Story::Runs, DONE_AGAIN),
     case(&["remove.moved-aside"], Story::Runs, DONE_AGAIN),
     case(&["finishing.worker-removed"], Story::Runs, DONE_AGAIN),
-    case(&["seal.durable"], Story::Runs, DONE_AGAIN),
-    case(&["seal.renamed"], Story::Runs, DONE_AGAIN),
+    case(&["seal.noted"], Story::Runs, AS_THE_WORKER_LEFT_IT),
+    case(&["seal.entry-sealed"], Story::Runs, AS_THE_WORKER_LEFT_IT),
+    case(&["seal.entry-sealed:2"], Story::Runs, AS_THE_WORKER_LEFT_IT),
+    case(&["seal.entry-sealed:3"], Story::Runs, AS_THE_WORKER_LEFT_IT),
+    case(&["seal.entry-sealed:3", "seal.entry-sealed:2"], Story::Runs, AS_THE_WORKER_LEFT_IT),
+    case(&["seal.durable"], Story::Runs, AS_THE_WORKER_LEFT_IT),
+    case(&["seal.renamed"], Story::Runs, AS_THE_WORKER_LEFT_IT),
+    case(&["seal.published"], Story::Runs, AS_THE_WORKER_LEFT_IT),
     case(&["finishing.volume-sealed"], Story::Runs, DONE_AGAIN),
     case(&["finishing.volume-sealed:2"], Story::Runs, DONE_AGAIN),
     case(&["finishing.cleared-away"], Story::Runs, DONE_AGAIN),

@@ -4,16 +4,22 @@ use knit_tests::plans::PlanFile;
 use knit_tests::workshop::output_of;
 use serde_json::json;
 
-use super::tale::{Tale, Told};
+use super::tale::{File, Tale, Told};
 
+/// The first Worker makes a program and a file that it means to keep as it is; the second copies both from its input,
+/// with all their attributes, and means to change the file.
 pub(super) fn runs(tale: &mut Tale) -> Told<()> {
-    let first = worker(tale, "cat /in/it > /out/it; echo first >> /out/it; echo said");
-    let second = worker(tale, "cat /in/it > /out/it; echo second >> /out/it");
+    let make = "touch /out/tool /out/kept; chmod 755 /out/tool; chmod 444 /out/kept";
+    let copy = "cp -a /in/tool /in/kept /out; chmod 644 /out/kept";
+    let first = worker(tale, &format!("cat /in/it > /out/it; echo first >> /out/it; echo said; {make}"));
+    let second = worker(tale, &format!("cat /in/it > /out/it; echo second >> /out/it; {copy}"));
     let first = tale.register(&first.input("/in", &["a:b"]).output("/out", &["is:first"]))?;
     let second = tale.register(&second.input("/in", &["is:first"]).output("/out", &["is:second"]))?;
     tale.push("x\n", "a:b")?;
-    remember_its_end(tale, &first, 0, Some("x\nfirst\n"));
-    remember_its_end(tale, &second, 0, Some("x\nfirst\nsecond\n"));
+    let made = &[("it", 0o600, "x\nfirst\n"), ("tool", 0o700, ""), ("kept", 0o400, "")];
+    remember_its_end(tale, &first, 0, Some(made));
+    let made = &[("it", 0o600, "x\nfirst\nsecond\n"), ("tool", 0o500, ""), ("kept", 0o600, "")];
+    remember_its_end(tale, &second, 0, Some(made));
     tale.ended_run_of(&second).map(drop)
 }
 
@@ -57,17 +63,17 @@ pub(super) fn worker(tale: &Tale, script: &str) -> PlanFile {
     PlanFile::bash(&script).log(&["is:log"])
 }
 
-/// The Plan comes to have one Run, which ends with `code`, and if that says success has made `content`.
-pub(super) fn remember_its_end(tale: &mut Tale, plan: &str, code: i64, content: Option<&str>) {
-    let (plan, content) = (plan.to_owned(), content.map(str::to_owned));
+/// The Plan comes to have one Run, which ends with `code`, and if that says success has made these files.
+pub(super) fn remember_its_end(tale: &mut Tale, plan: &str, code: i64, made: Option<&'static [File]>) {
+    let plan = plan.to_owned();
     tale.remember(move |tale| {
         let runs = tale.list(&format!("/api/runs?plan={plan}"));
         let [run] = &runs[..] else { return Err(format!("the Plan {plan} has one Run: {runs:#?}")) };
         if run["exit"]["code"] != json!(code) {
             return Err(format!("the Run ends with {code}: {run:#}"));
         }
-        match &content {
-            Some(content) => tale.holds_file(&output_of(run, "/out"), "it", content),
+        match made {
+            Some(made) => tale.is_pulled(&output_of(run, "/out"), made),
             None => Ok(()),
         }
     });

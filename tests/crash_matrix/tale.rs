@@ -1,7 +1,9 @@
 //! One server's tale: what was asked of it, what it acknowledged, and that it may die at any word.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +30,10 @@ pub(crate) type Told<T> = Result<T, Died>;
 
 /// What must hold from now on; the error says how it does not.
 type Fact = Box<dyn Fn(&Tale) -> Result<(), String>>;
+
+/// A file: its name, what its owner may do with it, and its content. What others may do is not looked at: whoever pulls
+/// it has a umask.
+pub(crate) type File = (&'static str, u32, &'static str);
 
 /// A server, and everything it has promised.
 pub(crate) struct Tale {
@@ -194,15 +200,41 @@ impl Tale {
         self.list(&format!("/api/data?tag=knit%23id%3A{id}")).into_iter().next()
     }
 
-    /// Whether a file of a Data has `content`.
+    /// Whether these are the files of a Data that is pulled.
+    pub(crate) fn is_pulled(&self, data: &str, files: &[File]) -> Result<(), String> {
+        const OWNER: u32 = 0o700;
+        let into = self.server.desk().join("pulled");
+        let _ = fs::remove_dir_all(&into);
+        let told = self.server.knit().run(["data", "pull", "-x", data, "pulled"]);
+        if told.code != 0 {
+            return Err(format!("the Data {data} cannot be pulled: {told}"));
+        }
+        let seen = |entry: fs::DirEntry| {
+            let mode = entry.metadata().expect("a pulled file is there").mode() & OWNER;
+            let content = fs::read(entry.path()).expect("a pulled file can be read");
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                format!("{mode:o}"),
+                String::from_utf8_lossy(&content).into_owned(),
+            )
+        };
+        let found: BTreeSet<_> = fs::read_dir(into.join(data)).into_iter().flatten().flatten().map(seen).collect();
+        let wanted: BTreeSet<_> = files
+            .iter()
+            .map(|(name, mode, content)| ((*name).to_owned(), format!("{mode:o}"), (*content).to_owned()))
+            .collect();
+        if found == wanted { Ok(()) } else { Err(format!("the Data {data} is {wanted:?}, but is pulled as {found:?}")) }
+    }
+
+    /// Whether a file of a Data, which its owner may write and nobody execute, has `content`.
     pub(crate) fn holds_file(&self, data: &str, file: &str, content: &str) -> Result<(), String> {
         let sent = self.server.http().get(&format!("/api/data/{data}"));
         if sent.status != 200 || !sent.complete {
             return Err(format!("the Data {data} cannot be read: {} {}", sent.status, sent.text()));
         }
         let files = unpacked(&sent.body);
-        match files.get(file).map(|bytes| String::from_utf8_lossy(bytes)) {
-            Some(found) if found == content => Ok(()),
+        match files.get(file).map(|(mode, bytes)| (*mode, String::from_utf8_lossy(bytes))) {
+            Some((0o644, found)) if found == content => Ok(()),
             other => Err(format!("the file {file} of the Data {data} should be {content:?}, but is {other:?}")),
         }
     }
@@ -214,15 +246,17 @@ pub(crate) fn archive(content: &str) -> Vec<u8> {
     Archive::new().file("first", large.as_bytes()).file("sub/second", b"2").file("it", content.as_bytes()).gzip()
 }
 
-fn unpacked(gzip: &[u8]) -> BTreeMap<String, Vec<u8>> {
+/// Each file's mode and content.
+fn unpacked(gzip: &[u8]) -> BTreeMap<String, (u32, Vec<u8>)> {
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(gzip));
     let entries = archive.entries().expect("a download is an archive");
     let read = |entry: std::io::Result<tar::Entry<'_, _>>| {
         let mut entry = entry.expect("a download is whole");
         let name = entry.path().expect("an entry has a name").to_string_lossy().into_owned();
+        let mode = entry.header().mode().expect("an entry has a mode");
         let mut content = Vec::new();
         entry.read_to_end(&mut content).expect("an entry is whole");
-        (name, content)
+        (name, (mode, content))
     };
     entries.map(read).collect()
 }

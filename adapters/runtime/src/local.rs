@@ -7,7 +7,7 @@
 //! <state>/runtime.lock    locked while a server uses the directory; a second one is refused
 //! <state>/place           a random name, made once: what this directory is called among others
 //! <state>/volumes/<name>  sealed volumes: durable and read-only
-//! <state>/open/<name>     volumes that a Worker writes to
+//! <state>/open/<name>     volumes that a Worker writes to, and notes of those that are being sealed
 //! <state>/incoming/…      uploads in flight, and what is being destroyed; emptied at every start
 //! <state>/workers/<name>  one directory for each Worker, see the module `record`
 //! ```

@@ -14,33 +14,52 @@ use rustix::io::Errno;
 /// The attribute that holds the write bits in octal.
 const WRITE_BITS_ATTRIBUTE: &std::ffi::CStr = c"user.knitfab.write-bits";
 
-/// Nobody may write.
-const WRITE_BITS: Mode = Mode::WUSR.union(Mode::WGRP).union(Mode::WOTH);
+/// Somebody may write.
+pub(crate) const WRITE_BITS: Mode = Mode::WUSR.union(Mode::WGRP).union(Mode::WOTH);
+
+/// What a file keeps of its mode.
+const PERMISSIONS: Mode = Mode::from_bits_retain(0o777);
 
 /// The mode of a sealed directory. Directories are not in archives, so theirs are not remembered.
 pub(crate) const SEALED_DIRECTORY: Mode = Mode::from_bits_retain(0o555);
 
+/// Whether these are the write bits of almost every file, which are not noted.
+pub(crate) fn usual(write_bits: Mode) -> bool {
+    write_bits == Mode::WUSR
+}
+
+/// The mode with which a Worker's file that has the mode `now` can be sealed.
+pub(crate) fn writable(now: Mode) -> Mode {
+    (now & PERMISSIONS) | Mode::WUSR
+}
+
 /// Seals an open, writable file whose mode should be `wanted`. Set-user-id and the like are dropped:
 /// a file that came over the wire must not change who runs it.
 pub(crate) fn seal_file(file: &File, wanted: Mode) -> io::Result<()> {
-    if wanted & WRITE_BITS != Mode::WUSR {
+    if !usual(wanted & WRITE_BITS) {
         note_write_bits(file, wanted)?;
     }
     Ok(rustix::fs::fchmod(file, sealed(wanted))?)
 }
 
-/// Seals an open, writable file as a Worker left it; `left` is how it was before it was made writable.
-///
-/// A file with several names is met once for each of them, and only its note tells that its missing
-/// write bits were taken away by the first. (After a crash in the middle the note of the others may be
-/// missing; they come back as files that nobody may write.)
-pub(crate) fn seal_worker_file(file: &File, left: &Stat) -> io::Result<()> {
-    let wanted = Mode::from_raw_mode(left.st_mode);
-    let noted = if wanted.intersects(WRITE_BITS) { None } else { noted_write_bits(file) };
-    if noted.is_none() && left.st_nlink > 1 {
-        note_write_bits(file, wanted)?;
+/// Seals an open, writable file of a Worker that has the mode `now`, sealed before or not, and was left with the
+/// write bits `left`.
+pub(crate) fn seal_worker_file(file: &File, now: Mode, left: Mode) -> io::Result<()> {
+    if usual(left) {
+        forget_write_bits(file)?;
     }
-    seal_file(file, noted.map_or(wanted, |bits| wanted | bits))
+    seal_file(file, now.difference(WRITE_BITS) | left)
+}
+
+/// A Worker that copies an input with all its attributes copies the note too, and that is not the copy's.
+fn forget_write_bits(file: &File) -> io::Result<()> {
+    if noted_write_bits(file).is_none() {
+        return Ok(());
+    }
+    match rustix::fs::fremovexattr(file, WRITE_BITS_ATTRIBUTE) {
+        Err(error) if error != Errno::NODATA => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 fn note_write_bits(file: &File, wanted: Mode) -> io::Result<()> {
@@ -65,7 +84,7 @@ fn sealed(wanted: Mode) -> Mode {
 
 /// The mode that the file had before it was sealed, for an archive; of a file that is not sealed, its mode.
 pub(crate) fn before_sealing(file: &File, stat: &Stat) -> RawMode {
-    let mode = Mode::from_raw_mode(stat.st_mode) & Mode::from_bits_retain(0o777);
+    let mode = Mode::from_raw_mode(stat.st_mode) & PERMISSIONS;
     if mode.intersects(WRITE_BITS) {
         return mode.bits();
     }
@@ -91,16 +110,17 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_file_is_sealed_once_however_many_names_it_has() {
+    fn a_worker_file_may_be_sealed_again_and_a_note_that_it_brought_along_is_not_its_own() {
         let dir = tempfile::tempdir().unwrap();
-        for mode in [0o644, 0o444] {
+        for mode in [0o644, 0o444, 0o755, 0o464] {
             let file = File::create(dir.path().join(format!("{mode:o}"))).unwrap();
-            std::fs::hard_link(dir.path().join(format!("{mode:o}")), dir.path().join(format!("{mode:o}-too"))).unwrap();
-            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).unwrap();
-            for _name in 0..2 {
-                let left = rustix::fs::fstat(&file).unwrap();
-                rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR).unwrap();
-                seal_worker_file(&file, &left).unwrap();
+            note_write_bits(&file, Mode::WGRP).unwrap();
+            let wanted = Mode::from_raw_mode(mode);
+            rustix::fs::fchmod(&file, wanted).unwrap();
+            for _again in 0..2 {
+                let now = Mode::from_raw_mode(rustix::fs::fstat(&file).unwrap().st_mode);
+                rustix::fs::fchmod(&file, writable(now)).unwrap();
+                seal_worker_file(&file, now, wanted & WRITE_BITS).unwrap();
             }
             let stat = rustix::fs::fstat(&file).unwrap();
             assert_eq!(before_sealing(&file, &stat), mode, "{mode:o}");

@@ -1,10 +1,11 @@
 //! Volumes as directories.
 //!
 //! A volume is born in `open/` and, sealed, moves to `volumes/` by one rename, so a reader finds it
-//! whole or not at all. An upload is unpacked in `incoming/` and moves from there in the same way.
+//! whole or not at all. While it is being sealed a note of its write bits lies beside it (see [`note`]). An upload is unpacked in `incoming/` and moves from there in the same way.
 //! What is destroyed moves to `incoming/` first, so that nobody reads half of it. `incoming/` holds
 //! nothing that anybody remembers: it is emptied at every start.
 
+mod note;
 mod seal;
 
 use std::fs;
@@ -24,7 +25,7 @@ use super::name::file_name;
 use crate::port::{Fault, Incoming, ReadError, ReceiveError, Received};
 use crate::tree::{DIRECTORY, Step, walk};
 
-use seal::{Files, make_durable};
+use note::Note;
 
 /// The three places of volumes.
 pub(super) struct Volumes {
@@ -66,7 +67,13 @@ impl Volumes {
         if self.find(volume)?.is_some() {
             return Ok(());
         }
+        // What was noted of another volume of that name is not true of this one.
+        self.note(volume)?.remove()?;
         make_dir(&self.open.join(file_name(&volume.0)?))
+    }
+
+    fn note(&self, volume: &VolumeRef) -> Result<Note, Fault> {
+        Ok(Note::of(file_name(&volume.0)?, &self.open, &self.incoming))
     }
 
     pub(super) fn seal(&self, volume: &VolumeRef) -> Result<(), ReadError> {
@@ -74,13 +81,17 @@ impl Volumes {
         let sealed_path = self.sealed.join(file_name(&volume.0)?);
         if !found.sealed {
             let root = open_dir(&found.path)?;
-            make_durable(&root, Files::ToSeal)?;
+            let noted = self.note(volume)?.take_or_make(&root)?;
+            failpoint("seal.noted");
+            seal::seal(&root, noted)?;
             failpoint("seal.durable");
             publish(&found.path, &sealed_path).map_err(|e| broken("seal", &found.path, e))?;
             failpoint("seal.renamed");
         }
         // Also after a crash between the rename and this.
-        Ok(finish_publishing(&self.sealed, &sealed_path)?)
+        finish_publishing(&self.sealed, &sealed_path)?;
+        failpoint("seal.published");
+        Ok(self.note(volume)?.remove()?)
     }
 
     pub(super) fn destroy(&self, volume: &VolumeRef) -> Result<(), Fault> {
@@ -99,7 +110,7 @@ impl Volumes {
                 Err(fault) => return Err(fault),
             }
         }
-        Ok(())
+        self.note(volume)?.remove()
     }
 
     /// Whether the volume is still what it was when `root` was opened, wherever it is now.
@@ -144,7 +155,7 @@ impl Unpacking {
         let path = self.path.clone().expect("it is taken only here and in discard");
         let target = self.volumes.sealed.join(file_name(&self.volume.0)?);
         let root = open_dir(&path)?;
-        make_durable(&root, Files::SealedAlready)?;
+        seal::seal_unpacked(&root)?;
         failpoint("upload.durable");
         if self.volumes.find(&self.volume)?.is_some() {
             return Err(ReceiveError::Exists { volume: self.volume.clone() });

@@ -4,8 +4,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use knit_failpoint::failpoint;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
+use super::note::Noted;
+use crate::archive::EntryName;
 use crate::mode;
 use crate::port::Fault;
 use crate::tree::{At, DIRECTORY, Step, walk};
@@ -14,24 +17,30 @@ use crate::tree::{At, DIRECTORY, Step, walk};
 /// system is synchronised in one call: thousands of single calls would each wait for the journal.
 const SYNCED_ALONE_MAX: u64 = 32;
 
-/// What is known of the files of a tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::local) enum Files {
-    /// The unpacker sealed each as it wrote it.
-    SealedAlready,
-    /// As a Worker left them.
-    ToSeal,
+/// Makes everything below `root` read-only and durable, as a Worker left it. The root itself stays writable, so that
+/// it can be moved. Nothing may be writing to it any more.
+pub(super) fn seal(root: &OwnedFd, mut noted: Noted) -> Result<(), Fault> {
+    make_durable(root, |at| {
+        let bits = noted.bits_of(at)?;
+        seal_file(at, bits)?;
+        failpoint("seal.entry-sealed");
+        Ok(())
+    })?;
+    noted.end()
 }
 
-/// Makes everything below `root` read-only and then durable. The root itself stays writable, so that it
-/// can be moved. Nothing may be writing to it any more.
-pub(in crate::local) fn make_durable(root: &OwnedFd, files: Files) -> Result<(), Fault> {
+/// The same for an upload: the unpacker sealed each file as it wrote it.
+pub(super) fn seal_unpacked(root: &OwnedFd) -> Result<(), Fault> {
+    make_durable(root, |_| Ok(()))
+}
+
+fn make_durable(root: &OwnedFd, mut seal_file: impl FnMut(&At<'_>) -> Result<(), Fault>) -> Result<(), Fault> {
     let mut things: u64 = 0;
     walk(reopen(root)?, |step| {
         things += 1;
         match step {
             Step::Directory(at) => make_listable(&at),
-            Step::Leaf(at, FileType::RegularFile) if files == Files::ToSeal => seal(&at),
+            Step::Leaf(at, FileType::RegularFile) => seal_file(&at),
             Step::Leaf(..) => Ok(()),
             Step::Left(at) => rustix::fs::chmodat(at.parent, at.name, mode::SEALED_DIRECTORY, AtFlags::empty())
                 .map_err(|e| at.fault("make read-only", e)),
@@ -41,22 +50,22 @@ pub(in crate::local) fn make_durable(root: &OwnedFd, files: Files) -> Result<(),
 }
 
 /// A Worker may have locked itself out of its own directory.
-fn make_listable(at: &At<'_>) -> Result<(), Fault> {
+pub(super) fn make_listable(at: &At<'_>) -> Result<(), Fault> {
     if Mode::from_raw_mode(at.stat()?.st_mode).contains(Mode::RWXU) {
         return Ok(());
     }
     rustix::fs::chmodat(at.parent, at.name, Mode::RWXU, AtFlags::empty()).map_err(|e| at.fault("open", e))
 }
 
-fn seal(at: &At<'_>) -> Result<(), Fault> {
-    let stat = at.stat()?;
-    // Noting the write bits needs one.
-    rustix::fs::chmodat(at.parent, at.name, Mode::RUSR | Mode::WUSR, AtFlags::empty())
-        .map_err(|e| at.fault("make read-only", e))?;
+/// Seals a file that the Worker left with the write bits `left`.
+fn seal_file(at: &At<'_>, left: Mode) -> Result<(), Fault> {
+    let unsealable = |e: io::Error| Fault::new(format!("make `/{}` read-only", EntryName::of(at.path)), e);
+    let now = Mode::from_raw_mode(at.stat()?.st_mode);
+    // Noting its write bits needs one. No other bit may be lost, should nobody come to the end of this.
+    rustix::fs::chmodat(at.parent, at.name, mode::writable(now), AtFlags::empty()).map_err(|e| unsealable(e.into()))?;
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::openat(at.parent, at.name, flags, Mode::empty()).map_err(|e| at.fault("open", e))?;
-    mode::seal_worker_file(&File::from(file), &stat)
-        .map_err(|e| Fault::new(format!("make `/{}` read-only", crate::archive::EntryName::of(at.path)), e))
+    mode::seal_worker_file(&File::from(file), now, left).map_err(unsealable)
 }
 
 fn sync_each(root: &OwnedFd) -> Result<(), Fault> {
@@ -82,7 +91,7 @@ fn durable_fault(error: rustix::io::Errno) -> Fault {
 }
 
 /// A walk consumes what it starts from.
-fn reopen(root: &OwnedFd) -> Result<OwnedFd, Fault> {
+pub(super) fn reopen(root: &OwnedFd) -> Result<OwnedFd, Fault> {
     rustix::fs::openat(root, c".", DIRECTORY, Mode::empty())
         .map_err(|e| Fault::new("open a volume", io::Error::from(e)))
 }
