@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use knit_failpoint::failpoint;
 use serde::{Deserialize, Serialize};
 
 /// The group under which every Worker gets one of its own.
@@ -158,12 +159,20 @@ impl Groups {
         let memory = memory_bytes.and(confinement.memory.clone()).map(|h| (h.clone(), h.path().join(uid)));
         let cpu = cpu_millis.and(confinement.cpu.clone()).map(|h| (h.clone(), h.path().join(uid)));
         let mut groups = Self { memory, cpu, entrances: Vec::new() };
-        if let (Some((hierarchy, group)), Some(bytes)) = (&groups.memory, memory_bytes) {
+        // The places are passed also where there are no control groups, so that every machine can play each case.
+        if let Some((_, group)) = &groups.memory {
             fs::create_dir_all(group)?;
+        }
+        failpoint("shim.memory-group-made");
+        if let (Some((hierarchy, group)), Some(bytes)) = (&groups.memory, memory_bytes) {
             limit_memory(hierarchy, group, bytes)?;
         }
-        if let (Some((hierarchy, group)), Some(millis)) = (&groups.cpu, cpu_millis) {
+        failpoint("shim.memory-limited");
+        if let Some((_, group)) = &groups.cpu {
             fs::create_dir_all(group)?;
+        }
+        failpoint("shim.cpu-group-made");
+        if let (Some((hierarchy, group)), Some(millis)) = (&groups.cpu, cpu_millis) {
             limit_cpu(hierarchy, group, millis)?;
         }
         for group in groups.paths() {
@@ -196,24 +205,28 @@ impl Groups {
 
     /// Removes the groups, which are empty once the Worker has ended.
     pub(super) fn remove(&self) {
-        remove(self.paths());
+        remove(self.memory.as_ref().map(|(_, group)| group));
+        failpoint("shim.memory-group-removed");
+        remove(self.cpu.as_ref().map(|(_, group)| group));
     }
 }
 
 /// Removes what a shim that was killed could not.
 pub(super) fn remove_left_over(confinement: &Confinement, uid: &str) {
-    let groups = [&confinement.memory, &confinement.cpu].into_iter().flatten().map(|h| h.path().join(uid));
-    remove(groups.filter(|group| group.exists()).collect());
+    let group = |hierarchy: &Option<Hierarchy>| hierarchy.as_ref().map(|hierarchy| hierarchy.path().join(uid));
+    remove(group(&confinement.memory).as_ref());
+    failpoint("remove.memory-group-removed");
+    remove(group(&confinement.cpu).as_ref());
 }
 
-/// A group that stays behind costs a little kernel memory and nothing else; so this is not worth an error.
-fn remove(groups: Vec<PathBuf>) {
-    for group in groups {
-        if let Err(error) = fs::remove_dir(&group)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::debug!(group = %group.display(), %error, "a control group stays behind");
-        }
+/// Removes a group; it may be gone already, and in version 2 both are the same. One that stays behind costs a little
+/// kernel memory and nothing else; so this is not worth an error.
+fn remove(group: Option<&PathBuf>) {
+    if let Some(group) = group
+        && let Err(error) = fs::remove_dir(group)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::debug!(group = %group.display(), %error, "a control group stays behind");
     }
 }
 

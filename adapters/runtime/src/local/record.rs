@@ -155,6 +155,7 @@ impl Record {
     pub(super) fn write_init(&self, init: ProcessId) -> io::Result<()> {
         let new = self.dir.join("init.new");
         fs::write(&new, serde_json::to_vec(&init)?)?;
+        failpoint("shim.init-record-begun");
         fs::rename(new, self.dir.join("init"))
     }
 
