@@ -15,6 +15,7 @@ mod archiving;
 mod cases;
 mod importing;
 mod interventions;
+mod left_overs;
 mod past;
 mod places;
 mod plans;

@@ -1,8 +1,6 @@
 //! After a death and a restart: what a person finds who looks at everything.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,9 +10,9 @@ use knit_tests::workshop::id_of;
 use serde_json::Value;
 
 use super::cases::Case;
-use super::past;
 use super::stories::{conclude, look_once_more};
 use super::tale::Tale;
+use super::{left_overs, past};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -43,9 +41,10 @@ pub(super) fn look(case: &Case, tale: &mut Tale) -> String {
     tale.server.stop();
     assert_eq!(processes::all_of(tale.server.state_dir()), [], "{}: no process is left", case.name());
     let events = past::check(&tale.log);
-    let groups: Vec<&String> =
-        events.worker_uids.iter().filter(|uid| has_group(Path::new("/sys/fs/cgroup"), uid)).collect();
+    let groups = left_overs::control_groups(tale, &events.worker_uids);
     assert!(groups.is_empty(), "{}: control groups of {groups:?} are left", case.name());
+    let strangers = left_overs::in_state_directory(tale, false);
+    assert!(strangers.is_empty(), "{}: {strangers:#?}", case.name());
     seen
 }
 
@@ -65,6 +64,8 @@ fn complaints(tale: &Tale) -> Vec<String> {
     if kept != owned {
         all.push(format!("kept are {kept:#?}, and there should be {owned:#?}"));
     }
+    all.extend(left_overs::in_state_directory(tale, true));
+    all.extend(left_overs::in_volumes(tale));
     let living = processes::all_of(tale.server.state_dir()).len();
     if living != 1 {
         all.push(format!("{living} processes live, and there should be the server alone"));
@@ -129,10 +130,4 @@ fn seen(tale: &Tale) -> String {
     words.push(format!("{} Workers", tale.door.heard().len()));
     words.push(format!("{} volumes", tale.server.keeps().len()));
     words.join(", ")
-}
-
-fn has_group(directory: &Path, uid: &str) -> bool {
-    let folders = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut folders = folders.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-    folders.any(|entry| entry.file_name().to_str() == Some(uid) || has_group(&entry.path(), uid))
 }

@@ -97,6 +97,8 @@ impl Workers {
         let request = accepted.request();
         let mut table = self.table();
         let written = self.spec_of(spec, accepted, table.next_sequence);
+        // Its control groups are named by its uid, and nothing else tells after it is gone.
+        tracing::debug!(worker = %name, uid = written.uid, "a Worker is created");
         if !record.create(&written).map_err(|e| broken("create", name, e))? {
             let existing = record.spec().map_err(|e| broken("read", name, e))?;
             return Ok(existing.map_or_else(
