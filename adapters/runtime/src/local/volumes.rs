@@ -80,7 +80,7 @@ impl Volumes {
         let Some(found) = self.find(volume)? else { return Err(ReadError::Missing { volume: volume.clone() }) };
         let sealed_path = self.sealed.join(file_name(&volume.0)?);
         if !found.sealed {
-            let root = open_dir(&found.path)?;
+            let root = open_to_move(&found.path)?;
             let noted = self.note(volume)?.take_or_make(&root)?;
             failpoint("seal.noted");
             seal::seal(&root, noted)?;
@@ -98,9 +98,8 @@ impl Volumes {
         // More than once only if it was sealed between the look and the rename.
         while let Some(found) = self.find(volume)? {
             let gone = self.incoming.join(format!(".gone-{}", Uuid::new_v4()));
-            let moved = open_dir(&found.path)
-                .and_then(|dir| fchmod(&dir, Mode::RWXU).map_err(|e| broken("open for removal", &found.path, e)))
-                .and_then(|()| fs::rename(&found.path, &gone).map_err(|e| Fault::new("remove a volume", e)));
+            let moved = open_to_move(&found.path)
+                .and_then(|_| fs::rename(&found.path, &gone).map_err(|e| Fault::new("remove a volume", e)));
             match moved {
                 Ok(()) => {
                     failpoint("destroy.moved-aside");
@@ -265,6 +264,13 @@ pub(super) fn remove_tree(path: &Path) -> Result<(), Fault> {
 
 pub(super) fn open_dir(path: &Path) -> Result<OwnedFd, Fault> {
     rustix::fs::open(path, DIRECTORY, Mode::empty()).map_err(|e| broken("open", path, e))
+}
+
+/// Opens the root of a volume, and opens it for moving: a Worker may have locked itself out, and a directory that its
+/// owner may not write is not moved to another parent.
+fn open_to_move(path: &Path) -> Result<OwnedFd, Fault> {
+    rustix::fs::chmod(path, Mode::RWXU).map_err(|e| broken("open", path, e))?;
+    open_dir(path)
 }
 
 pub(super) fn make_dir(path: &Path) -> Result<(), Fault> {

@@ -117,6 +117,25 @@ async fn what_was_noted_of_a_volume_goes_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_its_worker_closed_is_sealed_and_destroyed_all_the_same() {
+    let house = House::open().await;
+    for mode in [0o000, 0o555] {
+        for sealed in [true, false] {
+            house.prepare("data").await;
+            let open = house.state().join("open/data");
+            fs::write(open.join("it"), "x").unwrap();
+            fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+            if sealed {
+                house.runtime.seal_volume(&volume()).await.unwrap();
+                assert_eq!(modes(&house.pull("data").await).len(), 1, "{mode:o}");
+            }
+            house.runtime.destroy_volume(&volume()).await.unwrap();
+            assert!(!open.exists() && !house.state().join("volumes/data").exists(), "{mode:o}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sealing_or_reading_what_is_not_there_says_so() {
     let house = House::open().await;
     assert!(matches!(house.runtime.seal_volume(&volume()).await, Err(ReadError::Missing { .. })));
