@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use knit_domain::id::{PlanId, RunId};
 use knit_histories::chance;
-use knit_histories::reckoning::{drain, naively_due, run_ids};
+use knit_histories::reckoning::{check_due, check_usable, drain, naively_due, run_ids};
+use knit_histories::states::States;
 use knit_projections::matcher::{Combination, Cursor, Matcher};
 use knit_projections::projection::Projection;
+use knit_projections::store::Store;
 use proptest::prelude::*;
 
 use crate::random::{Act, acts, world_after};
@@ -30,6 +32,19 @@ proptest! {
         for Combination { plan_id, run_id, inputs, trigger, .. } in &found {
             prop_assert!(inputs.contains(trigger) && inputs.is_sorted());
             prop_assert_eq!(*run_id, RunId::of_combination(*plan_id, inputs));
+        }
+    }
+
+    /// Wherever one has read to, and be it in the middle of an append.
+    #[test]
+    fn x4_x10_after_every_event_what_is_done_can_be_used_and_what_fits_is_due(acts in acts(ACTS_MAX / 2)) {
+        let (mut states, mut matcher, mut store) = (States::default(), Matcher::default(), Store::default());
+        for recorded in &world_after(&acts).log {
+            states.apply(&recorded.stream, &recorded.event, recorded.recorded_at);
+            matcher.apply(recorded).unwrap();
+            store.apply(recorded).unwrap();
+            check_due(&states, &matcher)?;
+            check_usable(&store, &matcher)?;
         }
     }
 

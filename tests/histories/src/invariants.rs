@@ -1,4 +1,10 @@
 //! What must hold after every step of every history (domain.md 7 and 10.4), read off the log alone.
+//!
+//! Two of X1 to X15 are about those who read the log, so they are looked at wherever somebody has read it: X4 and X10 in
+//! [`crate::reckoning`].
+
+mod attempts;
+mod claims;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +15,7 @@ use knit_domain::event::data::DataEvent;
 use knit_domain::event::plan::PlanEvent;
 use knit_domain::event::run::RunEvent;
 use knit_domain::event::{Event, StreamId, StreamType};
-use knit_domain::id::{AgentMode, KnitId, PlanId, RunId};
+use knit_domain::id::{AgentMode, KnitId, PlanId, RunId, WorkerName};
 use knit_domain::plan::Builtin;
 use knit_domain::reservation::{Holder, Scope};
 use knit_domain::run::status::{Change, change};
@@ -44,9 +50,11 @@ pub fn check(log: &MemoryLog) {
     picture.plans_differ_and_none_feeds_itself();
     picture.every_data_has_its_maker();
     picture.combinations_are_unique();
-    picture.inputs_were_usable_when_claimed();
     picture.held_runs_do_not_start();
     picture.reservations_follow_from_the_states();
+    claims::inputs_fitted_when_claimed(log);
+    attempts::each_has_one_worker(log);
+    attempts::each_ends_as_was_decided(log);
 }
 
 impl<'log> Picture<'log> {
@@ -121,7 +129,7 @@ impl<'log> Picture<'log> {
         }
     }
 
-    /// I20, and I18: an attempt ends once. Retry and delete are the only ways out of an end.
+    /// I20, X14, and I18: an attempt ends once. Retry and delete are the only ways out of an end.
     fn statuses_follow_the_table(&self, id: RunId) {
         let stream = StreamId::run(id);
         let mut run = Run::default();
@@ -142,7 +150,8 @@ impl<'log> Picture<'log> {
         }
     }
 
-    /// I9, I10, I24: one Data for every input, and one for every output and the log unless deleted.
+    /// I9, I10, I24, X11: one Data for every input, and one for every output and the log unless deleted; and the name of
+    /// its Worker, if it has one. This is looked at after every append, so all of it came in the append of its Run.
     fn run_is_made_as_its_plan_says(&self, run: &RunRecord) {
         let plan = self.log.plan(run.plan).state;
         let wanted: Vec<&str> = plan.definition().iter().flat_map(|it| &it.inputs).map(|at| at.path.as_str()).collect();
@@ -150,10 +159,12 @@ impl<'log> Picture<'log> {
         assert_eq!(wanted, given, "I10: inputs of {}", run.id);
         let points: Vec<(&str, bool)> = plan.output_points().iter().map(|at| (at.path, at.log)).collect();
         let made: Vec<(&str, bool)> = run.outputs.iter().map(|out| (out.path.as_str(), out.log)).collect();
+        let worker = (run.kind == RunKind::Image).then(|| WorkerName::of(run.id, run.attempt));
         if run.status == Status::Invalidated {
             assert!(made.is_empty(), "outputs of the tombstone {}", run.id);
         } else {
             assert_eq!(points, made, "I9: outputs of {}", run.id);
+            assert_eq!(run.worker_name, worker, "X11: the Worker of {}", run.id);
         }
     }
 
@@ -190,22 +201,30 @@ impl<'log> Picture<'log> {
         }
     }
 
-    /// I11, I12, I19: a living Data is an output of the present attempt of its Run, and of nothing else.
+    /// I11, I12, I19, X11: a living Data is an output of the present attempt of its Run, and of nothing else. Only the
+    /// log of a Run may be gone before its Run, if it was redacted.
     fn every_data_has_its_maker(&self) {
-        let mut volumes = BTreeSet::new();
+        let (mut volumes, redacted) = (BTreeSet::new(), self.redacted_logs());
         for (id, data) in &self.data {
             assert!(volumes.insert(&data.volume_ref), "I12: {} is used twice", data.volume_ref);
             let maker = self.runs[&data.run_id].as_ref();
             let outputs = maker.map(|run| (run.attempt, run.outputs.as_slice()));
             let made = outputs.filter(|(attempt, _)| *attempt == data.attempt);
             let is_output = made.is_some_and(|(_, outputs)| outputs.iter().any(|output| output.knit_id == *id));
-            assert_eq!(is_output, data.standing == Standing::Living, "I11: {data:?} of {maker:?}");
+            let is_living = data.standing == Standing::Living;
+            assert_eq!(is_output && !redacted.contains(id), is_living, "I11: {data:?} of {maker:?}");
         }
-        let outputs: usize = self.existing().map(|run| run.outputs.len()).sum();
+        let outputs = self.existing().flat_map(|run| &run.outputs);
+        let outputs = outputs.filter(|output| !redacted.contains(&output.knit_id)).count();
         let living = self.data.values().filter(|data| data.standing == Standing::Living).count();
         assert_eq!(outputs, living, "I11");
         let reserved = |entry: &&Entry| matches!(entry.event, Event::Data(DataEvent::DataReserved { .. }));
         assert_eq!(self.log.entries.iter().filter(reserved).count(), self.data.len(), "X12: an id was used again");
+    }
+
+    fn redacted_logs(&self) -> BTreeSet<KnitId> {
+        let redacted = |entry: &&Entry| matches!(entry.event, Event::Data(DataEvent::LogRedacted { .. }));
+        self.log.entries.iter().filter(redacted).map(|entry| entry.stream.id.parse().unwrap()).collect()
     }
 
     /// I21, X3, over all Runs that ever were.
@@ -214,32 +233,6 @@ impl<'log> Picture<'log> {
         for entry in &self.log.entries {
             if let Event::Run(RunEvent::RunProjected { plan_id, inputs, .. }) = &entry.event {
                 assert!(seen.insert((*plan_id, inputs.clone())), "I21: {inputs:?} was projected twice");
-            }
-        }
-    }
-
-    /// I23, X6: when a Run was projected, each input was made, by an attempt that had succeeded.
-    fn inputs_were_usable_when_claimed(&self) {
-        let (mut done, mut gone) = (BTreeSet::new(), BTreeSet::new());
-        for entry in &self.log.entries {
-            match &entry.event {
-                Event::Run(RunEvent::RunSucceeded { attempt, .. }) => drop(done.insert((&entry.stream.id, *attempt))),
-                Event::Data(DataEvent::DataDiscarded { .. } | DataEvent::LogRedacted { .. }) => {
-                    gone.insert(&entry.stream.id);
-                }
-                Event::Run(RunEvent::RunProjected { inputs, .. }) => {
-                    for input in inputs {
-                        let data = &self.data[&input.knit_id];
-                        assert!(done.contains(&(&data.run_id.to_string(), data.attempt)), "I23: {input:?}");
-                        assert!(!gone.contains(&input.knit_id.to_string()), "X6: {input:?}");
-                    }
-                }
-                Event::Run(_)
-                | Event::Data(_)
-                | Event::Catalog(_)
-                | Event::Plan(_)
-                | Event::Agent(_)
-                | Event::Journal(_) => {}
             }
         }
     }

@@ -6,7 +6,7 @@ mod past;
 mod walk;
 mod work;
 
-pub use due::{drain, naively_due, run_ids};
+pub use due::{check_due, check_usable, drain, naively_due, run_ids};
 pub use past::{Answers, Questions};
 pub use walk::{naive_distance, naive_walk, walks};
 pub use work::check_lists;

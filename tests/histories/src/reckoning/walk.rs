@@ -38,7 +38,8 @@ pub fn naive_walk(store: &Store, start: KnitId, walk: Walk, at: At) -> (HashSet<
                     continue;
                 }
                 let inputs: Vec<String> = run.inputs.into_iter().map(|input| input.knit_id).collect();
-                let log = run.log.map(|log| log.knit_id);
+                // A log that was forgotten is no Data any more.
+                let log = run.log.map(|log| log.knit_id).filter(|id| !id.is_empty());
                 let outputs: Vec<String> = run.outputs.into_iter().map(|output| output.knit_id).chain(log).collect();
                 data.extend(inputs.iter().chain(&outputs).cloned());
                 queue.extend((if up { inputs } else { outputs }).into_iter().map(|id| (id, depth + 1)));

@@ -2,10 +2,10 @@
 
 use knit_domain::event::{Position, Recorded};
 use knit_histories::play;
-use knit_histories::reckoning::{Questions, check_lists, drain, naive_walk, naively_due, run_ids, walks};
+use knit_histories::reckoning::{Questions, check_due, check_lists, check_usable, naive_walk, walks};
 use knit_histories::states::States;
 use knit_log::{Log, SnapshotMeta};
-use knit_projections::matcher::{Cursor, Matcher};
+use knit_projections::matcher::Matcher;
 use knit_projections::projection::Projection;
 use knit_projections::store::{At, Store};
 use knit_projections::worklists::Worklists;
@@ -16,8 +16,6 @@ use super::{LOOKS_BACK, PAGE, failed};
 
 /// Snapshots of each projection that the log keeps, as a server does: one that is damaged has one before it.
 const KEPT: usize = 2;
-/// Combinations that are asked for at once, as by a reactor that does not want all.
-const DUE_AT_ONCE: usize = 7;
 
 /// All projections, each with everything that was ever saved of it.
 #[derive(Default)]
@@ -25,6 +23,8 @@ pub(super) struct Followers {
     store: Follower<Store>,
     matcher: Follower<Matcher>,
     worklists: Follower<Worklists>,
+    /// Every event that was ever read.
+    heard: Vec<Recorded>,
 }
 
 impl Followers {
@@ -44,7 +44,17 @@ impl Followers {
         }
         self.store.apply(&page)?;
         self.matcher.apply(&page)?;
-        self.worklists.apply(&page)
+        self.worklists.apply(&page)?;
+        self.heard.truncate(usize::try_from(position).unwrap());
+        self.heard.extend(page);
+        self.compare_with(&States::of(&self.heard))
+    }
+
+    /// What they say, wherever they have read to, and be it in the middle of an append.
+    fn compare_with(&self, states: &States) -> Result<(), TestCaseError> {
+        check_lists(states, &self.worklists.live)?;
+        check_due(states, &self.matcher.live)?;
+        check_usable(&self.store.live, &self.matcher.live)
     }
 
     pub(super) async fn save(&mut self, log: &Log) -> Result<(), TestCaseError> {
@@ -74,9 +84,8 @@ impl Followers {
             (self.store.rebuilt(events)?, self.matcher.rebuilt(events)?, self.worklists.rebuilt(events)?);
         let states = States::of(events);
         check_lists(&states, &worklists)?;
-        let due = drain(&matcher, &mut Cursor::default(), DUE_AT_ONCE);
-        prop_assert_eq!(run_ids(&due).len(), due.len(), "X3: a combination is due twice");
-        prop_assert_eq!(run_ids(&due), naively_due(&states));
+        check_due(&states, &matcher)?;
+        check_usable(&store, &matcher)?;
         lineage_is_the_plainest_walk(&store, &states, At::Now)?;
         for look in looks {
             let position = look.index(events.len()) + 1;
