@@ -135,7 +135,7 @@ fn every_random_test_says_its_seed() {
         let text = std::fs::read_to_string(&file).expect("sources are readable");
         let begins =
             text.matches(concat!("proptest", "! {")).count() + text.matches(concat!("Test", "Runner::new(")).count();
-        let says = text.matches("chance::cases(").count();
+        let says = text.matches(concat!("chance::", "cases(")).count();
         assert_eq!(begins, says, "{} begins {begins} random tests, {says} of them by {one_way}", file.display());
     }
 }
