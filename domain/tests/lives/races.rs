@@ -54,7 +54,7 @@ fn x5_a_projection_rests_on_the_tags_it_saw() {
 #[test]
 fn x6_x7_of_a_projection_and_the_removal_of_its_input_only_the_first_happens() {
     let removals: [fn(&mut World, RunId) -> Decision; 2] =
-        [|world, run| world.retrial(run).unwrap(), |world, run| world.deletion(run).unwrap()];
+        [|world, run| world.retrial(run, None).unwrap(), |world, run| world.deletion(run).unwrap()];
     for removal in removals {
         let Scene { mut world, next, run, output } = scene();
         let projection = world.projection(next, &[("/in", output)]).unwrap();
@@ -96,7 +96,7 @@ fn x7_a_run_that_starts_while_it_is_deleted_is_not_deleted() {
 #[test]
 fn x7_a_run_that_came_and_went_during_a_retry_is_not_left_behind() {
     let Scene { mut world, next, run, output } = scene();
-    let retrial = world.retrial(run).unwrap();
+    let retrial = world.retrial(run, None).unwrap();
     let tombstone = world.run_of(next, output);
     world.delete(tombstone).unwrap();
     let remembered = Condition::ScopeEmpty { scope: Scope::DataTombstones(output) };

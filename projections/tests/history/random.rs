@@ -2,6 +2,7 @@
 
 use knit_domain::event::run::Assignment;
 use knit_domain::id::{KnitId, PlanId, RunId};
+use knit_domain::run::removal::KeptLog;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -26,7 +27,8 @@ pub(crate) enum Act {
     Fail { run: u8 },
     Abort { run: u8 },
     TearOff { run: u8 },
-    Retry { run: u8 },
+    Retry { run: u8, keeps_log: bool },
+    RedactLog { run: u8 },
     Delete { run: u8 },
     OpenReader { data: u8 },
     CloseAgent { agent: u8 },
@@ -53,7 +55,8 @@ fn act() -> impl Strategy<Value = Act> {
         2 => number().prop_map(|run| Act::Fail { run }),
         2 => number().prop_map(|run| Act::Abort { run }),
         1 => number().prop_map(|run| Act::TearOff { run }),
-        4 => number().prop_map(|run| Act::Retry { run }),
+        4 => (number(), any::<bool>()).prop_map(|(run, keeps_log)| Act::Retry { run, keeps_log }),
+        1 => number().prop_map(|run| Act::RedactLog { run }),
         4 => number().prop_map(|run| Act::Delete { run }),
         1 => number().prop_map(|data| Act::OpenReader { data }),
         1 => number().prop_map(|agent| Act::CloseAgent { agent }),
@@ -98,7 +101,11 @@ impl World {
             Act::Fail { run } => self.with_run(*run, World::fail),
             Act::Abort { run } => self.with_run(*run, World::abort),
             Act::TearOff { run } => self.with_run(*run, World::tear_off),
-            Act::Retry { run } => self.with_run(*run, World::retry),
+            Act::Retry { run, keeps_log } => {
+                let log = keeps_log.then(|| KeptLog::new(b"the end".to_vec(), 7));
+                self.with_run(*run, |world, run| world.retry_keeping(run, log));
+            }
+            Act::RedactLog { run } => self.with_run(*run, World::redact_log),
             Act::Delete { run } => self.with_run(*run, World::delete),
             Act::OpenReader { data } => self.with_data(*data, World::open_reader),
             Act::CloseAgent { agent } => {

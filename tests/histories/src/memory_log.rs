@@ -7,6 +7,7 @@ use knit_domain::agent::Agent;
 use knit_domain::catalog::Catalog;
 use knit_domain::data::Data;
 use knit_domain::decision::{Condition, Decision, Versioned};
+use knit_domain::event::data::DataEvent;
 use knit_domain::event::{Event, Position, Sequence, StreamId};
 use knit_domain::id::{AgentName, KnitId, PlanId, RunId};
 use knit_domain::plan::Plan;
@@ -40,6 +41,8 @@ pub struct MemoryLog {
     pub entries: Vec<Entry>,
     /// Every decision that was appended, in order.
     pub taken: Vec<Decision>,
+    /// What belongs to events and is not in them, by its hash; it goes when the log that it is of is forgotten.
+    pub attachments: BTreeMap<String, Vec<u8>>,
     versions: BTreeMap<StreamId, Sequence>,
     reservations: BTreeMap<Scope, BTreeSet<Holder>>,
 }
@@ -55,6 +58,13 @@ impl MemoryLog {
     pub fn append(&mut self, decision: &Decision) -> Result<(), Conflict> {
         self.reservations = self.judge(decision)?;
         self.taken.push(decision.clone());
+        let attached = decision.attachments.iter().map(|it| (it.sha256.clone(), it.bytes.clone()));
+        self.attachments.extend(attached);
+        for event in decision.events() {
+            if let Event::Data(DataEvent::LogRedacted { tails, .. }) = event {
+                self.attachments.retain(|sha256, _| !tails.contains(sha256));
+            }
+        }
         for write in &decision.writes {
             *self.versions.entry(write.stream.clone()).or_default() += write.events.len() as Sequence;
             let entry = |event: &Event| Entry { stream: write.stream.clone(), event: event.clone() };

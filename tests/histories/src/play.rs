@@ -1,6 +1,8 @@
 //! Random commands: somebody wants something, or decides now and appends later, when it may be too late.
 //! Numbers choose among what there is at that moment, so that a list of steps is a history for ever.
 
+mod adjustment;
+
 use knit_domain::agent;
 use knit_domain::catalog::{RegisterPlan, register};
 use knit_domain::data::{self, TagChange};
@@ -13,9 +15,13 @@ use knit_domain::id::{AgentMode, AgentName, KnitId, PlanId, RunId};
 use knit_domain::plan::{self, Builtin, PlanChange};
 use knit_domain::reservation::Scope;
 use knit_domain::run::ending::{Failure, Success, UploadOutcome};
+use knit_domain::run::removal::KeptLog;
 use knit_domain::run::{self, Run, RunKind, RunRecord, RunRefused, Status};
 use knit_domain::tag::Tag;
 use proptest::prelude::*;
+
+pub use adjustment::Adjustment;
+use adjustment::{FEW, adjustment};
 
 use crate::world::{No, World, draft, spawned};
 
@@ -30,10 +36,14 @@ pub enum Wish {
     Import,
     /// A Data gets a tag, or loses it.
     Tag(usize, usize, bool),
+    /// A Data loses every tag of a key, and may get one back at once.
+    Untag(usize, Option<usize>),
     /// A Plan with an input of the first tags, another of the second if there are any, and an output of the third.
     Register(Mask, Mask, Mask),
     /// A Plan is held, or goes on.
     SetActive(usize, bool),
+    /// Something else of a Plan changes.
+    Adjust(usize, Adjustment),
     /// A Plan is to run on two Data.
     Project(usize, usize, usize),
     /// A Run takes the next step on the way to `done`.
@@ -44,10 +54,12 @@ pub enum Wish {
     Abort(usize),
     /// A Run is stopped, and what it made is kept.
     TearOff(usize),
-    /// A Run is run again.
-    Retry(usize),
+    /// A Run is run again. The end of its log is kept: the number says which of a few.
+    Retry(usize, Option<u8>),
     /// A Run is deleted.
     Delete(usize),
+    /// The log of a Run is forgotten.
+    RedactLog(usize),
     /// A download begins.
     Read(usize),
     /// A transfer ends.
@@ -78,15 +90,18 @@ pub fn wish() -> impl Strategy<Value = Wish> {
         3 => (which(), prop::bool::weighted(0.8)).prop_map(|(at, well)| Wish::Conclude(at, well)),
         1 => Just(Wish::Import),
         6 => (which(), which(), prop::bool::weighted(0.8)).prop_map(|(data, tag, add)| Wish::Tag(data, tag, add)),
+        1 => (which(), prop::option::of(which())).prop_map(|(data, back)| Wish::Untag(data, back)),
         1 => (1..8_u8, 0..8_u8, 0..8_u8).prop_map(|(first, second, output)| Wish::Register(first, second, output)),
         1 => (which(), any::<bool>()).prop_map(|(plan, active)| Wish::SetActive(plan, active)),
+        2 => (which(), adjustment()).prop_map(|(plan, adjustment)| Wish::Adjust(plan, adjustment)),
         9 => (which(), which(), which()).prop_map(|(plan, a, b)| Wish::Project(plan, a, b)),
         20 => which().prop_map(Wish::Proceed),
         2 => which().prop_map(Wish::Fail),
         1 => which().prop_map(Wish::Abort),
         1 => which().prop_map(Wish::TearOff),
-        4 => which().prop_map(Wish::Retry),
+        4 => (which(), prop::option::of(FEW)).prop_map(|(run, log)| Wish::Retry(run, log)),
         4 => which().prop_map(Wish::Delete),
+        1 => which().prop_map(Wish::RedactLog),
         2 => which().prop_map(Wish::Read),
         3 => which().prop_map(Wish::Close),
         1 => which().prop_map(Wish::Reclaim),
@@ -230,10 +245,15 @@ impl Play {
                 self.conclude(self.run(at, |run| run.kind == RunKind::Upload && !run.status.is_finished())?, well)
             }
             Wish::Tag(at, tag, add) => self.tag(self.data(at)?, TAGS[tag % TAGS.len()], add),
+            Wish::Untag(at, back) => self.untag(self.data(at)?, back.map(|tag| TAGS[tag % TAGS.len()])),
             Wish::Register(first, second, output) => self.register(first, second, output),
             Wish::SetActive(at, active) => {
                 let plan = self.plan(at);
                 Ok(plan::change(plan, &self.world.log.plan(plan), PlanChange::SetActive(active)).unwrap())
+            }
+            Wish::Adjust(at, ref adjustment) => {
+                let plan = self.plan(at);
+                Ok(plan::change(plan, &self.world.log.plan(plan), adjustment.as_change()).unwrap())
             }
             Wish::Project(plan, a, b) => self.project(plan, self.data(a)?, self.data(b)?),
             Wish::Proceed(at) => {
@@ -246,11 +266,16 @@ impl Play {
             Wish::TearOff(at) => {
                 Ok(run::tear_off(&self.world.log.run(self.run(at, |run| run.kind == RunKind::Image)?)).ok()?)
             }
-            Wish::Retry(at) => {
-                self.world.retrial(self.run(at, |run| run.kind == RunKind::Image && run.status.is_finished())?)
+            Wish::Retry(at, log) => {
+                let run = self.run(at, |run| run.kind == RunKind::Image && run.status.is_finished())?;
+                self.world.retrial(run, log.map(kept))
             }
             Wish::Delete(at) => {
                 self.world.deletion(self.run(at, |run| run.status.is_finished() || run.status == Status::Waiting)?)
+            }
+            Wish::RedactLog(at) => {
+                let ended = |run: &RunRecord| run.kind == RunKind::Image && run.status.is_finished();
+                self.world.log_redaction(self.run(at, ended)?)
             }
             Wish::Read(at) => self.read(self.data(at)?),
             Wish::Close(at) => self.close(at)?,
@@ -275,6 +300,14 @@ impl Play {
         } else {
             TagChange { remove: tags, ..TagChange::default() }
         };
+        Ok(data::change_tags(&self.world.log.data(data), &change)?)
+    }
+
+    /// All tags of a history have one key.
+    fn untag(&self, data: KnitId, back: Option<&str>) -> Result<Decision, No> {
+        let key = Tag::parse(TAGS[0]).unwrap().key;
+        let add = back.into_iter().map(|text| Tag::parse(text).unwrap()).collect();
+        let change = TagChange { add, remove_key: [key].into(), ..TagChange::default() };
         Ok(data::change_tags(&self.world.log.data(data), &change)?)
     }
 
@@ -346,4 +379,11 @@ impl Play {
         let name = AgentName(agents.get(at % agents.len().max(1))?.id.clone());
         Some(agent::close(&self.world.log.agent(&name), AgentClosure::Finished).map_err(No::Agent))
     }
+}
+
+/// One of a few logs, so that attempts often say the same.
+fn kept(number: u8) -> KeptLog {
+    let bytes = format!("line {number}\n").into_bytes();
+    let total_bytes = bytes.len() as u64;
+    KeptLog::new(bytes, total_bytes + u64::from(number))
 }

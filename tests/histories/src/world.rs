@@ -13,6 +13,7 @@ use knit_domain::id::{AgentMode, AgentName, KnitId, PlanId, RunId};
 use knit_domain::plan::{self, Builtin, PlanChange, PlanDraft, define_builtin};
 use knit_domain::run::creation::{NewUpload, ProjectionRefused, TransferRefused};
 use knit_domain::run::ending::UploadOutcome;
+use knit_domain::run::log_redaction::LogRedactionRefused;
 use knit_domain::run::progress::Spawned;
 use knit_domain::run::{self, RunRefused};
 use knit_domain::tag::{Tag, TagSet};
@@ -35,6 +36,8 @@ pub enum No {
     Transfer(TransferRefused),
     /// A Plan may not be registered.
     Registration(RegistrationRefused),
+    /// A log may not be forgotten.
+    LogRedaction(LogRedactionRefused),
     /// Something has moved since the decision.
     Conflict(Conflict),
 }
@@ -55,6 +58,7 @@ no! {
     ProjectionRefused => Projection,
     TransferRefused => Transfer,
     RegistrationRefused => Registration,
+    LogRedactionRefused => LogRedaction,
     Conflict => Conflict,
 }
 

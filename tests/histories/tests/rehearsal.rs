@@ -146,6 +146,7 @@ impl Rehearsal<'_> {
     async fn end(mut self, elsewhere: &Elsewhere, looks: [Index; LOOKS_BACK]) -> Result<(), TestCaseError> {
         invariants::check(&self.play.world.log);
         let events = self.compare_everything().await?;
+        self.attachments_are_the_same().await?;
         self.is_the_same_elsewhere(elsewhere, &events).await?;
         self.followers.compare_everything(&self.logs[0], &events, looks).await?;
         for log in self.logs.drain(..) {

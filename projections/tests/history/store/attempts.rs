@@ -1,26 +1,11 @@
 //! Earlier attempts of a Run stay readable.
 
 use knit_domain::event::run::FailureCause;
-use knit_domain::run::removal::{KeptLog, OutputUse};
-use knit_domain::run::{self, Cause, Status};
+use knit_domain::run::removal::KeptLog;
+use knit_domain::run::{Cause, Status};
 use knit_projections::store::At;
 
-use super::{KnitId, RunId};
 use crate::world::World;
-
-impl World {
-    /// A retry that keeps the end of the log.
-    fn retry_keeping(&mut self, run: RunId, log: &[u8], total_bytes: u64) {
-        let record = self.run(run).clone();
-        let unused = |id: &KnitId| OutputUse { data: self.data[id].clone(), users: vec![], tombstones: vec![] };
-        let outputs: Vec<OutputUse> = record.outputs.iter().map(|output| unused(&output.knit_id)).collect();
-        let mut fresh = (0..8).map(|_| KnitId(self.fresh_id())).collect::<Vec<_>>().into_iter();
-        let log = Some(KeptLog::new(log.to_vec(), total_bytes));
-        let plan = &self.plans[&record.plan];
-        let decision = run::retry(&self.runs[&run], plan, &outputs, log, || fresh.next().expect("enough ids"));
-        self.append(decision.expect("the Run may be retried"));
-    }
-}
 
 #[test]
 fn an_earlier_attempt_keeps_its_times_exit_cause_worker_and_log() {
@@ -31,7 +16,7 @@ fn an_earlier_attempt_keeps_its_times_exit_cause_worker_and_log() {
     world.steps(run, 4);
     world.fail(run);
     world.finish(run);
-    world.retry_keeping(run, b"the end", 1_000);
+    world.retry_keeping(run, Some(KeptLog::new(b"the end".to_vec(), 1_000)));
     world.steps(run, 1);
     let attempts = world.store().attempts(run, At::Now).unwrap();
     let [first, second] = &attempts[..] else { panic!("two attempts, not {attempts:?}") };
@@ -56,7 +41,7 @@ fn attempts_are_rendered_in_words() {
     let run = world.run_on(plan, &[("/in", data)]);
     world.abort(run);
     world.finish(run);
-    world.retry_keeping(run, b"", 0);
+    world.retry_keeping(run, Some(KeptLog::new(Vec::new(), 0)));
     world.set_active(plan, false);
     let attempts: Vec<_> = world
         .store()

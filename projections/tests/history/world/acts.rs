@@ -11,8 +11,9 @@ use knit_domain::plan::{Builtin, PlanChange, PlanDraft, change};
 use knit_domain::reservation::{Holder, Scope};
 use knit_domain::run::creation::{CandidateInput, NewUpload};
 use knit_domain::run::ending::{Failure, Success, UploadOutcome};
+use knit_domain::run::log_redaction::redact_log;
 use knit_domain::run::progress::Spawned;
-use knit_domain::run::removal::OutputUse;
+use knit_domain::run::removal::{KeptLog, OutputUse};
 use knit_domain::run::{self, RunKind, RunRecord, Status};
 
 use super::{World, tags};
@@ -187,11 +188,25 @@ impl World {
     }
 
     pub(crate) fn retry(&mut self, run: RunId) {
+        self.retry_keeping(run, None);
+    }
+
+    /// A Run runs again, and the end of its log is kept.
+    pub(crate) fn retry_keeping(&mut self, run: RunId, log: Option<KeptLog>) {
         let Some(record) = &self.runs[&run].state.record else { return };
         let (plan, outputs) = (&self.plans[&record.plan].clone(), self.outputs_of(record));
         let fresh: Vec<KnitId> = (0..8).map(|_| KnitId(self.fresh_id())).collect();
         let mut fresh = fresh.into_iter();
-        if let Ok(decision) = run::retry(&self.runs[&run], plan, &outputs, None, || fresh.next().unwrap()) {
+        if let Ok(decision) = run::retry(&self.runs[&run], plan, &outputs, log, || fresh.next().unwrap()) {
+            self.append(decision);
+        }
+    }
+
+    /// The log of a Run is forgotten, if that is allowed.
+    pub(crate) fn redact_log(&mut self, run: RunId) {
+        let Some(record) = &self.runs[&run].state.record else { return };
+        let log = record.outputs.iter().position(|output| output.log).map(|at| self.outputs_of(record).swap_remove(at));
+        if let Ok(decision) = redact_log(&self.runs[&run], log.as_ref(), "the test wants it") {
             self.append(decision);
         }
     }

@@ -8,7 +8,8 @@ use knit_domain::id::{KnitId, PlanId, RunId};
 use knit_domain::reservation::{Holder, Scope};
 use knit_domain::run::creation::CandidateInput;
 use knit_domain::run::ending::Success;
-use knit_domain::run::removal::OutputUse;
+use knit_domain::run::log_redaction::redact_log;
+use knit_domain::run::removal::{KeptLog, OutputUse};
 use knit_domain::run::{self, Run, RunRecord, RunRefused, Status};
 use knit_domain::time::Timestamp;
 
@@ -202,15 +203,25 @@ impl World {
         self.commit(&decision)
     }
 
-    /// The decision to run a Run again.
+    /// The decision to forget the log of a Run.
     ///
     /// # Errors
     /// A rule.
-    pub fn retrial(&mut self, run: RunId) -> Result<Decision, No> {
+    pub fn log_redaction(&self, run: RunId) -> Result<Decision, No> {
+        let run = self.log.run(run);
+        let log = run.state.record.as_ref().and_then(RunRecord::log).map(|log| self.output_use(log.knit_id));
+        Ok(redact_log(&run, log.as_ref(), "the history wants it")?)
+    }
+
+    /// The decision to run a Run again, and what is to be kept of its log.
+    ///
+    /// # Errors
+    /// A rule.
+    pub fn retrial(&mut self, run: RunId, log: Option<KeptLog>) -> Result<Decision, No> {
         let run = self.log.run(run);
         let plan = run.state.record.as_ref().map(|record| self.log.plan(record.plan)).unwrap_or_default();
         let (outputs, ids) = (self.outputs_in_use(&run), &mut self.ids);
-        Ok(run::retry(&run, &plan, &outputs, None, || KnitId(ids.uuid()))?)
+        Ok(run::retry(&run, &plan, &outputs, log, || KnitId(ids.uuid()))?)
     }
 
     /// Runs a Run again.
@@ -218,7 +229,7 @@ impl World {
     /// # Errors
     /// A rule, or a lost race.
     pub fn retry(&mut self, run: RunId) -> Result<(), No> {
-        let decision = self.retrial(run)?;
+        let decision = self.retrial(run, None)?;
         self.commit(&decision)
     }
 }

@@ -190,6 +190,17 @@ impl<'a> Rehearsal<'a> {
         Ok(())
     }
 
+    /// What was kept of logs and not forgotten, and nothing that was forgotten. An export does not carry it.
+    pub(super) async fn attachments_are_the_same(&self) -> Result<(), TestCaseError> {
+        let model = &self.play.world.log;
+        let ever = model.taken.iter().flat_map(|decision| &decision.attachments);
+        for sha256 in ever.map(|attachment| &attachment.sha256).collect::<BTreeSet<_>>() {
+            let kept = self.logs[0].attachment(sha256).await.map_err(failed)?;
+            prop_assert_eq!(kept.as_ref(), model.attachments.get(sha256), "{}", sha256);
+        }
+        Ok(())
+    }
+
     async fn reservations_are_the_same(&self) -> Result<(), TestCaseError> {
         let model = &self.play.world.log;
         for scope in self.data().into_iter().flat_map(|id| [Scope::DataUse(id), Scope::DataTombstones(id)]) {
