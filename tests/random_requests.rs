@@ -12,6 +12,8 @@ mod chance;
 mod compare;
 mod lineage;
 mod model;
+mod moments;
+mod plan_graph;
 mod plans;
 mod render;
 mod requests;

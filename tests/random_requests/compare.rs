@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::chance::Chance;
 use super::lineage::Way;
 use super::model::{DataNo, Model, PlanNo, Point, RunNo, Status, Tag, Tags, UPLOADED};
+use super::moments::{Moment, events, past};
 use super::plans::feeds;
 use super::requests::known_tags;
 use super::times::milliseconds;
@@ -16,11 +17,11 @@ use super::user::Known;
 /// An id that nothing has.
 const NOBODY: &str = "3b0f5a52-6c1e-4d0e-9a53-0d1f6f6b7c11";
 
-/// All Data, Runs and Plans, in their order.
-pub(crate) fn everything(http: &Client, model: &Model, known: &Known) {
-    same_list(http, "/api/data", &data_in_order(model, known), |data| model.data_detail(*data, known));
-    same_list(http, "/api/runs", &runs_in_order(model, known), |run| model.run_detail(*run, known));
-    same_list(http, "/api/plans", &plans_in_order(model), |plan| model.plan_detail(*plan));
+/// All Data, Runs and Plans, in their order; `query` says as of when.
+pub(crate) fn everything(http: &Client, model: &Model, known: &Known, query: &str) {
+    same_list(http, &format!("/api/data{query}"), &data_in_order(model, known), |data| model.data_detail(*data, known));
+    same_list(http, &format!("/api/runs{query}"), &runs_in_order(model, known), |run| model.run_detail(*run, known));
+    same_list(http, &format!("/api/plans{query}"), &plans_in_order(model), |plan| model.plan_detail(*plan));
 }
 
 fn data_in_order(model: &Model, known: &Known) -> Vec<DataNo> {
@@ -87,8 +88,8 @@ fn sort(value: &mut Value) {
 }
 
 /// One of the other questions.
-pub(crate) fn question(chance: &mut Chance, http: &Client, model: &Model, known: &Known) {
-    match chance.below(9) {
+pub(crate) fn question(chance: &mut Chance, http: &Client, model: &Model, known: &Known, moments: &[Moment]) {
+    match chance.below(13) {
         0 | 1 => find_data(chance, http, model, known),
         2 => find_runs(chance, http, model, known),
         3 => find_plans(chance, http, model),
@@ -96,6 +97,10 @@ pub(crate) fn question(chance: &mut Chance, http: &Client, model: &Model, known:
         5 => one_run(chance, http, model, known),
         6 => one_plan(chance, http, model),
         7 => download(chance, http, model),
+        8 => log(chance, http, model),
+        9 => plan_graph(chance, http, model),
+        10 => past(chance, http, moments),
+        11 => events(http, model),
         _ => nobody(chance, http),
     }
 }
@@ -225,6 +230,36 @@ fn lineage(chance: &mut Chance, http: &Client, model: &Model, known: &Known) {
     let mut found = answer.json();
     found["runs"].as_array_mut().into_iter().flatten().for_each(take_start);
     same(&target, found, model.lineage(start, Way { up, down, depth }, known));
+}
+
+fn plan_graph(chance: &mut Chance, http: &Client, model: &Model) {
+    let start = chance.below(model.plans.len());
+    let (direction, up, down) = [("up", true, false), ("down", false, true), ("both", true, true)][chance.below(3)];
+    let depth = chance.pick(&[Some(1), Some(2), None]).flatten();
+    let target = format!(
+        "/api/plans/{}/graph?direction={direction}&depth={}",
+        model.plans[start].id,
+        depth.map_or("all".to_owned(), |depth: usize| depth.to_string())
+    );
+    let answer = http.get(&target);
+    assert_eq!(answer.status, 200, "{target}: {}", answer.text());
+    same(&target, answer.json(), model.plan_graph(start, Way { up, down, depth }));
+}
+
+/// The Workers of the model write nothing.
+fn log(chance: &mut Chance, http: &Client, model: &Model) {
+    let seen: Vec<RunNo> = (0..model.runs.len()).filter(|run| model.runs[*run].id.is_some()).collect();
+    let Some(run) = chance.pick(&seen) else { return };
+    let target = format!("/api/runs/{}/log", model.run_id(run));
+    let expected = match model.runs[run].status {
+        Status::Erased | Status::Invalidated => 404,
+        _ if model.plans[model.runs[run].plan].log.is_none() => 404,
+        Status::Waiting => 503,
+        Status::Running | Status::Done | Status::Failed => 200,
+    };
+    let answer = http.get(&target);
+    assert_eq!(answer.status, expected, "{target}: {}", answer.text());
+    assert!(answer.status != 200 || (answer.complete && answer.body.is_empty()), "{target}: {}", answer.text());
 }
 
 /// Takes out of a Run when it started, which nobody but the server has seen.

@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) log: Option<Tags>,
     pub(crate) active: bool,
     pub(crate) annotations: Tags,
+    /// Name and canonical quantity.
+    pub(crate) resources: BTreeMap<String, String>,
 }
 
 /// Statuses in which a Run may rest; `Waiting` only while its Plan is inactive.
@@ -119,6 +121,7 @@ impl Model {
             log: None,
             active: true,
             annotations: Tags::new(),
+            resources: BTreeMap::new(),
         };
         Self { plans: vec![uploads], ..Self::default() }
     }

@@ -103,7 +103,7 @@ impl Plan {
         }
         let mut spec = json!({
             "image": "host:latest", "entrypoint": command[..2], "args": command[2..], "inputs": inputs,
-            "outputs": outputs, "active": self.active, "resources": {"cpu": "100m", "memory": "64Mi"},
+            "outputs": outputs, "active": self.active, "resources": self.resources,
         });
         if let Some(tags) = &self.log {
             spec["log"] = json!({"tags": super::render::texts(tags)});

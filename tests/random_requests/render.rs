@@ -57,8 +57,8 @@ impl Model {
         if let Some(tags) = &it.log {
             detail["log"] = json!({"tags": texts(tags), "downstreams": self.fed(tags)});
         }
-        if plan != UPLOADED {
-            detail["resources"] = json!({"cpu": "100m", "memory": "64Mi"});
+        if !it.resources.is_empty() {
+            detail["resources"] = json!(it.resources);
         }
         detail
     }

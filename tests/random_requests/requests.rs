@@ -1,5 +1,7 @@
 //! Requests that change something: how they are chosen, what must come of them, and how they are sent.
 
+use std::collections::BTreeMap;
+
 use knit_tests::archive::Archive;
 use knit_tests::http::{Client, Response};
 use serde_json::{Value, json};
@@ -47,6 +49,12 @@ pub(crate) enum Request {
         add: Tags,
         remove_key: Vec<String>,
     },
+    /// Limits are set, then others are unset.
+    Limit {
+        plan: PlanNo,
+        set: BTreeMap<String, String>,
+        unset: Vec<String>,
+    },
     OnRun {
         run: RunNo,
         operation: Operation,
@@ -77,7 +85,8 @@ impl Request {
             12..16 => Self::change_tags(chance, model),
             16..18 => Self::SetActive { plan: chance.below(model.plans.len()), active: chance.one_in(2) },
             18 => Self::annotate(chance, model),
-            19 if chance.one_in(4) => Self::Restart { kill: chance.one_in(2) },
+            19 => Self::limit(chance, model),
+            20 if chance.one_in(4) => Self::Restart { kill: chance.one_in(2) },
             _ => Self::on_run(chance, model),
         }
     }
@@ -103,9 +112,11 @@ impl Request {
         let flaws = [Flaw::NoInput, Flaw::SystemTagOnOutput, Flaw::OverlappingPaths, Flaw::InputWithoutTags];
         let flaw = if chance.one_in(8) { chance.pick(&flaws) } else { None };
         let (active, annotations) = (!chance.one_in(5), Tags::new());
+        let resources =
+            [("cpu", "100m"), ("memory", "64Mi")].map(|(name, most)| (name.to_owned(), most.to_owned())).into();
         let work = work.expect("there is some work");
         Self::Register {
-            plan: Box::new(Plan { id: String::new(), work, inputs, outputs, log, active, annotations }),
+            plan: Box::new(Plan { id: String::new(), work, inputs, outputs, log, active, annotations, resources }),
             flaw,
         }
     }
@@ -125,6 +136,14 @@ impl Request {
         let add = chance.some(&known_tags(), 0).into_iter().collect();
         let remove_key = if chance.one_in(2) { vec!["a".to_owned()] } else { Vec::new() };
         Self::Annotate { plan: chance.below(model.plans.len()), add, remove_key }
+    }
+
+    /// Limits under which every Worker of the model can work.
+    fn limit(chance: &mut Chance, model: &Model) -> Self {
+        let all = [("cpu", "100m"), ("cpu", "50m"), ("memory", "64Mi"), ("memory", "80Mi")];
+        let set = chance.some(&all, 0).into_iter().map(|(name, most)| (name.to_owned(), most.to_owned())).collect();
+        let unset = if chance.one_in(3) { vec!["cpu".to_owned()] } else { Vec::new() };
+        Self::Limit { plan: chance.below(model.plans.len()), set, unset }
     }
 
     fn on_run(chance: &mut Chance, model: &Model) -> Self {
@@ -178,6 +197,12 @@ impl Model {
                 let annotations = &mut self.plans[*plan].annotations;
                 annotations.retain(|(key, _)| !remove_key.contains(key));
                 annotations.extend(add.iter().cloned());
+                200
+            }
+            Request::Limit { plan, set, unset } => {
+                let resources = &mut self.plans[*plan].resources;
+                resources.extend(set.clone());
+                resources.retain(|name, _| !unset.contains(name));
                 200
             }
             Request::OnRun { run, operation } => self.operate(*run, *operation),
@@ -248,6 +273,9 @@ pub(crate) fn send(request: &Request, model: &Model, http: &Client) -> Response 
             let add: Vec<String> = add.iter().map(|(key, value)| format!("{key}={value}")).collect();
             let path = format!("/api/plans/{}/annotations", model.plans[*plan].id);
             put(path, json!({"add": add, "remove_key": remove_key}))
+        }
+        Request::Limit { plan, set, unset } => {
+            put(format!("/api/plans/{}/resources", model.plans[*plan].id), json!({"set": set, "unset": unset}))
         }
         Request::OnRun { run, operation } => {
             let path = format!("/api/runs/{}", model.run_id(*run));

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::chance::Chance;
 use super::compare;
 use super::model::{Model, RunNo, Status};
+use super::moments::Moment;
 use super::plans::Verdict;
 use super::requests::{Operation, Request, send};
 use super::times::milliseconds;
@@ -28,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const ON_THE_WAY: [&str; 6] = ["waiting", "ready", "starting", "running", "completing", "aborting"];
 
 /// What only the server can know: when something happened, and in which words a Worker failed.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Known {
     updated_at: BTreeMap<RunNo, String>,
     exit_messages: BTreeMap<RunNo, String>,
@@ -51,6 +52,8 @@ pub(crate) struct User {
     known: Known,
     /// Ids of every Data that ever was.
     data_seen: BTreeSet<String>,
+    /// What was compared after each request.
+    moments: Vec<Moment>,
     sent: usize,
 }
 
@@ -61,7 +64,8 @@ impl User {
         let uploaded = plans.as_array().into_iter().flatten().find(|plan| plan["name"] == "knit#uploaded");
         let id = uploaded.and_then(|plan| plan["planId"].as_str()).expect("the Plan of uploads is built in");
         let model = Model::new(id.to_owned());
-        Self { chance, server, model, known: Known::default(), data_seen: BTreeSet::new(), sent: 0 }
+        let (data_seen, moments) = (BTreeSet::new(), Vec::new());
+        Self { chance, server, model, known: Known::default(), data_seen, moments, sent: 0 }
     }
 
     /// Sends a request, and compares everything when it has had its effects.
@@ -77,10 +81,11 @@ impl User {
         let before = std::mem::replace(&mut self.model, after);
         self.take_in(&request, &before, &answer);
         self.wait_for_rest();
-        compare::everything(&self.server.http(), &self.model, &self.known);
+        compare::everything(&self.server.http(), &self.model, &self.known, "");
         for _ in 0..4 {
-            compare::question(&mut self.chance, &self.server.http(), &self.model, &self.known);
+            compare::question(&mut self.chance, &self.server.http(), &self.model, &self.known, &self.moments);
         }
+        self.moments.push(Moment::now(&self.server.http(), &self.model, &self.known));
     }
 
     /// Ends the episode as an administrator ends a server.
@@ -144,6 +149,7 @@ impl User {
             Request::ChangeTags { .. }
             | Request::SetActive { .. }
             | Request::Annotate { .. }
+            | Request::Limit { .. }
             | Request::OnRun { .. }
             | Request::Restart { .. } => {}
         }
