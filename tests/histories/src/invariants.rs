@@ -37,6 +37,8 @@ struct Picture<'log> {
 /// # Panics
 /// When something does not; the message names the rule.
 pub fn check(log: &MemoryLog) {
+    // First, since what was claimed wrongly breaks other rules besides.
+    claims::inputs_fitted_when_claimed(log);
     let picture = Picture::of(log);
     for (id, run) in &picture.runs {
         picture.statuses_follow_the_table(*id);
@@ -52,7 +54,6 @@ pub fn check(log: &MemoryLog) {
     picture.combinations_are_unique();
     picture.held_runs_do_not_start();
     picture.reservations_follow_from_the_states();
-    claims::inputs_fitted_when_claimed(log);
     attempts::each_has_one_worker(log);
     attempts::each_ends_as_was_decided(log);
 }
