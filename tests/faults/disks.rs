@@ -1,8 +1,12 @@
 //! A full disk at each place that the server or a Worker writes to. (Uploads and outputs: see `full_disk`.)
 //! What does not fit is refused with a reason, nothing acknowledged is lost, and all goes on when there is room.
 
-use std::fs;
-use std::path::Path;
+mod log;
+mod places;
+mod users;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
 
 use knit_tests::http::Response;
 use knit_tests::plans::PlanFile;
@@ -18,17 +22,41 @@ const DISK_BYTES: u64 = 8 << 20;
 /// The size of PostgreSQL's disk: a new cluster, and a little more.
 const CLUSTER_DISK_BYTES: u64 = 96 << 20;
 
-/// Takes all the room that a disk has, until it is removed.
-fn fill(disk: &Path) -> std::path::PathBuf {
-    let ballast = disk.join("ballast");
-    let mut file = fs::File::create(&ballast).unwrap();
-    // Whoever else writes there may give something back meanwhile.
-    wait_until("the disk to be full", || {
-        // It ends with the error that this is about.
-        let _ = std::io::copy(&mut std::io::repeat(0), &mut file);
-        statvfs(disk).unwrap().blocks_available() == 0
-    });
-    ballast
+/// The room of a disk, taken by somebody else until this is dropped.
+struct RoomTaken(PathBuf);
+
+impl RoomTaken {
+    /// Takes all of it.
+    fn on(disk: &Path) -> Self {
+        let ballast = disk.join("ballast");
+        let mut file = File::create(&ballast).unwrap();
+        // Whoever else writes there may give something back meanwhile.
+        wait_until("the disk to be full", || {
+            // It ends with the error that this is about.
+            let _ = std::io::copy(&mut std::io::repeat(0), &mut file);
+            statvfs(disk).unwrap().blocks_available() == 0
+        });
+        Self(ballast)
+    }
+
+    /// Takes all of it but so many bytes.
+    fn but(left_bytes: u64, disk: &Path) -> Self {
+        let taken = Self::on(disk);
+        let file = File::options().write(true).open(&taken.0).unwrap();
+        file.set_len(file.metadata().unwrap().len() - left_bytes).unwrap();
+        taken
+    }
+}
+
+impl Drop for RoomTaken {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A path, as it is typed.
+fn text(path: &Path) -> &str {
+    path.to_str().expect("paths of tests are text")
 }
 
 fn plan(name: &str) -> PlanFile {
@@ -39,7 +67,7 @@ fn plan(name: &str) -> PlanFile {
 fn the_disk_of_the_event_log_is_full() {
     let mut shop = Workshop::with(Setup::new().with_the_log_on_a_disk_of(DISK_BYTES));
     let data = shop.push(&[("it", "x")], &["a:b"]);
-    let ballast = fill(&shop.server.log_disk_seen_by_it());
+    let full = RoomTaken::on(&shop.server.disk_seen_by_it());
     let mut acknowledged = Vec::new();
     let refused = registered_until_refused(&shop, &mut acknowledged);
     assert_eq!(refused.status, 500, "{}", refused.text());
@@ -47,7 +75,7 @@ fn the_disk_of_the_event_log_is_full() {
     let _ = shop.refused(1, &["plan", "apply", &shop.written(&plan("more"))]).tells("disk of the event log is full");
     assert!(shop.data(&data).is_some(), "questions are answered all the same");
     assert_eq!(shop.server.http().get("/readyz").status, 200);
-    fs::remove_file(&ballast).unwrap();
+    drop(full);
     acknowledged.push(shop.apply(&plan("more")));
     assert_eq!(fs::read_to_string(shop.pull(&data).join("it")).unwrap(), "x", "a download is recorded again");
     lists_all(&shop, &acknowledged);
@@ -59,23 +87,23 @@ fn the_disk_of_postgresql_is_full() {
     let mut database = DatabaseServer::start_on_a_disk_of(CLUSTER_DISK_BYTES);
     let mut shop = Workshop::with(Setup::new().database(database.url()));
     let data = shop.push(&[("it", "x")], &["a:b"]);
-    let ballast = fill(&database.disk_seen_by_it());
+    let full = RoomTaken::on(&database.disk_seen_by_it());
     let mut acknowledged = Vec::new();
     let refused = registered_until_refused(&shop, &mut acknowledged);
     assert_eq!(refused.status, 500, "{}", refused.text());
     assert!(refused.message().contains("the disk of the event log is full"), "{}", refused.message());
     assert!(shop.data(&data).is_some(), "questions are answered all the same");
-    fs::remove_file(&ballast).unwrap();
+    drop(full);
     acknowledged.push(shop.apply(&plan("between")));
 
     // Where not even its own journal can grow, PostgreSQL ends, and is started again when there is room.
-    let ballast = fill(&database.disk_seen_by_it());
+    let full = RoomTaken::on(&database.disk_seen_by_it());
     database.ends_its_journal_file();
     let refused = registered_until_refused(&shop, &mut acknowledged);
     assert!(matches!(refused.status, 500 | 503), "{}", refused.text());
     wait_until("the server to have lost its database", || shop.server.http().get("/readyz").status == 503);
     database.kill();
-    fs::remove_file(&ballast).unwrap();
+    drop(full);
     database.start_again();
     wait_until("the server to be ready again", || shop.server.http().get("/readyz").status == 200);
     acknowledged.push(shop.apply(&plan("afterwards")));
@@ -111,12 +139,12 @@ fn a_run_waits_for_a_disk_that_is_full_and_goes_on_when_there_is_room() {
     let shop = Workshop::with(Setup::new().on_a_disk_of(2 * DISK_BYTES).option("--database", "beside.db"));
     let disk = shop.server.state_seen_by_it();
     shop.push(&[("it", "x")], &["a:b"]);
-    let ballast = fill(&disk);
+    let full = RoomTaken::on(&disk);
     let make = PlanFile::shell("cp /in/it /out/it; echo done").input("/in", &["a:b"]).output("/out", &["is:made"]);
     let plan = shop.apply(&make.log(&["is:log"]));
     let run = shop.the_run_of(&plan);
     wait_until("the server to have met the full disk", || shop.server.log().contains("No space left on device"));
-    fs::remove_file(&ballast).unwrap();
+    drop(full);
     shop.reaches(&run, "done");
     assert_eq!(shop.log_of(&run), "done\n");
     let left = shop.server.keeps().into_iter().filter(|name| !name.starts_with("volumes/")).collect::<Vec<_>>();

@@ -11,6 +11,7 @@ pub mod archive;
 pub mod cli;
 pub mod clock;
 pub mod collector;
+pub mod disk;
 pub mod doorkeeper;
 pub mod gate;
 pub mod http;

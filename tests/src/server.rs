@@ -14,11 +14,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::cli::Knit;
 use crate::clock::Clock;
+use crate::disk::{SmallDisk, seen_by};
 use crate::http::Client;
 use crate::port::Port;
 use crate::wait::{wait_for, wait_until};
@@ -38,7 +39,7 @@ const PANIC: &str = "panicked at";
 pub struct Setup {
     arguments: Vec<OsString>,
     state_dir: Option<PathBuf>,
-    disk: Option<Disk>,
+    disk: Option<(Part, u64)>,
     environment: Vec<(&'static str, OsString)>,
     address: Option<SocketAddr>,
     port: Option<Arc<Port>>,
@@ -99,16 +100,23 @@ impl Setup {
     }
 
     /// The same, with the state on a disk of its own that holds so many bytes. Only the server sees the disk,
-    /// and it ends with the server: no mount can be left behind. See [`Server::state_seen_by_it`].
+    /// whenever it is started. See [`Server::state_seen_by_it`].
     #[must_use]
     pub fn on_a_disk_of(self, bytes: u64) -> Self {
-        Self { disk: Some(Disk { of: Part::State, bytes }), ..self }
+        Self { disk: Some((Part::State, bytes)), ..self }
     }
 
-    /// The same, with nothing but the event log on such a disk. See [`Server::log_disk_seen_by_it`].
+    /// The same, with nothing but the event log on such a disk. See [`Server::disk_seen_by_it`].
     #[must_use]
     pub fn with_the_log_on_a_disk_of(self, bytes: u64) -> Self {
-        Self { disk: Some(Disk { of: Part::Log, bytes }), ..self }
+        Self { disk: Some((Part::Log, bytes)), ..self }
+    }
+
+    /// The same, with such a disk as `disk` in its working directory, on which only that lies which the test puts
+    /// there. See [`Server::disk_seen_by_it`].
+    #[must_use]
+    pub fn with_a_disk_beside_of(self, bytes: u64) -> Self {
+        Self { disk: Some((Part::Beside, bytes)), ..self }
     }
 
     /// The same, with a clock that the test turns.
@@ -137,27 +145,28 @@ impl Setup {
     #[must_use]
     #[track_caller]
     pub fn refused(self) -> String {
-        let mut server = self.place();
-        server.spawn();
-        let status = wait_for("the server to refuse to run", || {
-            let ready =
-                |address| Client::new(address).try_json("GET", "/readyz", None).is_ok_and(|it| it.status == 200);
-            assert!(!server.announced().is_some_and(ready), "the server runs although it should not");
-            server.child().try_wait().expect("a child can be waited for")
-        });
-        server.process = None;
-        assert!(!status.success(), "a server that refuses to run says so by its exit code");
-        server.log()
+        self.place().refuses()
     }
 
     fn place(self) -> Server {
         let home = tempfile::Builder::new().prefix("knit-outside-").tempdir().expect("a directory can be made");
         let state_dir = self.state_dir.unwrap_or_else(|| home.path().join("state"));
+        let mut arguments = self.arguments;
+        let disk = self.disk.map(|(part, bytes)| {
+            let directory = match part {
+                Part::State => state_dir.clone(),
+                Part::Log | Part::Beside => home.path().join("disk"),
+            };
+            if part == Part::Log {
+                arguments.extend(["--database".into(), directory.join("knitfab.db").into()]);
+            }
+            SmallDisk::at(&directory, bytes)
+        });
         Server {
             home,
             state_dir,
-            arguments: self.arguments,
-            disk: self.disk,
+            arguments,
+            disk,
             environment: self.environment,
             listen: self.address.map_or_else(|| "127.0.0.1:0".to_owned(), |address| address.to_string()),
             _port: self.port,
@@ -169,20 +178,15 @@ impl Setup {
     }
 }
 
-/// A disk of a server's own.
-#[derive(Debug, Clone, Copy)]
-struct Disk {
-    of: Part,
-    bytes: u64,
-}
-
-/// What lies on it.
+/// What lies on a disk of a server's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     /// The state directory.
     State,
     /// The event log alone.
     Log,
+    /// Nothing of its own.
+    Beside,
 }
 
 /// A server, running or stopped.
@@ -191,7 +195,7 @@ pub struct Server {
     home: TempDir,
     state_dir: PathBuf,
     arguments: Vec<OsString>,
-    disk: Option<Disk>,
+    disk: Option<SmallDisk>,
     environment: Vec<(&'static str, OsString)>,
     listen: String,
     /// Held for as long as the server may come back to it.
@@ -242,21 +246,35 @@ impl Server {
     fn spawn(&mut self) {
         self.log_read_from = self.log().len();
         let log = File::options().append(true).create(true).open(self.log_path()).expect("the log can be written");
-        let mut command = match self.disk {
+        let mut command = match &self.disk {
             None => Command::new(program::path("knitd")),
-            Some(Disk { of: Part::State, bytes }) => on_a_disk_of(bytes, &self.state_dir),
-            Some(Disk { of: Part::Log, bytes }) => on_a_disk_of(bytes, &self.log_disk()),
+            Some(disk) => disk.command(&program::path("knitd"), self.home.path()),
         };
         command.args(["--listen", &self.listen, "--log", &self.log_filter]);
         command.arg("--state-dir").arg(&self.state_dir).args(&self.arguments);
-        if self.disk.is_some_and(|disk| disk.of == Part::Log) {
-            command.arg("--database").arg(self.log_disk().join("knitfab.db"));
-        }
         command.env_clear().envs(self.environment.iter().cloned()).env("PATH", PATH).current_dir(self.home.path());
         command.envs(self.orders.take().map(|orders| (doomed::VARIABLE, orders)));
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
         let child = command.spawn().expect("the server can be started");
         self.process = Some(Process { child, address: None });
+    }
+
+    /// Starts it, which it must refuse; answers what it and its predecessors said.
+    ///
+    /// # Panics
+    /// When it runs all the same, or ends as if all were well.
+    #[track_caller]
+    pub fn refuses(&mut self) -> String {
+        self.spawn();
+        let status = wait_for("the server to refuse to run", || {
+            let ready =
+                |address| Client::new(address).try_json("GET", "/readyz", None).is_ok_and(|it| it.status == 200);
+            assert!(!self.announced().is_some_and(ready), "the server runs although it should not");
+            self.child().try_wait().expect("a child can be waited for")
+        });
+        self.process = None;
+        assert!(!status.success(), "a server that refuses to run says so by its exit code");
+        self.log()
     }
 
     fn announced(&self) -> Option<SocketAddr> {
@@ -363,28 +381,33 @@ impl Server {
     /// Its state directory as the server sees it, also when that lies on a disk that only the server sees.
     ///
     /// # Panics
-    /// When it does not run.
+    /// When it has no such disk and does not run.
     #[must_use]
     pub fn state_seen_by_it(&self) -> PathBuf {
-        self.seen_by_it(&self.state_dir)
+        match &self.disk {
+            Some(disk) => disk.seen(&self.state_dir),
+            None => seen_by(self.pid(), &self.state_dir),
+        }
     }
 
-    /// The disk with the event log as the server sees it.
+    /// The disk of its own as the server sees it.
     ///
     /// # Panics
-    /// When it does not run.
+    /// When it has none.
     #[must_use]
-    pub fn log_disk_seen_by_it(&self) -> PathBuf {
-        self.seen_by_it(&self.log_disk())
+    pub fn disk_seen_by_it(&self) -> PathBuf {
+        self.disk.as_ref().expect("it has a disk of its own").directory()
     }
 
-    fn log_disk(&self) -> PathBuf {
-        self.home.path().join("log")
-    }
-
-    fn seen_by_it(&self, path: &Path) -> PathBuf {
-        let root = Path::new("/proc").join(self.pid().to_string()).join("root");
-        root.join(path.strip_prefix("/").expect("scratch directories have absolute names"))
+    /// Calls `program` at work on the disk of its own, with no environment.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn command_on_its_disk(&self, program: &Path) -> Command {
+        let mut command = self.disk.as_ref().expect("it has a disk of its own").command_on_it(program);
+        command.env_clear().env("PATH", PATH).stdin(Stdio::null());
+        command
     }
 
     /// What it keeps beside the database: the name of every file, volume and Worker, in order.
@@ -418,22 +441,6 @@ impl Server {
     fn log_path(&self) -> PathBuf {
         self.home.path().join("knitd.log")
     }
-}
-
-/// Calls the server in a mount namespace of its own, after mounting a disk there. Whoever is not root needs a
-/// user namespace as well; the Workers of the local runtime need the same.
-fn on_a_disk_of(bytes: u64, directory: &Path) -> Command {
-    const MOUNT: &str = "mkdir -p \"$1\" && mount -t tmpfs -o \"size=$2\" tmpfs \"$1\" && shift 2 && exec \"$@\"";
-    let mut command = Command::new("unshare");
-    if !geteuid().is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command
-        .args(["--mount", "sh", "-c", MOUNT, "sh"])
-        .arg(directory)
-        .arg(bytes.to_string())
-        .arg(program::path("knitd"));
-    command
 }
 
 /// What Workers and the server find programs in; the environment of the tests is not theirs.

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
+use crate::archive::unpack::UnpackError;
 use crate::audit::{self, Source};
 use crate::error::{Ask, Error, Subject};
 use crate::exit::ExitStatus;
@@ -38,7 +39,7 @@ impl Advice {
             headline: error.to_string(),
             explanation: explanation(error),
             causes: causes(error),
-            hints: hints(error, words),
+            hints: if is_of_a_full_disk(error) { vec![MAKE_ROOM.to_owned()] } else { hints(error, words) },
             status: status(error),
         }
     }
@@ -266,6 +267,19 @@ fn yaml_hints(cause: &str, example: &str) -> Vec<String> {
     vec![hint.to_owned()]
 }
 
+/// What is done about a disk that has no room, or not for this user.
+const MAKE_ROOM: &str = "the disk is full: make room, or write elsewhere";
+
+/// Whether something could not be written here for want of room.
+fn is_of_a_full_disk(error: &Error) -> bool {
+    let (Error::File { source, .. } | Error::Unpack { source: UnpackError::Io(source), .. } | Error::Output(source)) =
+        error
+    else {
+        return false;
+    };
+    matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Where to look when `doing` something with a file is impossible.
 fn file_hints(doing: &str, path: &Path, source: &io::Error) -> Vec<String> {
     let above = path.ancestors().skip(1).find(|above| above.is_dir()).unwrap_or(Path::new("."));
@@ -288,8 +302,6 @@ fn file_hints(doing: &str, path: &Path, source: &io::Error) -> Vec<String> {
         format!("name a file in it: `ls {}`", shell_word(path))
     } else if kind == io::ErrorKind::InvalidData {
         format!("it is no text: `file {}` tells what it is", shell_word(path))
-    } else if kind == io::ErrorKind::StorageFull {
-        "the disk is full: make room, or write elsewhere".to_owned()
     } else {
         return Vec::new();
     };

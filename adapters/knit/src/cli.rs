@@ -193,7 +193,11 @@ fn explain(refused: &clap::Error, typed: &[OsString]) -> ExitStatus {
     }
     match refused.print() {
         Ok(()) => ExitStatus::Success,
-        Err(_) => ExitStatus::BrokenPipe,
+        Err(error) => {
+            let advice = Advice::about(&Error::Output(error), &command_of(typed));
+            output::complain(&advice.render());
+            advice.status
+        }
     }
 }
 

@@ -351,14 +351,16 @@ impl Error {
     /// For [`Result::map_err`] of file operations.
     pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { doing, path, source }
+        move |source| Self::File { doing, path, source: without_temporary_name(source) }
     }
 }
 
-/// What making a temporary file said, without its name, which means nothing to anybody.
-pub(crate) fn without_temporary_name(error: &io::Error) -> io::Error {
-    let said = error.to_string();
-    said.split_once(" at path ").map_or(error.kind().into(), |(said, _)| io::Error::new(error.kind(), said))
+/// What making or writing a temporary file said, without its name, which means nothing to anybody.
+pub(crate) fn without_temporary_name(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path ") {
+        Some((said, _)) => io::Error::new(error.kind(), said),
+        None => error,
+    }
 }
 
 /// The tag in one line, whatever it holds.

@@ -30,8 +30,10 @@ pub(crate) fn run(arguments: &Arguments, session: &Session) -> Result<(), Error>
     let replaced = profiles.insert(name.as_str().into(), serde_yaml_ng::to_value(&profile).map_err(not_yaml)?);
     let text = serde_yaml_ng::to_string(&profiles).map_err(not_yaml)?;
     make_private_directory(&store)?;
-    write_private(&store, text.as_bytes())?;
-    write_private(&session.environment.cwd.join(profile::BINDING_FILE), name.as_bytes())?;
+    // Both are written before one is replaced: a disk without room for the second changes nothing.
+    let binding = session.environment.cwd.join(profile::BINDING_FILE);
+    let written = [Written::private(store, text.as_bytes())?, Written::private(binding, name.as_bytes())?];
+    written.into_iter().try_for_each(Written::replace)?;
     let done = if replaced.is_some() { "replaced" } else { "registered" };
     session.log.line(format_args!("profile `{name}` is {done}: {}", profile.api_root));
     Ok(())
@@ -48,17 +50,31 @@ fn make_private_directory(store: &Path) -> Result<(), Error> {
     }
 }
 
-/// Replaces the file in one step, readable by its owner only: whoever reads it meanwhile, or after a
-/// crash, finds the old content or the new one.
-fn write_private(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o600))?;
-        file.write_all(content)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(Error::file("write", path))
+/// What a file is to hold, readable by its owner only, durable under another name; removed unless it replaces the file.
+struct Written {
+    path: PathBuf,
+    file: tempfile::NamedTempFile,
+}
+
+impl Written {
+    fn private(path: PathBuf, content: &[u8]) -> Result<Self, Error> {
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let write = || {
+            let mut file = tempfile::NamedTempFile::new_in(directory)?;
+            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o600))?;
+            file.write_all(content)?;
+            file.as_file().sync_all()?;
+            Ok(file)
+        };
+        match write() {
+            Ok(file) => Ok(Self { path, file }),
+            Err(error) => Err(Error::file("write", path)(error)),
+        }
+    }
+
+    /// Replaces the file in one step: whoever reads it meanwhile, or after a crash, finds the old content or the new one.
+    fn replace(self) -> Result<(), Error> {
+        let Self { path, file } = self;
+        file.persist(&path).map_err(|failed| Error::file("write", path)(failed.error)).map(drop)
+    }
 }

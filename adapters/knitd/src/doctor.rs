@@ -38,12 +38,17 @@ const ARCHIVE_MISSED_WARN: u64 = 2;
 const TRIAL_LEASE: Duration = Duration::from_secs(1);
 /// The role that is taken for the trial, and given back.
 const TRIAL_ROLE: &str = "doctor";
+/// What the disks are called.
+const STATE_DISK: &str = "disk of the state directory";
+const LOG_DISK: &str = "disk of the event log";
 
 /// Where this server keeps what.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
     /// Its state directory.
     pub state_dir: PathBuf,
+    /// The file of the event log, if it is one of this machine.
+    pub log_file: Option<PathBuf>,
     /// Its administration socket.
     pub socket: PathBuf,
     /// Events between two snapshots.
@@ -64,7 +69,10 @@ pub(crate) async fn look(app: &App, surroundings: &Surroundings) -> Vec<Finding>
     if answers {
         findings.push(writing(app).await);
     }
-    findings.extend([disk(&surroundings.state_dir), state_dir(&surroundings.state_dir), socket(&surroundings.socket)]);
+    findings.push(disk(STATE_DISK, &surroundings.state_dir));
+    // What is written to a full disk now and then still finds a place, so that only its room tells.
+    findings.extend(log_disk(surroundings).map(|directory| disk(LOG_DISK, directory)));
+    findings.extend([state_dir(&surroundings.state_dir), socket(&surroundings.socket)]);
     if surroundings.runs_workers {
         findings.push(runtime(app).await);
     }
@@ -131,9 +139,16 @@ async fn writing(app: &App) -> Finding {
     }
 }
 
-fn disk(state_dir: &Path) -> Finding {
-    let what = "disk of the state directory";
-    match rustix::fs::statvfs(state_dir) {
+/// Where the file of the event log is, if that is another disk than that of the state directory.
+fn log_disk(surroundings: &Surroundings) -> Option<&Path> {
+    let directory = surroundings.log_file.as_deref()?.parent()?;
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
+    (device(directory) != device(&surroundings.state_dir)).then_some(directory)
+}
+
+fn disk(what: &str, directory: &Path) -> Finding {
+    match rustix::fs::statvfs(directory) {
         Err(error) => bad(what, format!("cannot be looked at: {error}"), "see whether the disk is there"),
         Ok(found) => {
             let (free, whole) = (found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize);
@@ -145,7 +160,11 @@ fn disk(state_dir: &Path) -> Finding {
 fn room(what: &str, free: u64, whole: u64) -> Finding {
     let mebibytes = |bytes: u64| bytes >> 20;
     let seen = format!("{} of {} MiB are free", mebibytes(free), mebibytes(whole));
-    let advice = "make room: `knit run rm` deletes Runs with their Data, and other things may lie on this disk";
+    let advice = if what == LOG_DISK {
+        "make room: other things may lie on this disk; else stop this server and move the file to a larger one"
+    } else {
+        "make room: `knit run rm` deletes Runs with their Data, and other things may lie on this disk"
+    };
     if free < DISK_BYTES_BAD {
         bad(what, seen, advice)
     } else if free < DISK_BYTES_WARN || free < whole / DISK_PART_WARN {

@@ -31,7 +31,7 @@ use crate::background::background;
 use crate::command::with_causes;
 use crate::import::per_second;
 use crate::listener;
-use crate::snapshots::{self, Save};
+use crate::snapshots;
 use crate::streams;
 use crate::views::{Followed, Look, Reached, Redactions, Standstill, ViewOf, fold, image};
 
@@ -265,7 +265,7 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
             && let Ok(newest) = app.log().newest_generation(P::NAME).await
         {
             // Whatever was replaced elsewhere: what is live here is what the log says.
-            view(app.views()).set_generation(newest);
+            view(app.views()).adopt_generation(newest);
         }
         // Whoever hears it may take long: nothing stands still. That somebody is gone is seen before the switch.
         self.listener.tell(comparison.step()).await;
@@ -276,7 +276,8 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
         let keeps = order.keep_old || differs;
         let (position, held) = self.meet_and_switch(view, keeps).await?;
         // Snapshots of what was replaced would bring it back at the next start.
-        let warning = if differs { self.save(view).await } else { None };
+        let begins_generation = differs || view(app.views()).begins_generation();
+        let warning = if begins_generation { self.save(view).await } else { None };
         Ok(self.switched(position, held, keeps, warning))
     }
 
@@ -437,7 +438,8 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
 
     /// Saves what is live now, and removes the snapshots of what it has replaced; answers what could not be done.
     async fn save(&self, view: ViewOf<P>) -> Option<String> {
-        let saved = snapshots::save(self.app.log(), &self.app.shared_views(), view, Save::Replacement).await;
+        view(self.app.views()).begin_generation();
+        let saved = snapshots::save(self.app.log(), &self.app.shared_views(), view).await;
         failpoint("rebuild.saved");
         saved
             .err()

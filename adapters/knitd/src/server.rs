@@ -95,6 +95,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let administrators_go = CancellationToken::new();
     let surroundings = Surroundings {
         state_dir,
+        log_file: if let Database::Sqlite(file) = database { Some(file) } else { None },
         socket: admin_socket.path().to_owned(),
         snapshot_every: args.snapshot_every,
         archive_dir: args.archive_dir()?,
@@ -206,13 +207,25 @@ async fn open_runtime(args: &Args, state_dir: &Path) -> anyhow::Result<Arc<dyn R
                 ..Default::default()
             };
             let options = local::Options { archive_limits, ..local::Options::new(state_dir) };
-            let runtime = LocalRuntime::open(options).await?;
+            let runtime = LocalRuntime::open(options).await.map_err(|error| unopened(error, state_dir))?;
             if args.is_at_the_volumes() {
                 runtime.describe().iter().for_each(|line| tracing::info!("local runtime: {line}"));
             }
             Ok(Arc::new(runtime))
         }
     }
+}
+
+/// Why the runtime cannot be used, with what to do where the system says only that a disk is full.
+fn unopened(error: local::OpenError, state_dir: &Path) -> anyhow::Error {
+    if let local::OpenError::Fault(fault) = &error
+        && fault.is_disk_full()
+    {
+        let at = state_dir.display();
+        return anyhow::Error::new(error)
+            .context(format!("the disk of the state directory {at} is full: make room, then start again"));
+    }
+    error.into()
 }
 
 /// Takes on the roles of this process, after having told the others that it lives.

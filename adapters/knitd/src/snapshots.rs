@@ -29,15 +29,6 @@ pub(crate) use self::schedule::{Last, Schedule};
 /// Snapshots kept of each projection: the newest, and one to fall back on when it is damaged.
 pub(crate) const KEPT: usize = 2;
 
-/// What is saved, in the eyes of those who have saved before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Save {
-    /// The same projection, some events later.
-    Later,
-    /// Another one in its place, which begins a generation: what was saved before must not come back.
-    Replacement,
-}
-
 /// What was saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Saved {
@@ -55,9 +46,9 @@ pub(crate) struct Saved {
 /// The first that could not be saved, and why; those before it are.
 pub(crate) async fn save_all(log: &Log, views: &Arc<Views>) -> anyhow::Result<[Saved; 3]> {
     Ok([
-        save(log, views, |views| &views.store, Save::Later).await?,
-        save(log, views, |views| &views.matcher, Save::Later).await?,
-        save(log, views, |views| &views.worklists, Save::Later).await?,
+        save(log, views, |views| &views.store).await?,
+        save(log, views, |views| &views.matcher).await?,
+        save(log, views, |views| &views.worklists).await?,
     ])
 }
 
@@ -70,10 +61,9 @@ pub(crate) async fn save<P: Projection + Send + Sync + 'static>(
     log: &Log,
     views: &Arc<Views>,
     view: ViewOf<P>,
-    what: Save,
 ) -> anyhow::Result<Saved> {
     let _turn = views.turn_to_save().await;
-    let generation = generation_of(log, view(views), what).await?;
+    let generation = generation_of(log, view(views)).await?;
     let redactions = views.redactions();
     let Look { at, reached, seen: projection } = image(views, view).await;
     failpoint("snapshot.taken");
@@ -114,15 +104,16 @@ pub(crate) async fn put(log: &Log, meta: &SnapshotMeta, chunks: &[Vec<u8>]) -> a
 }
 
 /// Of which generation the projection is saved.
-async fn generation_of<P: Projection>(log: &Log, view: &View<P>, what: Save) -> anyhow::Result<u64> {
+async fn generation_of<P: Projection>(log: &Log, view: &View<P>) -> anyhow::Result<u64> {
     let (own, newest) = (view.generation(), log.newest_generation(P::NAME).await?);
-    match what {
-        Save::Replacement => Ok(newest.max(own) + 1),
-        Save::Later if own < newest => bail!(
-            "the projection `{name}` was replaced on another server since, because it was wrong; this one may still be: \
-             `knit admin rebuild-projection {name}` here, or start this server again",
-            name = P::NAME
-        ),
-        Save::Later => Ok(own),
+    if view.begins_generation() {
+        return Ok(newest.max(own) + 1);
     }
+    ensure!(
+        own >= newest,
+        "the projection `{name}` was replaced on another server since, because it was wrong; this one may still be: \
+         `knit admin rebuild-projection {name}` here, or start this server again",
+        name = P::NAME
+    );
+    Ok(own)
 }

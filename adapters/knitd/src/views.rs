@@ -21,7 +21,7 @@ mod switch;
 
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -102,6 +102,8 @@ pub struct View<P> {
     before: RwLock<Option<Before<P>>>,
     /// Of which generation the live instance is (see [`knit_log::SnapshotMeta`]).
     generation: AtomicU64,
+    /// Whether it has taken the place of one that says something else, and no snapshot of it was saved since.
+    begins_generation: AtomicBool,
 }
 
 /// Nothing is folded for as long as this is held.
@@ -132,6 +134,7 @@ impl<P: Projection> Default for View<P> {
             skipped: ArcSwap::default(),
             before: RwLock::new(None),
             generation: AtomicU64::new(0),
+            begins_generation: AtomicBool::new(false),
         }
     }
 }
@@ -188,9 +191,26 @@ impl<P: Projection> View<P> {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// It is of this generation from now on.
+    /// It is of this generation from now on: it was restored from a snapshot of it, or saved as one.
     pub(crate) fn set_generation(&self, generation: u64) {
         self.generation.store(generation, Ordering::Release);
+        self.begins_generation.store(false, Ordering::Release);
+    }
+
+    /// The same, but nothing of it was saved: if it is still to begin a generation, that is one more.
+    pub(crate) fn adopt_generation(&self, generation: u64) {
+        self.generation.store(generation, Ordering::Release);
+    }
+
+    /// It says something else than what was live before: the next snapshot begins another generation, whenever there is
+    /// room for one.
+    pub(crate) fn begin_generation(&self) {
+        self.begins_generation.store(true, Ordering::Release);
+    }
+
+    /// Whether the next snapshot begins another generation.
+    pub(crate) fn begins_generation(&self) -> bool {
+        self.begins_generation.load(Ordering::Acquire)
     }
 
     /// How many events it passes over.

@@ -329,6 +329,7 @@ impl Fault {
         let source = Arc::new(error);
         match Trouble::of(&source) {
             Trouble::DiskFull => Self::DiskFull { doing, source },
+            Trouble::Other if is_without_room_for_an_index(&source) => Self::DiskFull { doing, source },
             Trouble::Connection => Self::Unreachable { doing, source },
             Trouble::Content | Trouble::Race | Trouble::Occupied | Trouble::Other => Self::Database { doing, source },
         }
@@ -385,6 +386,12 @@ impl Trouble {
             _ => Self::Other,
         }
     }
+}
+
+/// Whether SQLite could not enlarge the index of its write-ahead log (`SQLITE_IOERR_SHMSIZE`), which a full disk does.
+/// To whoever reads it that is a full disk; a commit that it has met may have been recorded all the same.
+fn is_without_room_for_an_index(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "4874")
 }
 
 fn list<T: std::fmt::Display>(items: &[T]) -> String {

@@ -15,6 +15,8 @@ use flate2::read::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 use tempfile::TempDir;
 
+use crate::error::without_temporary_name;
+
 /// Bits of a file's mode that are kept: whoever pulls shall not get set-user-id programs.
 const MODE_MASK: u32 = 0o777;
 
@@ -56,7 +58,8 @@ pub(crate) struct Staged(TempDir);
 
 /// Unpacks `archive` into a fresh directory in `destination`, which must exist.
 pub(crate) fn unpack(archive: impl Read, destination: &Path) -> Result<Staged, UnpackError> {
-    let staged = tempfile::Builder::new().prefix(".knit-pull-").tempdir_in(destination)?;
+    let staged = tempfile::Builder::new().prefix(".knit-pull-").tempdir_in(destination);
+    let staged = staged.map_err(without_temporary_name)?;
     let mut directories = Directories { root: staged.path(), made: HashSet::new() };
     let mut archive = Archive::new(MultiGzDecoder::new(archive));
     for entry in archive.entries()? {

@@ -10,7 +10,7 @@ use reqwest::Response;
 use tempfile::NamedTempFile;
 
 use crate::client::{Client, connection_lost, position_of};
-use crate::error::{self, Ask, Error, Subject};
+use crate::error::{Ask, Error, Subject};
 use crate::number;
 use crate::output::{self, Progress};
 use crate::session::Session;
@@ -139,8 +139,7 @@ async fn replace(ask: &Ask, response: Response, path: &Path, progress: &Progress
     let permissions = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
     let mut builder = tempfile::Builder::new();
     let builder = builder.prefix(".knit-export-").permissions(permissions);
-    let made = builder.tempfile_in(directory).map_err(|error| error::without_temporary_name(&error));
-    let mut file: NamedTempFile = made.map_err(Error::file("write", path))?;
+    let mut file: NamedTempFile = builder.tempfile_in(directory).map_err(Error::file("write", path))?;
     let last = receive(ask, response, &mut file, progress, path).await?;
     // What the database cannot tell further is all that there is; what only ends too early is not kept.
     if let Some(Record::End(_) | Record::Unreadable(_)) = last {

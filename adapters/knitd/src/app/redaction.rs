@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::App;
-use crate::command::{Cause, CommandError, Done, Refusal};
+use crate::command::{Cause, CommandError, Done, Refusal, with_causes};
 use crate::streams;
 
 /// Events read at once: looking through so many holds up the tasks that serve requests for a few milliseconds.
@@ -98,15 +98,20 @@ impl App {
             is_out = self.views().are_without(recorded_at, FORGOTTEN_WITHIN).await;
         }
         failpoint("redact.forgotten");
-        let is_overwritten = self.wipe().await?;
+        let is_overwritten = self.wipe().await;
         Ok(Forgotten { events, word, recorded_at, is_out, is_overwritten, is_said_again })
     }
 
     /// Lets nothing remain in the files of the database; answers whether that is so. A snapshot that is being saved may
-    /// have been taken before, and is removed only when it is written: that is waited for.
-    async fn wipe(&self) -> Result<bool, CommandError> {
+    /// have been taken before, and is removed only when it is written: that is waited for. Where the database cannot, on
+    /// a full disk for example, it is redacted all the same, and the next start makes up for it.
+    async fn wipe(&self) -> bool {
         let _turn = self.views().turn_to_save().await;
-        Ok(self.log().wipe().await?)
+        self.log().wipe().await.unwrap_or_else(|why| {
+            let why = with_causes(&why);
+            tracing::warn!("the files of the database may hold what was redacted until the next start: {why}");
+            false
+        })
     }
 
     /// Whether the log of a Run could be forgotten.
@@ -131,7 +136,7 @@ impl App {
             None => true,
         };
         failpoint("redact.destroyed");
-        let is_overwritten = self.wipe().await?;
+        let is_overwritten = self.wipe().await;
         let (events, word, recorded_at) = (Vec::new(), None, position);
         Ok(Forgotten { events, word, recorded_at, is_out, is_overwritten, is_said_again: false })
     }

@@ -31,14 +31,21 @@ fn random_name(state_dir: &Path) -> io::Result<String> {
     match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let (name, new) = (Uuid::new_v4().to_string(), state_dir.join("place.new"));
-            let mut file = File::create(&new)?;
-            file.write_all(name.as_bytes())?;
-            file.sync_all()?;
+            write_durably(&new, &name).inspect_err(|_| {
+                // A part of a name is of no use, and why there is no more of it is said.
+                let _ = fs::remove_file(&new);
+            })?;
             fs::rename(new, path)?;
             Ok(name)
         }
         read => read,
     }
+}
+
+fn write_durably(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 #[cfg(test)]
