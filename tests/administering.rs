@@ -2,6 +2,7 @@
 
 mod archiving;
 mod damaged;
+mod damaged_ends;
 mod doctor;
 mod ended;
 mod rebuild;

@@ -43,7 +43,7 @@ pub(crate) fn by_the_script(words: &[&Path]) -> Output {
 }
 
 #[track_caller]
-fn is_found_by_all(shop: &Workshop, file: &Path, position: u64) {
+pub(crate) fn is_found_by_all(shop: &Workshop, file: &Path, position: u64) {
     let _ = shop.refused(NOT_WHOLE, &["audit", "verify", text(file)]).tells(&format!("position {position}: "));
     let script = by_the_script(&[file]);
     let told = String::from_utf8_lossy(&script.stderr).into_owned();
@@ -227,7 +227,7 @@ fn what_is_changed_in_the_database_under_a_server_is_found_with_its_position() {
 }
 
 /// Changes a stopped server's SQLite file by hand.
-fn by_hand(state_dir: &Path, sql: &str) {
+pub(crate) fn by_hand(state_dir: &Path, sql: &str) {
     in_python(
         "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.executescript(sys.argv[2]); c.commit()",
         &[text(&state_dir.join("knitfab.db")), sql],

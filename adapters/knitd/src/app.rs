@@ -21,7 +21,7 @@ use std::time::Duration;
 use knit_domain::decision::Decision;
 use knit_domain::event::Position;
 use knit_domain::id::RunId;
-use knit_log::Log;
+use knit_log::{Fault, Head, Log};
 use knit_runtime::Runtime;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
@@ -148,14 +148,14 @@ impl App {
     ///
     /// # Errors
     /// [`CommandError::Fault`] when the log cannot be asked for its head, or is another one than was followed
-    /// and not folded yet (D6).
+    /// and not folded yet (D6); [`CommandError::Damaged`].
     pub async fn fresh(&self) -> Result<Position, CommandError> {
         let deadline = Instant::now() + FRESHNESS_WAIT;
         self.is_followed()?;
         loop {
             // Known before the look begins: a head before it cannot be explained by haste.
             let followed = self.views().followed();
-            let head = self.log().head().await?;
+            let head = self.head().await?;
             if followed.contradicts(&head) {
                 self.views().doubt();
             }
@@ -169,6 +169,18 @@ impl App {
         }
     }
 
+    /// The end of the log. Where that is damaged, the follower is to see it too.
+    ///
+    /// # Errors
+    /// When the log cannot be asked, or its head and its last event contradict each other.
+    pub async fn head(&self) -> Result<Head, Fault> {
+        let head = self.log().head().await;
+        if head.as_ref().is_err_and(Fault::is_damage) {
+            self.views().doubt();
+        }
+        head
+    }
+
     /// What is damaged is told at once: waiting does not mend it.
     fn is_followed(&self) -> Result<(), CommandError> {
         let is_behind = !self.views().followed().caught_up;
@@ -177,17 +189,19 @@ impl App {
 
     /// Why the projections cannot be relied on yet.
     fn still_folding(&self) -> CommandError {
-        CommandError::Fault(self.views().damage().map_or_else(
-            || "the projections are being folded: the log was just opened, restored or swapped".to_owned(),
-            |damage| damage.why.clone(),
-        ))
+        match self.views().damage() {
+            Some(damage) => CommandError::Damaged(damage.why.clone()),
+            None => CommandError::Fault(
+                "the projections are being folded: the log was just opened, restored or swapped".to_owned(),
+            ),
+        }
     }
 
     /// Waits until all of the log was followed since it was opened, restored or swapped, at most
     /// [`FRESHNESS_WAIT`]; answers the position reached.
     ///
     /// # Errors
-    /// [`CommandError::Fault`] when that takes longer.
+    /// [`CommandError::Fault`] when that takes longer; [`CommandError::Damaged`].
     pub async fn caught_up(&self) -> Result<Position, CommandError> {
         self.is_followed()?;
         if self.catches_up(Instant::now() + FRESHNESS_WAIT).await {

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail, ensure};
 use knit_domain::event::Position;
 use knit_failpoint::failpoint;
-use knit_log::{Log, ReadError};
+use knit_log::{Fault, Log, ReadError};
 use knit_schemas::api::{ArchiveStep, ArchivedSegment, SegmentDone};
 use knit_schemas::chain::{GENESIS, Hash};
 use knit_schemas::export::{Begin, End, Flaw, Format, Record, Segment, Wrong};
@@ -179,7 +179,8 @@ pub(crate) fn flaw_of(why: &anyhow::Error) -> Option<(Position, String)> {
     why.chain().find_map(|cause| {
         let verified = cause.downcast_ref::<Flaw>().map(|flaw| (flaw.position, flaw.to_string()));
         let read = || cause.downcast_ref::<ReadError>().and_then(|read| Some((read.flaw()?, read.to_string())));
-        verified.or_else(read)
+        let asked = || cause.downcast_ref::<Fault>().and_then(|fault| Some((fault.flaw()?, fault.to_string())));
+        verified.or_else(read).or_else(asked)
     })
 }
 

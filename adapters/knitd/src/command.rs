@@ -145,7 +145,14 @@ pub enum CommandError {
     /// The world broke; the cause says whether anything may have changed.
     #[error("{0}")]
     Fault(String),
+    /// The log is not as it was written. Nothing has changed, and no waiting mends that.
+    #[error("{0}")]
+    Damaged(String),
 }
+
+/// What to do where the log is not as it was written.
+pub(crate) const UPON_DAMAGE: &str =
+    "run `knit audit verify`, keep the database as it is, and compare it with a backup or an export";
 
 /// The three families of errors, which are never mixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +185,7 @@ impl CommandError {
         match self {
             Self::Refused(_) => ErrorFamily::Refused,
             Self::Conflict { .. } => ErrorFamily::Conflict,
-            Self::Fault(_) => ErrorFamily::Fault,
+            Self::Fault(_) | Self::Damaged(_) => ErrorFamily::Fault,
         }
     }
 }
@@ -243,16 +250,23 @@ refusals!(
     LogRedactionRefused
 );
 
-macro_rules! faults {
+macro_rules! faults_of_the_log {
     ($($fault:ty),*) => {$(
         impl From<$fault> for CommandError {
             fn from(fault: $fault) -> Self {
-                Self::Fault(with_causes(&fault))
+                let why = with_causes(&fault);
+                if fault.is_damage() { Self::Damaged(why) } else { Self::Fault(why) }
             }
         }
     )*};
 }
-faults!(knit_log::Fault, knit_log::ReadError, knit_runtime::port::Fault);
+faults_of_the_log!(knit_log::Fault, knit_log::ReadError);
+
+impl From<knit_runtime::port::Fault> for CommandError {
+    fn from(fault: knit_runtime::port::Fault) -> Self {
+        Self::Fault(with_causes(&fault))
+    }
+}
 
 /// The whole chain in one line: what failed, and every reason below it. Some libraries repeat their
 /// source in their own text; it is told once.
@@ -305,7 +319,8 @@ pub async fn execute<'l, F: Future<Output = Result<Decision, CommandError>> + Se
                 tracing::debug!(tries, ?conflicts, "somebody was faster");
                 pause(tries).await;
             }
-            Err(other) => return Err(CommandError::Fault(with_causes(&other))),
+            Err(AppendError::Fault(fault)) => return Err(fault.into()),
+            Err(refused @ AppendError::Refused(_)) => return Err(CommandError::Fault(with_causes(&refused))),
         }
     }
     Err(CommandError::Conflict { tries: TRIES_MAX })

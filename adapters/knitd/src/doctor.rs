@@ -17,6 +17,7 @@ use rustix::process::geteuid;
 
 use crate::app::App;
 use crate::archive;
+use crate::command::UPON_DAMAGE;
 use crate::snapshots::Schedule;
 use crate::views::Name;
 
@@ -101,7 +102,7 @@ fn bad(what: &str, seen: impl Into<String>, advice: impl Into<String>) -> Findin
 
 async fn database(app: &App) -> Finding {
     let begun = Instant::now();
-    match app.log().head().await {
+    match app.head().await {
         Err(fault) => unreachable("database", &fault),
         Ok(head) => {
             let took = begun.elapsed();
@@ -115,6 +116,9 @@ async fn database(app: &App) -> Finding {
 }
 
 fn unreachable(what: &str, fault: &Fault) -> Finding {
+    if fault.is_damage() {
+        return bad(what, crate::command::with_causes(fault), UPON_DAMAGE);
+    }
     let advice = "see that it runs, and that it is the one which `--database` names; this server goes on by itself";
     bad(what, crate::command::with_causes(fault), advice)
 }
@@ -256,8 +260,7 @@ async fn projections(app: &App) -> Finding {
         return bad(what, format!("`{name}` has stopped: {why}"), advice);
     }
     if let Some(damage) = app.views().damage() {
-        let advice = "it does not pass by itself: keep the database for evidence, and bring back a copy that is whole";
-        return bad(what, damage.why.clone(), advice);
+        return bad(what, damage.why.clone(), UPON_DAMAGE);
     }
     let (name, lag) = reached
         .iter()

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use crate::args::{SNAPSHOT_AFTER, SNAPSHOT_EVERY_EVENTS};
-use crate::command::ErrorFamily;
+use crate::command::{ErrorFamily, UPON_DAMAGE};
 use crate::metrics::{self, Metrics};
 use crate::snapshots::{self, Last, Schedule};
 use crate::streams;
@@ -72,6 +72,8 @@ pub struct Follower {
     last: (Position, chain::Hash),
     /// Whether the projections know which events of this log they pass over.
     knows_skips: bool,
+    /// Whether the head of the log is to be held against its last event, when all was read.
+    doubts_head: bool,
     /// The last fault that was told, lest it is told twice a second.
     told: String,
 }
@@ -83,7 +85,8 @@ impl Follower {
         let snapshots = Schedule { events: SNAPSHOT_EVERY_EVENTS, time: SNAPSHOT_AFTER };
         let (saved, last) = (Last { position: 0, at: Instant::now() }, (0, chain::GENESIS));
         let (metrics, told) = (Arc::default(), String::new());
-        Self { log, views, metrics, snapshots, saved, saving: None, last, knows_skips: false, told }
+        let (saving, knows_skips, doubts_head) = (None, false, true);
+        Self { log, views, metrics, snapshots, saved, saving, last, knows_skips, doubts_head, told }
     }
 
     /// The same, counting into `metrics`.
@@ -112,7 +115,11 @@ impl Follower {
     async fn follow(&mut self) -> Outdated {
         let mut wake = self.log.subscribe();
         loop {
-            match self.catch_up().await {
+            let caught_up = match self.catch_up().await {
+                Ok(()) => self.head_holds().await,
+                failed => failed,
+            };
+            match caught_up {
                 Ok(()) => {
                     self.told.clear();
                     self.views.found(None);
@@ -171,6 +178,16 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// Holds the head of the log against its last event, at the start and whenever nothing is heard or somebody doubts.
+    /// Whoever appends does so too, unless he has written the last event himself.
+    async fn head_holds(&mut self) -> Result<(), ReadError> {
+        if self.doubts_head {
+            self.log.head().await?;
+            self.doubts_head = false;
+        }
+        Ok(())
     }
 
     /// Prepares to fold the log from its first event, when so many were read, up to `position`. An empty log that was
@@ -281,12 +298,12 @@ impl Follower {
     }
 
     /// Waits for a reason to look at the log again.
-    async fn something_happens(&self, wake: &mut watch::Receiver<Position>) {
+    async fn something_happens(&mut self, wake: &mut watch::Receiver<Position>) {
         tokio::select! {
             // The log outlives this: it is held here.
             _ = wake.changed() => {}
-            () = self.views.doubted() => {}
-            () = tokio::time::sleep(QUIET_MAX) => {}
+            () = self.views.doubted() => self.doubts_head = true,
+            () = tokio::time::sleep(QUIET_MAX) => self.doubts_head = true,
         }
     }
 
@@ -294,8 +311,8 @@ impl Follower {
     async fn bear(&mut self, error: &ReadError) {
         let mut why = crate::command::with_causes(error);
         if error.is_damage() {
-            why.push_str("; run `knit audit verify`");
             self.views.found(Some(Damage { position: error.flaw(), why: why.clone() }));
+            why = format!("{why}; {UPON_DAMAGE}");
         }
         self.metrics.failed(metrics::FOLLOWER, ErrorFamily::Fault);
         // A database that is away is refused first and starting up then, and is one failure all the same.

@@ -221,6 +221,9 @@ impl<'a, P: Projection + Send + Sync + 'static> Fresh<'a, P> {
             let damaged = |position| Broken::Flawed { position, why: why.clone() };
             return Err((projection, damage.position.map_or_else(|| Broken::Failed(why.clone()), damaged)));
         }
+        if let Err(fault) = app.head().await {
+            return Err((projection, Broken::while_reading(&fault.into())));
+        }
         if !followed.caught_up {
             let why = "the projections are being folded: the log was just opened, restored or swapped".to_owned();
             return Err((projection, Broken::Failed(why)));

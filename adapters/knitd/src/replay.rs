@@ -13,7 +13,7 @@ use axum::body::Body;
 use knit_domain::event::{Event, Position, Recorded};
 use knit_domain::journal::Journal;
 use knit_domain::time::Timestamp;
-use knit_log::{ReadError, chain};
+use knit_log::{Fault, ReadError, chain};
 use knit_projections::matcher::Matcher;
 use knit_projections::projection::Projection;
 use knit_projections::store::Store;
@@ -58,6 +58,12 @@ impl Until {
             Self::Time(last) => recorded_at <= last,
         }
     }
+}
+
+/// What is wrong with the end of the log, if something is: then none of it is folded.
+pub(crate) async fn flaw_at_the_end(app: &App) -> Option<ReplayStep> {
+    let fault = app.head().await.err().filter(Fault::is_damage)?;
+    Some(not_read(&fault.into()))
 }
 
 /// Folds the log of this server up to `until`, which it has reached; tells `steps` how far it is, and answers the end.

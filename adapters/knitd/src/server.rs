@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::archive::{self, Archive};
 use crate::args::{Args, Role, RuntimeKind};
-use crate::command::with_causes;
+use crate::command::{CommandError, with_causes};
 use crate::doctor::Surroundings;
 use crate::follower::Follower;
 use crate::http::{self, AdminSocket, Front, Hosts};
@@ -159,7 +159,11 @@ async fn begin(app: App, args: &Args) -> anyhow::Result<App> {
         tracing::info!("looking only: no role is taken on, and every command is refused");
         return Ok(app.looking_only());
     }
-    app.define_builtin_plans().await.context("cannot define the built-in Plans")?;
+    match app.define_builtin_plans().await {
+        // The server runs, so that the log can be looked at and verified; nobody acts on what the follower finds damaged.
+        Err(CommandError::Damaged(why)) => tracing::error!("the built-in Plans are not defined: {why}"),
+        defined => defined.map(drop).context("cannot define the built-in Plans")?,
+    }
     Ok(app)
 }
 

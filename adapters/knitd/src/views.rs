@@ -66,7 +66,7 @@ pub struct Views {
 pub struct Damage {
     /// Where, if that is known.
     pub position: Option<Position>,
-    /// What is wrong, and what shows more.
+    /// What is wrong.
     pub why: String,
 }
 
@@ -360,7 +360,12 @@ impl Views {
 
     /// Says that the log cannot be followed because of `damage`, or that it can be.
     pub(crate) fn found(&self, damage: Option<Damage>) {
+        let is_damaged = damage.is_some();
         self.damage.store(damage.map(Arc::new));
+        if is_damaged {
+            // Nobody acts on it any more.
+            self.fall_behind();
+        }
     }
 
     /// Forgets everything that was folded, to be folded again from the beginning.

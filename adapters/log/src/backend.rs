@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use crate::appender::{Judge, Unwritten};
 use crate::batch::Questions;
+use crate::ends::Ends;
 use crate::lease::Lease;
 use crate::postgres::Postgres;
 use crate::reader::{Between, StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed, SnapshotMeta};
 use crate::sqlite::Sqlite;
-use crate::tail::Head;
 
 /// Where the log is. Both keep the same contract; the conformance suite runs on both.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ impl Backend {
         on!(self, database => database.close().await);
     }
 
-    pub(crate) async fn head(&self) -> Answer<Head> {
-        on!(self, database => database.head().await)
+    pub(crate) async fn ends(&self) -> Answer<Ends> {
+        on!(self, database => database.ends().await)
     }
 
     pub(crate) async fn visit_events(&self, from: Position, limit: i64, visit: &mut Visit<'_>) -> Answer<()> {

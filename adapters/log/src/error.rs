@@ -7,6 +7,8 @@ use std::sync::Arc;
 use knit_domain::event::{Position, Sequence, StreamId, UndecodableEvent};
 use knit_domain::reservation::{Holder, Scope};
 
+use crate::ends::OtherEnd;
+
 /// Why nothing was appended.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
@@ -184,6 +186,9 @@ pub enum Fault {
         /// Which value, and how.
         what: String,
     },
+    /// Head row and last event contradict each other.
+    #[error("{0}")]
+    OtherEnd(OtherEnd),
     /// Some events of a retried request exist and others do not: the ids were used for two requests.
     #[error("{recorded} of the {events} event ids of this request are already in the log: ids must not be reused")]
     PartlyRecorded {
@@ -298,7 +303,15 @@ impl ReadError {
     /// Whether the log is not as it was written: no waiting mends that.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        matches!(self, Self::MissingInStream { .. } | Self::Fault(Fault::Damaged { .. })) || self.flaw().is_some()
+        match self {
+            Self::MissingInStream { .. } => true,
+            Self::Fault(fault) => fault.is_damage(),
+            Self::Undecodable { .. }
+            | Self::Missing { .. }
+            | Self::BrokenChain { .. }
+            | Self::Changed { .. }
+            | Self::Emptied { .. } => self.flaw().is_some(),
+        }
     }
 
     /// Where the log is not as it was written, if that is what is wrong. What only a newer program can read is in order.
@@ -314,15 +327,38 @@ impl ReadError {
                 source: UndecodableEvent::UnknownStreamType { .. } | UndecodableEvent::UnknownVersion { .. },
                 ..
             }
-            | Self::MissingInStream { .. }
-            | Self::Fault(_) => None,
+            | Self::MissingInStream { .. } => None,
+            Self::Fault(fault) => fault.flaw(),
         }
     }
 }
 
+impl From<OtherEnd> for Fault {
+    fn from(other: OtherEnd) -> Self {
+        Self::OtherEnd(other)
+    }
+}
+
 impl Fault {
+    /// Whether the log is not as it was written: no waiting mends that.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::OtherEnd(_))
+    }
+
+    /// Where the log is not as it was written, if that is what is wrong and is known.
+    #[must_use]
+    pub fn flaw(&self) -> Option<Position> {
+        if let Self::OtherEnd(other) = self { Some(other.position()) } else { None }
+    }
+
     /// Sorts an error of the database driver into what a person can do about it.
     pub(crate) fn of(doing: &'static str, error: sqlx::Error) -> Self {
+        if let sqlx::Error::Decode(cause) = &error
+            && let Some(other) = cause.downcast_ref::<OtherEnd>()
+        {
+            return Self::OtherEnd(*other);
+        }
         if let sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } = error {
             return Self::Damaged { what: error.to_string() };
         }

@@ -271,8 +271,8 @@ fn not_taken(first: Position, last: Position, error: sqlx::Error) -> ImportError
 impl Log {
     /// Looks whether a commit without an answer has come about.
     async fn tell_whether_imported(&self, end: &End, error: sqlx::Error) -> Result<(), Fault> {
-        match patiently("looking at the head of the log", || self.backend().head()).await {
-            Ok(head) if (head.position, head.chain) == (end.position, end.chain) => Ok(()),
+        match patiently("looking at the head of the log", || self.backend().ends()).await {
+            Ok(ends) if (ends.head.position, ends.head.chain) == (end.position, end.chain) => Ok(()),
             Ok(_) => Err(Fault::of("importing events", error)),
             Err(_) => Err(Fault::OutcomeUnknown { source: error.into() }),
         }

@@ -22,6 +22,7 @@ mod alone;
 mod appender;
 mod batch;
 pub mod chain;
+mod ends;
 mod import;
 mod observer;
 mod reader;
@@ -42,6 +43,7 @@ mod sqlite;
 
 pub use alone::Alone;
 pub use database::{Clock, Database, Options};
+pub use ends::OtherEnd;
 pub use error::{AppendError, Conflict, Fault, OpenError, ReadError, Refusal};
 pub use import::{IMPORT_PAUSE_MAX, Import, ImportError, ImportPage};
 pub use lease::Lease;

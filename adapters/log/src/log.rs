@@ -61,8 +61,8 @@ impl Log {
             }
             Database::Sqlite(path) => Backend::Sqlite(Sqlite::open(path, options.readers).await?),
         });
-        let head = patiently("looking at the head of the log", || backend.head()).await?;
-        let newest = Arc::new(watch::Sender::new(head.position));
+        let ends = patiently("looking at the head of the log", || backend.ends()).await?;
+        let newest = Arc::new(watch::Sender::new(ends.head.position));
         let (recent, redacted) = (Arc::new(Recent::default()), Arc::new(Redacted::default()));
         let closing = watch::Sender::new(false);
         let (queue, pending) = mpsc::channel(appender::QUEUE_REQUESTS_MAX);
@@ -117,11 +117,21 @@ impl Log {
     /// The end of the log as the database has it now; those who ask at once share one look.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer, and [`Fault::OtherEnd`] when head row and last event contradict each other.
     pub async fn head(&self) -> Result<Head, Fault> {
         let (asker, head) = oneshot::channel();
         self.inner.askers.send(asker).await.map_err(|_| Fault::Closed)?;
         head.await.map_err(|_| Fault::Closed)?
+    }
+
+    /// The head as its row says, and the position of the last event that is there, with nothing checked: whoever verifies
+    /// the log wants to see both.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn ends_unchecked(&self) -> Result<(Head, Position), Fault> {
+        let ends = patiently("looking at the head of the log", || self.inner.backend.ends()).await?;
+        Ok((ends.head, ends.last.position))
     }
 
     /// The newest position known here, without asking anybody.

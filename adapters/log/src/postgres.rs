@@ -25,11 +25,11 @@ use uuid::Uuid;
 use self::connections::{Connections, Statement};
 
 use crate::columns::{entity, hash, holder, signed, unsigned};
+use crate::ends::Ends;
 use crate::error::{Fault, OpenError};
 use crate::lease::Lease;
 use crate::reader::{Between, EventRow, StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed, SnapshotMeta};
-use crate::tail::Head;
 
 pub(crate) use importing::{Importing, copied_events};
 pub(crate) use writer::Writer;
@@ -100,15 +100,9 @@ impl Postgres {
         sqlx::query(sql::NOTHING).execute(listener).await.map(drop)
     }
 
-    pub(crate) async fn head(&self) -> Result<Head, sqlx::Error> {
-        let rows = self.connections.rows(sqlx::query(sql::HEAD)).await?;
-        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-        Ok(Head {
-            position: unsigned(row.try_get(0)?)?,
-            chain: hash(row.try_get(1)?)?,
-            recorded_at: Timestamp(row.try_get(2)?),
-            log: row.try_get(3)?,
-        })
+    pub(crate) async fn ends(&self) -> Result<Ends, sqlx::Error> {
+        let rows = self.connections.rows(sqlx::query(sql::ENDS)).await?;
+        ends(rows.first().ok_or(sqlx::Error::RowNotFound)?)
     }
 
     /// Begins an import; answers the last position there is as well.
@@ -276,6 +270,13 @@ impl Postgres {
     {
         self.connections.rows(statement).await?.first().map(|row| row.try_get(0)).transpose()
     }
+}
+
+/// Of the first seven columns of a row.
+fn ends(row: &PgRow) -> Result<Ends, sqlx::Error> {
+    let last: Option<i64> = row.try_get(4)?;
+    let last = last.map(|position| Ok::<_, sqlx::Error>((position, row.try_get(5)?, row.try_get(6)?))).transpose()?;
+    Ends::of((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), row.try_get(3)?, last)
 }
 
 fn event_row(row: &PgRow) -> Result<EventRow<'_>, sqlx::Error> {

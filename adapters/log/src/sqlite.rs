@@ -28,12 +28,12 @@ use uuid::Uuid;
 
 use self::pages::Page;
 use crate::columns::{entity, hash, holder, signed, unsigned};
+use crate::ends::Ends;
 use crate::error::{Fault, OpenError};
 use crate::import::HEAD_WAIT;
 use crate::lease::Lease;
 use crate::reader::{Between, EventRow, StoredEvent, Visit};
 use crate::snapshot::{Chunk, Listed, SnapshotMeta};
-use crate::tail::Head;
 
 pub(crate) use importing::Importing;
 pub(crate) use writer::Writer;
@@ -101,14 +101,8 @@ impl Sqlite {
         SqliteEventRepository::new(self.readers.clone())
     }
 
-    pub(crate) async fn head(&self) -> Result<Head, sqlx::Error> {
-        let row = sqlx::query(sql::HEAD).fetch_one(&self.readers).await?;
-        Ok(Head {
-            position: unsigned(row.try_get(0)?)?,
-            chain: hash(row.try_get(1)?)?,
-            recorded_at: Timestamp(row.try_get(2)?),
-            log: row.try_get(3)?,
-        })
+    pub(crate) async fn ends(&self) -> Result<Ends, sqlx::Error> {
+        ends(&sqlx::query(sql::ENDS).fetch_one(&self.readers).await?)
     }
 
     /// Begins an import; answers the last position there is as well.
@@ -277,6 +271,12 @@ impl Sqlite {
         let query = sqlx::query(sql::RELEASE_LEASE).bind(&lease.role).bind(&lease.holder).bind(signed(lease.fence));
         self.writer.execute(query).await.map(drop)
     }
+}
+
+fn ends(row: &SqliteRow) -> Result<Ends, sqlx::Error> {
+    let last: Option<i64> = row.try_get(4)?;
+    let last = last.map(|position| Ok::<_, sqlx::Error>((position, row.try_get(5)?, row.try_get(6)?))).transpose()?;
+    Ends::of((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), row.try_get(3)?, last)
 }
 
 fn event_row(row: &SqliteRow) -> Result<EventRow<'_>, sqlx::Error> {

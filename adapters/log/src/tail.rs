@@ -75,7 +75,7 @@ pub(crate) async fn answer_askers(
 async fn look(backend: &Backend, newest: &watch::Sender<Position>) -> Result<Head, Fault> {
     // Read before the look starts: a head below it cannot be explained by an append in between.
     let known = *newest.borrow();
-    let head = patiently("looking at the head of the log", || backend.head()).await?;
+    let head = patiently("looking at the head of the log", || backend.ends()).await?.agreed()?;
     if head.position < known {
         tracing::error!(known, found = head.position, "the log has lost its newest events: was the database restored?");
         newest.send_if_modified(|newest| {
@@ -142,8 +142,11 @@ async fn check_that_it_lives(listener: &mut PgListener) -> Result<(), sqlx::Erro
 }
 
 async fn look_and_go_on(backend: &Backend, newest: &watch::Sender<Position>) {
-    if let Err(error) = look(backend, newest).await {
-        tracing::warn!(error = %error, "cannot look at the head of the log");
+    match look(backend, newest).await {
+        Ok(_) => {}
+        // Whoever follows the log tells that, once.
+        Err(error) if error.is_damage() => tracing::debug!(error = %error, "the head of the log is not in order"),
+        Err(error) => tracing::warn!(error = %error, "cannot look at the head of the log"),
     }
 }
 

@@ -72,16 +72,18 @@ pub(super) async fn send(State(api): State<Api>, Asked(query): Asked) -> Result<
     as_of::only_now(&query, "the export is the past itself: `until` says up to which position")?;
     let format = format(&query)?;
     let log = api.app.log().clone();
-    let head = log.head().await.map_err(Problem::of_log)?;
-    let (after, until) = range(&query, head.position)?;
+    let (head, last) = log.ends_unchecked().await.map_err(Problem::of_log)?;
+    let (after, until) = range(&query, head.position, last)?;
     let begins_at = chain_at(&log, after).await?;
     let ends_at = if until == head.position { head.chain } else { chain_at(&log, until).await? };
     let place = api.exports.admit()?;
     let mut text = Vec::new();
     format.encode(&Record::Begin(Begin::behind(after, begins_at)), &mut text);
     let end = End { position: until, chain: ends_at };
+    // What lies behind a head that was moved back is told as well: whoever verifies finds it there.
+    let to = if until == head.position { until.max(last) } else { until };
     let leaving = api.exports.leaving.clone();
-    let export = Export { log, format, after, end, text, leaving, _place: place };
+    let export = Export { log, format, after, to, end, text, leaving, _place: place };
     let pieces = stream::unfold(Some(export), |export| async move { export?.next().await });
     let mut response = reply::with_type(StatusCode::OK, format.content_type(), Body::from_stream(pieces));
     response.headers_mut().insert(CACHE_CONTROL, ::http::HeaderValue::from_static("no-store"));
@@ -96,11 +98,11 @@ fn format(query: &Query) -> Result<Format, Problem> {
     }
 }
 
-/// From behind which position to which.
-fn range(query: &Query, head: Position) -> Result<(Position, Position), Problem> {
+/// From behind which position to which, in a log that has come to `head`, or to its `last` event where that lies behind.
+fn range(query: &Query, head: Position, last: Position) -> Result<(Position, Position), Problem> {
     let position = |name: &str| {
         let parse = |text: &str| {
-            text.parse::<Position>().ok().filter(|position| *position <= head).ok_or_else(|| {
+            text.parse::<Position>().ok().filter(|position| *position <= head.max(last)).ok_or_else(|| {
                 Problem::bad_request(format!("`{name}` should be a position of the log, which ends at {head}"))
                     .because(format!("got `{text}`"))
             })
@@ -125,6 +127,8 @@ struct Export {
     format: Format,
     /// The last position that was read.
     after: Position,
+    /// The last position that is to be read.
+    to: Position,
     end: End,
     /// What is written, but not sent yet.
     text: Vec<u8>,
@@ -140,7 +144,7 @@ impl Export {
         if self.leaving.is_cancelled() {
             return Some((Err(io::Error::other("the server stops")), None));
         }
-        let left = usize::try_from(self.end.position - self.after).unwrap_or(usize::MAX);
+        let left = usize::try_from(self.to - self.after).unwrap_or(usize::MAX);
         let page = if left == 0 { Ok(Vec::new()) } else { self.page(left.min(PAGE_EVENTS_MAX)).await };
         let is_over = match page {
             Ok(page) => self.write(page),
@@ -167,12 +171,12 @@ impl Export {
     /// Writes a page; answers whether it was the last.
     fn write(&mut self, page: Vec<StoredEvent>) -> bool {
         let Some(last) = page.last().map(|event| event.position) else { return true };
-        let until = self.end.position;
-        for event in page.into_iter().filter(|event| event.position <= until) {
+        let to = self.to;
+        for event in page.into_iter().filter(|event| event.position <= to) {
             self.record(&Record::Event(event.into()));
         }
-        self.after = last.min(until);
-        self.after == until
+        self.after = last.min(to);
+        self.after == to
     }
 
     fn record(&mut self, record: &Record) {

@@ -10,7 +10,6 @@ use super::export;
 use super::front::Api;
 use super::problem::Problem;
 use super::reply;
-use crate::command::CommandError;
 
 /// How the address of an event begins.
 const ONE_EVENT: &str = "/api/events/";
@@ -34,12 +33,7 @@ pub(super) async fn wait_and_tell(State(api): State<Api>, request: Request, next
     };
     let position = match freshness {
         Ok(position) => position,
-        Err(error) => {
-            return match api.app.views().damage() {
-                Some(damage) => Problem::damaged(damage.why.clone()).into_response(),
-                None => Problem::unavailable(error.to_string()).into_response(),
-            };
-        }
+        Err(error) => return Problem::of_log(error).into_response(),
     };
     let is_question = request.method() == Method::GET;
     let mut response = next.run(request).await;
@@ -55,8 +49,8 @@ pub(super) async fn wait_and_tell(State(api): State<Api>, request: Request, next
 /// A command that failed because the log cannot be reached is answered as a question would be: it will work
 /// later, and nobody has to look for a mistake.
 async fn told_apart(api: &Api, failed: Response) -> Response {
-    match api.app.log().head().await {
+    match api.app.head().await {
         Ok(_) => failed,
-        Err(fault) => Problem::unavailable(CommandError::from(fault).to_string()).into_response(),
+        Err(fault) => Problem::of_log(fault).into_response(),
     }
 }

@@ -37,7 +37,8 @@ pub(super) async fn ready(State(api): State<Api>) -> Response {
     if !views.followed().caught_up {
         return Problem::unavailable("the projections are being folded from the log").into_response();
     }
-    match api.app.log().head().await {
+    match api.app.head().await {
+        Err(fault) if fault.is_damage() => Problem::of_log(fault).into_response(),
         Err(fault) => Problem::unavailable(format!("the log cannot be reached: {fault}")).into_response(),
         Ok(head) => match api.app.shown(head.position).await {
             shown if shown >= head.position => reply::json(&Health { status: "ok", position: shown }),

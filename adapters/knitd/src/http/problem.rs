@@ -20,7 +20,7 @@ use knit_schemas::api::{self, ErrorMessage};
 
 use super::guard::Stranger;
 use super::reply;
-use crate::command::{CommandError, ErrorFamily, Refusal, with_causes};
+use crate::command::{CommandError, ErrorFamily, Refusal, UPON_DAMAGE, with_causes};
 
 /// An answer that is not what was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,15 +175,17 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "service unavailable temporaly").advising(RETRY_LATER).because(cause)
     }
 
-    /// 503: the log is not as it was written, and until somebody mends that, nothing is told of it; `why` says where.
+    /// 503: the log is not as it was written, and no waiting mends that; `why` says where.
     pub(super) fn damaged(why: impl Into<String>) -> Self {
-        let problem = Self::unavailable(why);
-        Self { advice: Some("the event log is damaged.".to_owned()), ..problem }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "the event log is damaged").advising(UPON_DAMAGE).because(why)
     }
 
     /// What the log did not answer.
     pub(super) fn of_log(error: impl Into<CommandError>) -> Self {
-        Self::unavailable(error.into().to_string())
+        match error.into() {
+            CommandError::Damaged(why) => Self::damaged(why),
+            other => Self::unavailable(other.to_string()),
+        }
     }
 
     /// What became of a command upon a Run.
@@ -454,6 +456,7 @@ impl From<CommandError> for Problem {
                 Self { family: ErrorFamily::Conflict, ..Self::unavailable(error.to_string()) }
             }
             CommandError::Fault(cause) => Self::unexpected(cause),
+            CommandError::Damaged(why) => Self::damaged(why),
         }
     }
 }

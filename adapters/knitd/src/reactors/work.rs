@@ -131,7 +131,8 @@ impl<R: Reactor> Work<R> {
         let failures = self.backoff.failed(item.clone(), &reason, Instant::now());
         let unreported = match failure {
             NotDone::Command(CommandError::Refused(_)) => REFUSALS_UNREPORTED_MAX,
-            NotDone::Command(CommandError::Conflict { .. } | CommandError::Fault(_)) | NotDone::Gate(_) => 0,
+            NotDone::Command(CommandError::Conflict { .. } | CommandError::Fault(_) | CommandError::Damaged(_))
+            | NotDone::Gate(_) => 0,
         };
         if failures.alike == unreported + 1 {
             failures.reported = true;

@@ -14,12 +14,15 @@ pub(super) const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM s
 pub(super) const RECORD_SCHEMA_VERSION: &str = "INSERT INTO schema_version (version, name) VALUES ($1, $2)";
 
 pub(super) const LOCK_HEAD: &str = "SELECT position FROM head FOR UPDATE";
-pub(super) const HEAD: &str = "SELECT position, chain, recorded_at, log FROM head";
+/// The head, and the last event beside it.
+pub(super) const ENDS: &str = "
+SELECT head.position, head.chain, head.recorded_at, head.log, last.position, last.chain, last.recorded_at
+  FROM head LEFT JOIN (SELECT position, chain, recorded_at FROM events ORDER BY position DESC LIMIT 1) AS last ON true";
 
 /// Everything that a batch must know, in one row and so at one instant. `versions` and `taken` are in
 /// the order of the questions; the members of scopes and the known events are parallel arrays.
 pub(super) const ASK: &str = "
-SELECT head.position, head.chain, head.recorded_at,
+SELECT head.position, head.chain, head.recorded_at, head.log, last.position, last.chain, last.recorded_at,
     ARRAY(
         SELECT coalesce((SELECT max(e.sequence) FROM events e
                           WHERE e.aggregate_type = s.kind AND e.aggregate_id = s.id), 0)
@@ -31,7 +34,8 @@ SELECT head.position, head.chain, head.recorded_at,
          ORDER BY p.place),
     members.scopes, members.holders,
     known.ids, known.positions, known.times
-FROM head,
+FROM head
+    LEFT JOIN (SELECT position, chain, recorded_at FROM events ORDER BY position DESC LIMIT 1) AS last ON true,
     LATERAL (SELECT coalesce(array_agg(scope), '{}') AS scopes, coalesce(array_agg(holder), '{}') AS holders
                FROM reservations WHERE scope = ANY($5::text[])) AS members,
     LATERAL (SELECT coalesce(array_agg(event_id), '{}') AS ids, coalesce(array_agg(position), '{}') AS positions,

@@ -22,11 +22,11 @@ use sqlx::{Connection, PgConnection, Row};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{connect, sql};
+use super::{connect, ends, sql};
 use crate::appender::{Judge, Unwritten};
 use crate::batch::{Answers, Changes, End, Known, Place, Questions};
 use crate::chain::Hash;
-use crate::columns::{entity, hash, holder, other_leaf, signed, unsigned};
+use crate::columns::{entity, holder, other_leaf, signed, unsigned};
 use crate::redacted::EMPTIED;
 
 /// How long one batch may take. A server that takes longer is treated as gone, and the batch is
@@ -186,18 +186,14 @@ async fn ask(connection: &mut PgConnection, questions: &Questions) -> Result<Ans
     let event_ids: Vec<Uuid> = questions.event_ids.iter().map(|id| id.0).collect();
     let query = sqlx::query(sql::ASK).bind(kinds).bind(streams).bind(scopes).bind(holders);
     let row = query.bind(whole_texts).bind(event_ids).fetch_one(connection).await?;
-    let versions: Vec<i64> = row.try_get(3)?;
-    let (members, their_holders): (Vec<String>, Vec<String>) = (row.try_get(5)?, row.try_get(6)?);
+    let versions: Vec<i64> = row.try_get(7)?;
+    let (members, their_holders): (Vec<String>, Vec<String>) = (row.try_get(9)?, row.try_get(10)?);
     let (known, positions, times): (Vec<Uuid>, Vec<i64>, Vec<i64>) =
-        (row.try_get(7)?, row.try_get(8)?, row.try_get(9)?);
+        (row.try_get(11)?, row.try_get(12)?, row.try_get(13)?);
     Ok(Answers {
-        end: End {
-            position: unsigned(row.try_get(0)?)?,
-            chain: hash(row.try_get(1)?)?,
-            recorded_at: Timestamp(row.try_get(2)?),
-        },
+        end: ends(&row)?.end()?,
         versions: versions.into_iter().map(unsigned).collect::<Result<_, _>>()?,
-        taken: row.try_get(4)?,
+        taken: row.try_get(8)?,
         members: members
             .iter()
             .zip(their_holders)

@@ -35,7 +35,10 @@ pub(super) const RECORD_SCHEMA_VERSION: &str = "INSERT INTO schema_version (vers
 
 /// Takes the write lock at once, so that nothing can come between the look and the write.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
-pub(super) const HEAD: &str = "SELECT position, chain, recorded_at, log FROM head";
+/// The head, and the last event beside it.
+pub(super) const ENDS: &str = "
+SELECT head.position, head.chain, head.recorded_at, head.log, last.position, last.chain, last.recorded_at
+  FROM head LEFT JOIN (SELECT position, chain, recorded_at FROM events ORDER BY position DESC LIMIT 1) AS last ON true";
 
 /// How long the log is, by its head or by its events.
 pub(super) const LENGTH: &str = "SELECT max(position, (SELECT coalesce(max(position), 0) FROM events)) FROM head";

@@ -19,11 +19,11 @@ use sqlx::{Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::sql;
+use super::{ends, sql};
 use crate::appender::{Judge, Unwritten};
 use crate::batch::{Answers, Changes, End, Known, Place, Placed, Questions};
 use crate::chain::Hash;
-use crate::columns::{entity, hash, holder, other_leaf, signed, unsigned};
+use crate::columns::{entity, holder, other_leaf, signed, unsigned};
 use crate::redacted::EMPTIED;
 
 type Transaction<'c> = sqlx::Transaction<'c, sqlx::Sqlite>;
@@ -198,7 +198,7 @@ fn closed() -> sqlx::Error {
 }
 
 async fn ask(connection: &mut SqliteConnection, questions: &Questions) -> Result<Answers, sqlx::Error> {
-    let head = sqlx::query(sql::HEAD).fetch_one(&mut *connection).await?;
+    let end = ends(&sqlx::query(sql::ENDS).fetch_one(&mut *connection).await?)?.end()?;
     let streams = list(questions.streams.iter().map(|stream| json!([stream.kind.as_str(), stream.id])));
     let versions: Vec<i64> = sqlx::query_scalar(sql::ASK_VERSIONS).bind(streams).fetch_all(&mut *connection).await?;
     let taken = if questions.places.is_empty() {
@@ -210,11 +210,7 @@ async fn ask(connection: &mut SqliteConnection, questions: &Questions) -> Result
     let ids = list(questions.event_ids.iter().map(|id| hex::encode(id.0.as_bytes())));
     let known = sqlx::query(sql::ASK_KNOWN).bind(ids).fetch_all(&mut *connection).await?;
     Ok(Answers {
-        end: End {
-            position: unsigned(head.try_get(0)?)?,
-            chain: hash(head.try_get(1)?)?,
-            recorded_at: Timestamp(head.try_get(2)?),
-        },
+        end,
         versions: versions.into_iter().map(unsigned).collect::<Result<_, _>>()?,
         taken,
         members: ask_members(connection, questions).await?,

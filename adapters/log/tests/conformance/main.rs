@@ -9,6 +9,7 @@ mod ahead;
 mod appending;
 mod conditions;
 mod connections;
+mod ends;
 mod importing;
 mod leases;
 mod observing;

@@ -22,7 +22,12 @@ const SNAPSHOTS_TOLD_MAX: usize = 2 * snapshots::KEPT;
 /// `GET /admin/projections`: how every projection is; with `digest`, what its content comes to.
 pub(super) async fn show(State(admin): State<Admin>, Asked(query): Asked) -> Result<Response, Problem> {
     let app = admin.app;
-    let head = app.log().head().await.map_err(Problem::of_log)?.position;
+    let head = match app.head().await {
+        Ok(head) => head.position,
+        // How the projections are is to be seen also then.
+        Err(fault) if fault.is_damage() => app.log().position(),
+        Err(fault) => return Err(Problem::of_log(fault)),
+    };
     // What was appended a moment ago is not what is asked for.
     app.shown(head).await;
     let with_digest = query.has("digest");
@@ -46,7 +51,7 @@ where
     let (previous, position) = (view(views).kept_position(), reached.position);
     let kept = app.log().kept_snapshots(P::NAME, P::REVISION, SNAPSHOTS_TOLD_MAX).await.map_err(Problem::of_log)?;
     let newest = kept.first();
-    let damage = app.views().damage().filter(|_| position < head);
+    let damage = app.views().damage().filter(|_| position < head || !views.followed().caught_up);
     let state = match (&reached.stopped, &damage) {
         (Some(_), _) => "stopped",
         (None, Some(_)) => "damaged",

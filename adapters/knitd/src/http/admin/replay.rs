@@ -23,6 +23,9 @@ const UNTIL: &str = "until";
 /// `POST /admin/replay`: folds the log of this server, up to `until`; tells every step, a line each.
 pub(super) async fn of_the_log(State(admin): State<Admin>, Asked(query): Asked) -> Result<Response, Problem> {
     let place = place(&admin)?;
+    if let Some(flawed) = replay::flaw_at_the_end(&admin.app).await {
+        return Ok(only(flawed).await);
+    }
     let until = match until(&query)? {
         Until::End => admin.app.log().head().await.map_err(Problem::of_log)?.position,
         Until::Position(position) => as_of::reached(&admin.app, position).await?,
@@ -57,9 +60,14 @@ pub(super) async fn of_what_is_sent(
     };
     tell(&end);
     drop(place);
+    Ok(only(end).await)
+}
+
+/// An answer that is nothing but the end.
+async fn only(end: ReplayStep) -> Response {
     let (telling, heard) = mpsc::channel(1);
     let _ = telling.send(end).await;
-    Ok(steps::told(heard))
+    steps::told(heard)
 }
 
 fn tell(end: &ReplayStep) {
