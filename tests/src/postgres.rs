@@ -78,23 +78,37 @@ impl TestDatabase {
     /// # Panics
     /// When it cannot be appended.
     pub fn contradict(&self) -> u64 {
+        self.append("data", "DataTagsChanged", "1", r#"{"DataTagsChanged":{"added":[["a","b"]],"removed":[]}}"#)
+    }
+
+    /// Appends an event in the same way, as a newer program would: of a version that nobody knows today. There is no
+    /// newer program to run, and today's event log takes no event that the domain does not know; so this stands in for
+    /// it with the rules of the log, and nothing of today's code. Answers its position.
+    ///
+    /// # Panics
+    /// When it cannot be appended.
+    pub fn write_as_a_newer_program(&self) -> u64 {
+        self.append("plan", "PlanRegistered", "99", r#"{"new": true}"#)
+    }
+
+    fn append(&self, stream_type: &str, event_type: &str, event_version: &str, payload: &str) -> u64 {
         let part = |bytes: &str| format!("int8send(octet_length({bytes})) || {bytes}");
         let text = |column: &str| part(&format!("convert_to({column}, 'UTF8')"));
         let leaf = [
             part("salt"),
             part("uuid_send(event_id)"),
-            text("'data'"),
+            text(&format!("'{stream_type}'")),
             text("stream"),
             part("int8send(1)"),
-            text("'DataTagsChanged'"),
-            text("'1'"),
+            text(&format!("'{event_type}'")),
+            text(&format!("'{event_version}'")),
             text("payload"),
             text("metadata"),
         ];
         self.run(&format!(
             "WITH said AS (
                  SELECT gen_random_uuid() AS event_id, gen_random_uuid()::text AS stream, '\\x00'::bytea AS salt,
-                        '{{\"DataTagsChanged\":{{\"added\":[[\"a\",\"b\"]],\"removed\":[]}}}}' AS payload,
+                        '{payload}' AS payload,
                         '{{\"actor\":\"a mistake\"}}' AS metadata),
              hashed AS (SELECT said.*, sha256({}) AS leaf FROM said),
              moved AS (
@@ -103,7 +117,7 @@ impl TestDatabase {
                  RETURNING position, recorded_at, chain)
              INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
                                  position, event_id, recorded_at, salt, leaf, chain)
-             SELECT 'data', stream, 1, 'DataTagsChanged', '1', payload::json, metadata::json,
+             SELECT '{stream_type}', stream, 1, '{event_type}', '{event_version}', payload::json, metadata::json,
                     position, event_id, recorded_at, salt, leaf, chain
                FROM moved, hashed;
              SELECT pg_notify('knit_log', position::text) FROM head;",

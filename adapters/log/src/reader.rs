@@ -111,9 +111,19 @@ impl EventRow<'_> {
         }
     }
 
+    /// Why it cannot be read. What was changed behind the log may look like what a newer program has written, which no
+    /// newer program would read. What remains of an emptied event was held against its leaf as far as that can be.
+    fn not_decoded(&self, source: UndecodableEvent) -> ReadError {
+        let position = self.position;
+        match self.as_appended() {
+            Ok(_) => ReadError::Undecodable { position, source },
+            Err(changed) => changed,
+        }
+    }
+
     /// Reads the event.
     pub(crate) fn decode(self) -> Result<Recorded, ReadError> {
-        let undecodable = |source| ReadError::Undecodable { position: self.position, source };
+        let undecodable = |source| self.not_decoded(source);
         let kind = self.stream_type.parse().map_err(undecodable)?;
         let event = Event::decode(kind, self.event_type, self.event_version, self.payload).map_err(undecodable)?;
         let metadata: Metadata = serde_json::from_str(self.metadata).map_err(|error| {
@@ -226,7 +236,7 @@ impl StoredEvent {
     ///
     /// # Errors
     /// [`ReadError::Undecodable`] when this program does not know the stream, event or version, or
-    /// the content is not what they promise.
+    /// the content is not what they promise; [`ReadError::Changed`] when that is so because it was changed.
     pub fn decode(self) -> Result<Recorded, ReadError> {
         self.row().decode()
     }

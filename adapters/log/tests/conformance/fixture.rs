@@ -92,6 +92,26 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Lets the last event be of a version that nobody knows today, with its leaf and the chain as they must be (D15).
+    pub(crate) async fn let_the_last_be_of_a_newer_program(&self, log: &Log) {
+        let position = log.position();
+        let mut event = log.read_stored(position - 1, 1).await.unwrap().remove(0);
+        event.event_version = "99".to_owned();
+        let (leaf, before) = (event.leaf_of_content(), log.chain_at(position - 1).await.unwrap().unwrap());
+        let bytes = |hash: chain::Hash| match self {
+            Self::Postgres(_) => format!("decode('{}', 'hex')", hex::encode(hash)),
+            Self::Sqlite(_) => format!("x'{}'", hex::encode(hash)),
+        };
+        let (leaf, chain) = (bytes(leaf), bytes(chain::link(&before, position, event.recorded_at, &leaf)));
+        self.tamper(&format!(
+            "UPDATE events SET event_version = '99', leaf = {leaf}, chain = {chain} WHERE position = {position}; \
+             UPDATE head SET chain = {chain}"
+        ))
+        .await;
+    }
+}
+
 /// A stream of the kind that takes any number of remarks.
 pub(crate) fn journal(name: &str) -> StreamId {
     StreamId { kind: StreamType::Journal, id: name.to_owned() }

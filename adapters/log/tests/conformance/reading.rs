@@ -19,6 +19,7 @@ on_both_databases!(
     d2_what_is_before_a_missing_event_is_read_and_then_it_is_an_error,
     d2_missing_newest_events_are_an_error_and_not_the_end,
     d8_an_event_of_an_unknown_version_stops_the_reader_at_its_position,
+    d15_what_was_changed_is_not_taken_for_what_a_newer_program_has_written,
     d14_the_stored_text_is_the_text_that_was_hashed,
     d15_a_changed_stamp_breaks_the_chain,
     d15_a_changed_payload_shows_in_its_leaf,
@@ -85,15 +86,26 @@ async fn d2_missing_newest_events_are_an_error_and_not_the_end(place: Place) {
 
 async fn d8_an_event_of_an_unknown_version_stops_the_reader_at_its_position(place: Place) {
     let log = place.open().await;
-    fill(&log, 4).await;
-    place.tamper("UPDATE events SET event_version = '99' WHERE position = 3").await;
+    fill(&log, 3).await;
+    place.let_the_last_be_of_a_newer_program(&log).await;
 
     assert_eq!(log.read(0, 10).await.unwrap().len(), 2);
     let error = log.read(2, 10).await.unwrap_err();
     let unknown = |source: &UndecodableEvent| matches!(source, UndecodableEvent::UnknownVersion { .. });
     assert!(matches!(&error, ReadError::Undecodable { position: 3, source } if unknown(source)), "{error}");
     // The text is still there for whoever does not need to understand it.
-    assert_eq!(log.read_stored(0, 10).await.unwrap().len(), 4);
+    assert_eq!(log.read_stored(0, 10).await.unwrap().len(), 3);
+}
+
+async fn d15_what_was_changed_is_not_taken_for_what_a_newer_program_has_written(place: Place) {
+    let log = place.open().await;
+    fill(&log, 4).await;
+    for change in ["event_version = '9'", "event_type = 'EventSkippee'", "aggregate_type = 'plam'", "payload = '7'"] {
+        place.tamper(&format!("UPDATE events SET {change} WHERE position = 3")).await;
+        let error = log.read(2, 10).await.unwrap_err();
+        assert!(matches!(error, ReadError::Changed { position: 3 }), "{change}: {error}");
+        assert!(error.is_damage(), "{change}");
+    }
 }
 
 async fn d14_the_stored_text_is_the_text_that_was_hashed(place: Place) {

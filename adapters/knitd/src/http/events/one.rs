@@ -20,6 +20,9 @@ use crate::http::{as_of, reply};
 /// Of a payload that cannot be read, so much is told: more than nearly all are long, and less than a terminal scrolls by.
 const PAYLOAD_TOLD_CHARS: usize = 2_000;
 
+/// What to do about an event that is in order, and that this program does not know.
+const NEWER: &str = "a newer `knitd` can read it: ask that one";
+
 /// `GET /api/events/{position}`.
 #[utoipa::path(get, path = "/api/events/{position}", operation_id = "showEvent",
     params(("position" = u64, Path, description = "Position of an event")),
@@ -32,7 +35,7 @@ pub(in crate::http) async fn show(
     as_of::only_now(&query, super::NEVER_CHANGES)?;
     let position: Position = named.id("event")?;
     let stored = stored(&api, position).await?;
-    let before = api.app.log().chain_at(position - 1).await.map_err(|fault| Problem::unexpected(fault.to_string()))?;
+    let before = api.app.log().chain_at(position - 1).await.map_err(Problem::of_log)?;
     let mut seal = seal(&stored, before.as_ref());
     let is_emptied = stored.is_emptied();
     if is_emptied {
@@ -41,7 +44,7 @@ pub(in crate::http) async fn show(
     let event = if is_emptied {
         // What remains of it.
         let event = api.app.log().event_at(position).await.map_err(Problem::of_log)?;
-        event.ok_or_else(|| Problem::not_found("event", &position.to_string()))?
+        event.ok_or_else(|| missing(position))?
     } else {
         Arc::new(stored.clone().decode().map_err(|error| unreadable(&stored, &error))?)
     };
@@ -60,11 +63,20 @@ pub(in crate::http) async fn show(
 
 /// The event as it is stored.
 async fn stored(api: &Api, position: Position) -> Result<StoredEvent, Problem> {
-    let missing = || Problem::not_found("event", &position.to_string());
-    let before = position.checked_sub(1).ok_or_else(missing)?;
+    let never = || Problem::not_found("event", &position.to_string());
+    let before = position.checked_sub(1).ok_or_else(never)?;
     // Whatever is wrong with it is to be seen.
     let page = api.app.log().read_unchecked(before, 1).await.map_err(Problem::of_log)?;
-    page.into_iter().next().filter(|stored| stored.position == position).ok_or_else(missing)
+    if let Some(stored) = page.into_iter().next().filter(|stored| stored.position == position) {
+        return Ok(stored);
+    }
+    let (head, last) = api.app.log().ends_unchecked().await.map_err(Problem::of_log)?;
+    Err(if position <= head.position.max(last) { missing(position) } else { never() })
+}
+
+/// The log has come so far, and nothing is there.
+fn missing(position: Position) -> Problem {
+    Problem::damaged(format!("event {position} is missing from the log"))
 }
 
 /// An event that does not say what it should: what is stored is told as it is, for whoever looks into it.
@@ -72,11 +84,11 @@ fn unreadable(stored: &StoredEvent, error: &ReadError) -> Problem {
     let beginning: String = stored.payload.chars().take(PAYLOAD_TOLD_CHARS).collect();
     let (name, version) = (&stored.event_type, &stored.event_version);
     let said = format!("stored is `{name}` of version {version}, which says {beginning}");
-    if stored.leaf_of_content() == stored.leaf {
-        return Problem::unavailable(format!("{}; {said}", with_causes(&error)));
+    if let ReadError::Changed { position } = error {
+        return Problem::damaged(format!("event {position} was changed; {said}"));
     }
-    let position = stored.position;
-    Problem::damaged(format!("event {position} was changed, run `knit audit verify` to see what else was; {said}"))
+    let why = format!("{}; {said}", with_causes(error));
+    if error.is_damage() { Problem::damaged(why) } else { Problem::unavailable(why).advising(NEWER) }
 }
 
 /// What was hashed and what came of it, and whether that is so; `before` is none where the event before is missing.
