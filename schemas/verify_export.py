@@ -242,12 +242,19 @@ def link(before, event):
     return hashlib.sha256(before + numbers + event["leaf"]).digest()
 
 
+def envelope_of(event):
+    parts = [event["eventId"], event["streamType"], event["streamId"], struct.pack(">Q", event["sequence"]),
+             event["eventType"], event["eventVersion"], event["metadata"]]
+    return hashlib.sha256(b"".join(struct.pack(">Q", len(part)) + part for part in parts)).digest()
+
+
 def admitted_by(event):
-    """The position and leaf whose redaction an event admits."""
+    """Position and leaf whose redaction an event admits, and the hash of what was left of it, if that was taken."""
     if (event["streamType"], event["eventType"]) != (b"journal", b"EventRedacted"):
         return None
     said = json.loads(event["payload"])["EventRedacted"]
-    return said["position"], from_hex(said["leaf"])
+    envelope = said.get("envelope_sha256")
+    return said["position"], from_hex(said["leaf"]), envelope and from_hex(envelope)
 
 
 CHECKPOINT = re.compile(
@@ -310,6 +317,32 @@ def hold(checkpoints, keys, after, head, chains):
     return held
 
 
+class Redactions:
+    """Emptied events, and what has been said of them behind them."""
+
+    def __init__(self):
+        self.emptied = {}
+        self.open = set()
+        self.changed = set()
+
+    def admit(self, admitted):
+        if admitted is None or self.emptied.get(admitted[0], (None,))[0] != admitted[1]:
+            return
+        position, _, envelope = admitted
+        self.open.discard(position)
+        if envelope is not None and envelope != self.emptied[position][1]:
+            self.changed.add(position)
+
+    def hold_so_far(self):
+        if self.changed:
+            raise Wrong(f"position {min(self.changed)}: what was left of the redacted event was changed")
+
+    def hold(self):
+        if self.open and min(self.open) < min(self.changed, default=min(self.open) + 1):
+            raise Wrong(f"position {min(self.open)}: emptied, and no EventRedacted admits it")
+        self.hold_so_far()
+
+
 def verify(records, chains):
     """Events, last position and chain; notes in `chains` the chain at every position."""
     kind, begin = next(records, ("nothing", {}))
@@ -319,7 +352,7 @@ def verify(records, chains):
     if (position == 0) != (chain == GENESIS):
         raise Wrong("position 0: the chain is none of the position before the first event")
     chains[position] = chain
-    emptied = {}
+    redactions = Redactions()
     try:
         for kind, record in records:
             if kind == "end":
@@ -329,8 +362,7 @@ def verify(records, chains):
                     raise Wrong(f"position {min(position, record['position']) + 1}: missing, or too much")
                 if (record["position"], record["chain"]) != (position, chain):
                     raise Wrong(f"position {position}: the end has another position or chain")
-                if emptied:
-                    raise Wrong(f"position {min(emptied)}: emptied, and no EventRedacted admits it")
+                redactions.hold()
                 return events, position, chain
             if kind != "event":
                 raise Wrong(f"position {position + 1}: no event, but {kind}")
@@ -338,11 +370,10 @@ def verify(records, chains):
             if record["position"] != here:
                 raise Wrong(f"position {here}: position {record['position']} stands here")
             if leaf_of(record) == record["leaf"]:
-                admitted = admitted_by(record)
-                if admitted and emptied.get(admitted[0]) == admitted[1]:
-                    del emptied[admitted[0]]
+                redactions.admit(admitted_by(record))
             elif record["salt"] == b"" and record["payload"] in (b"", b"{}"):
-                emptied[here] = record["leaf"]
+                redactions.emptied[here] = record["leaf"], envelope_of(record)
+                redactions.open.add(here)
             else:
                 raise Wrong(f"position {here}: the content does not give the leaf")
             if recorded_at is not None and record["recordedAtMs"] < recorded_at:
@@ -351,8 +382,14 @@ def verify(records, chains):
                 raise Wrong(f"position {here}: chain, recorded_at and leaf do not fit together")
             position, chain, recorded_at, events = here, record["chain"], record["recordedAtMs"], events + 1
             chains[position] = chain
+    except Wrong:
+        # What was changed of a redacted event is seen behind it; it is still the first that is wrong.
+        redactions.hold_so_far()
+        raise
     except DAMAGE as error:
+        redactions.hold_so_far()
         raise Wrong(f"position {position + 1}: damaged: {error!r}") from error
+    redactions.hold_so_far()
     raise Wrong(f"position {position + 1}: cut off before the end record")
 
 

@@ -5,6 +5,7 @@ mod damaged;
 mod damaged_ends;
 mod doctor;
 mod ended;
+mod envelopes;
 mod rebuild;
 mod redact;
 mod resumed;

@@ -8,7 +8,9 @@
 //! of it, the same event with another word in place of what is forgotten. It is the same word in all of them, and
 //! no other redaction has it; so Tags still match where they matched, Plans are still equivalent or not, and whatever was
 //! decided is still right. From then on readers take what remains for the event, as if it had never said anything
-//! else. Nobody need undo anything: what was folded before is thrown away and folded again.
+//! else. Its leaf was the hash of what was taken out, too, and proves nothing any more of what stays: who caused it, and in
+//! which stream it is. So the [`EventRedacted`] has a hash of that, its envelope, taken while the leaf still proves it.
+//! Nobody need undo anything: what was folded before is thrown away and folded again.
 //!
 //! The text of a Run's log is in no event. It is destroyed with its volume: see [`crate::data::redact_log`].
 //!
@@ -96,6 +98,15 @@ pub enum RedactionRefused {
     /// The reason stays for ever.
     #[error("the reason says what is to be forgotten, and reasons are kept: word it otherwise")]
     ReasonTells,
+    /// Once its content is gone, nobody can prove any more what it was.
+    #[error(
+        "the event at {position} is not as it was recorded, and once it is emptied nobody could prove what it was: \
+         run `knit audit verify`, and mend the log first"
+    )]
+    NotAsRecorded {
+        /// Which event.
+        position: Position,
+    },
     /// Its next Workers would be started with another argument than was meant.
     #[error(
         "the Plan {plan} has that argument and is active: deactivate it first, so that no Worker starts without it"
@@ -160,7 +171,8 @@ pub fn word_at(position: Position) -> String {
 }
 
 /// Forgets `content`, for `reason`, in all of `history`: every event of the log, in order. If anything else is appended
-/// meanwhile it may say it too, so then this must be decided again.
+/// meanwhile it may say it too, so then this must be decided again. `envelope_of` answers the hash of the envelope of the
+/// event at a position, as [`Search::note_envelope`] takes it.
 ///
 /// # Errors
 /// [`RedactionRefused`]: nothing says it, it is a system Tag, the reason will not do, a Plan is still active.
@@ -168,9 +180,11 @@ pub fn redact<'e>(
     content: &Content,
     reason: &str,
     history: impl IntoIterator<Item = &'e Recorded>,
+    envelope_of: impl Fn(Position) -> Option<[u8; 32]>,
 ) -> Result<Decision, RedactionRefused> {
     let mut search = Search::new(content.clone(), reason)?;
     history.into_iter().for_each(|recorded| search.take(recorded));
+    search.without_envelope().into_iter().for_each(|position| search.note_envelope(position, envelope_of(position)));
     search.decide()
 }
 
@@ -225,6 +239,8 @@ pub struct Search {
 struct Saying {
     stream: StreamId,
     leaf: [u8; 32],
+    /// The hash of its envelope, once that is known.
+    envelope: Option<[u8; 32]>,
     event: Event,
 }
 
@@ -265,7 +281,8 @@ impl Search {
             Event::Plan(_) | Event::Catalog(_) | Event::Data(_) | Event::Agent(_) | Event::Journal(_) => {}
         }
         if says_it {
-            self.saying.insert(*position, Saying { stream: stream.clone(), leaf: *leaf, event: event.clone() });
+            let saying = Saying { stream: stream.clone(), leaf: *leaf, envelope: None, event: event.clone() };
+            self.saying.insert(*position, saying);
         }
     }
 
@@ -285,12 +302,27 @@ impl Search {
         self.saying.iter().map(|(position, Saying { stream, event, .. })| (*position, stream, event))
     }
 
+    /// The events that say it and have no hash of their envelope yet.
+    #[must_use]
+    pub fn without_envelope(&self) -> Vec<Position> {
+        let without = self.saying.iter().filter(|(_, saying)| saying.envelope.is_none());
+        without.map(|(position, _)| *position).collect()
+    }
+
+    /// Takes note of the hash of the envelope of an event that says it, which must have been proved by its leaf, or by the
+    /// redaction that emptied it. None where it was emptied when no such hash was taken: then it is not known for ever.
+    pub fn note_envelope(&mut self, position: Position, envelope: Option<[u8; 32]>) {
+        if let Some(saying) = self.saying.get_mut(&position) {
+            saying.envelope = envelope;
+        }
+    }
+
     /// Goes on behind what was decided: what was found is redacted, and what comes later is looked for anew.
     pub fn go_on(&mut self) {
         self.saying.clear();
     }
 
-    /// The decision to forget what was found.
+    /// The decision to forget what was found. The envelopes must have been noted: no event is emptied without.
     ///
     /// # Errors
     /// [`RedactionRefused`]: nothing says it, too many do, or a Plan or Run still needs it.
@@ -304,12 +336,12 @@ impl Search {
         }
         self.check_unneeded()?;
         let word = word_at(self.position);
-        let events = self.saying.iter().filter_map(|(position, Saying { leaf, event, .. })| {
+        let events = self.saying.iter().filter_map(|(position, Saying { leaf, envelope, event, .. })| {
             let remains = self.content.taken_from(event, &word)?;
             let payload = serde_json::from_str(&remains.encode()).expect("an event is stored as JSON");
-            let (leaf, reason) = (hex::encode(leaf), self.reason.clone());
-            let remains = Some(Remains { version: remains.version(), payload });
-            Some(JournalEvent::EventRedacted { position: *position, leaf, reason, remains })
+            let (leaf, envelope_sha256) = (hex::encode(leaf), envelope.map(hex::encode));
+            let (reason, remains) = (self.reason.clone(), Some(Remains { version: remains.version(), payload }));
+            Some(JournalEvent::EventRedacted { position: *position, leaf, envelope_sha256, reason, remains })
         });
         let decision = Decision::write(StreamId::journal(), self.journal, events);
         Ok(decision.given(Condition::LogAt { position: self.position }))

@@ -76,6 +76,21 @@ fn an_old_version_reads_as_the_present_one() {
     assert_eq!(read(1), read(2));
 }
 
+/// What an older program did not take down is not made up.
+#[test]
+fn a_redaction_of_the_first_version_knows_nothing_of_the_envelope() {
+    let read = |version: u32| {
+        let text = golden("EventRedacted", version);
+        Event::decode(StreamType::Journal, "EventRedacted", &version.to_string(), &text).unwrap()
+    };
+    let envelope = |event| match event {
+        Event::Journal(JournalEvent::EventRedacted { position: 42, envelope_sha256, .. }) => envelope_sha256,
+        other => panic!("{other:?} is no redaction of event 42"),
+    };
+    assert_eq!(envelope(read(1)), None);
+    assert_eq!(envelope(read(2)).map(|hash| hash.len()), Some(64));
+}
+
 /// Every version that ever was stays in the folder, whatever is stored today.
 #[test]
 fn no_version_is_without_a_golden_file() {

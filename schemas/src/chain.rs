@@ -6,6 +6,10 @@
 //! `chain(n) = SHA-256(chain(n-1) ‖ position ‖ recorded_at ‖ leaf)`, all of fixed width, numbers in
 //! 64 bits big-endian, `recorded_at` in milliseconds; `chain(0)` is 32 zero bytes.
 //!
+//! `envelope = SHA-256(event id ‖ stream type ‖ stream id ‖ sequence ‖ event type ‖ event version ‖ metadata)`, with
+//! lengths as in the leaf. These are the parts of the leaf that stay when an event is redacted: its leaf proves nothing
+//! any more, so whoever redacts it writes down this hash of what stays.
+//!
 //! The log computes it here when it records, and whoever verifies an export computes it here again.
 
 use sha2::{Digest, Sha256};
@@ -19,6 +23,16 @@ pub const GENESIS: Hash = [0; 32];
 /// The leaf of these parts, which stand in the order of the head of this module.
 #[must_use]
 pub fn leaf(parts: [&[u8]; 9]) -> Hash {
+    hash(&parts)
+}
+
+/// The hash of the envelope that these parts are, which stand in the order of the head of this module.
+#[must_use]
+pub fn envelope(parts: [&[u8]; 7]) -> Hash {
+    hash(&parts)
+}
+
+fn hash(parts: &[&[u8]]) -> Hash {
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_be_bytes());

@@ -237,7 +237,7 @@ mod tests {
     fn verified(after: u64, position: u64) -> Verified {
         let chains: BTreeMap<u64, Hash> =
             (after.max(1)..=position).map(|at| (at, [u8::try_from(at).unwrap(); 32])).collect();
-        Verified { events: position - after, after, position, chain: GENESIS, redacted: 0, chains }
+        Verified { events: position - after, after, position, chain: GENESIS, redacted: 0, without_envelope: 0, chains }
     }
 
     #[test]

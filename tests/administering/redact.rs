@@ -18,11 +18,11 @@ use crate::verifying::{NOT_WHOLE, by_the_script, exported, text};
 
 /// What is to be forgotten; nothing else has these letters.
 const SECRET: &str = "AliceSecretovna";
-const TAG: &str = "owner:AliceSecretovna";
+pub(crate) const TAG: &str = "owner:AliceSecretovna";
 const REASON: &str = "a person asked for it";
 
 /// Redacts it with `words`; answers what `knit` tells.
-fn redact(shop: &Workshop, words: &[&str]) -> Value {
+pub(crate) fn redact(shop: &Workshop, words: &[&str]) -> Value {
     let line = [&["admin", "redact", "--yes", "--reason", REASON], words].concat();
     shop.knit(&line).json()
 }
@@ -66,7 +66,7 @@ fn nobody_is_told(http: Client, data: &str, past: u64) {
 }
 
 /// A Data that carries it, a Plan that asks for it, and the Run of both.
-fn with_a_secret(setup: Setup) -> (Workshop, String, String) {
+pub(crate) fn with_a_secret(setup: Setup) -> (Workshop, String, String) {
     let shop = Workshop::with(setup);
     let plan = PlanFile::shell("cat /in/it > /out/it").input("/in", &[TAG]).output("/out", &["is:made"]);
     let plan = shop.apply(&plan);

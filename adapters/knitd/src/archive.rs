@@ -229,9 +229,9 @@ impl Pass<'_> {
     async fn look_at(&self, segment: Segment) -> anyhow::Result<Verdict> {
         self.listener.go_on()?;
         let chain = self.chain_at(segment.last).await?;
-        let (path, expected) = (self.directory.of(segment), self.redactions.within(segment));
-        let is_redacted = !expected.is_empty();
-        let looked = tokio::task::spawn_blocking(move || look_at(&path, segment, chain, &expected)).await?;
+        let (path, redactions) = (self.directory.of(segment), self.redactions.clone());
+        let is_redacted = !redactions.within(segment).is_empty();
+        let looked = tokio::task::spawn_blocking(move || look_at(&path, segment, chain, &redactions)).await?;
         match looked {
             Ok(()) => self.done(segment, SegmentDone::Checked, None).await,
             Err(Unfit::Redacted) => return Ok(Verdict::IsOutdated(None)),
@@ -267,11 +267,15 @@ impl Pass<'_> {
         read?;
         let emptied = written.with_context(|| format!("cannot write {segment}"))?;
         // Whoever has emptied them before they were read has said so by now.
-        let admitted = Redactions::of(self.log).await?.within(segment);
-        if let Some(position) = emptied.difference(&admitted).next() {
+        let redactions = Redactions::of(self.log).await?;
+        let admitted = redactions.within(segment);
+        if let Some(position) = emptied.keys().find(|position| !admitted.contains(position)) {
             return Err(Flaw { position: *position, wrong: Wrong::NotAdmitted }.into());
         }
-        if let Some(position) = admitted.difference(&emptied).next() {
+        if let Some((position, redacted_at)) = redactions.contradicted(&emptied) {
+            return Err(Flaw { position, wrong: Wrong::Envelope { redacted_at } }.into());
+        }
+        if let Some(position) = admitted.iter().find(|position| !emptied.contains_key(position)) {
             bail!("the event at position {position} is said to be redacted, and was not when it was read: try again");
         }
         self.directory.place(&part, segment)?;

@@ -16,6 +16,7 @@ use knit_domain::time::Timestamp;
 
 use crate::chain::{self, Hash};
 use crate::error::{AppendError, Conflict, Fault};
+use crate::redacted::Emptying;
 use crate::request::{Appended, Prepared, PreparedEvent};
 
 /// A place in a scope, by holder.
@@ -81,8 +82,8 @@ pub(crate) struct Changes<'a> {
     pub(crate) taken: Vec<Place>,
     pub(crate) released: Vec<Place>,
     pub(crate) attachments: Vec<&'a Attachment>,
-    /// Position and leaf of events that are emptied.
-    pub(crate) emptied: Vec<(Position, Hash)>,
+    /// Events that are emptied.
+    pub(crate) emptied: Vec<Emptying>,
     /// Hashes of attachments that are removed.
     pub(crate) detached: Vec<&'a str>,
 }

@@ -52,6 +52,21 @@ impl Leaf<'_> {
             self.metadata.as_bytes(),
         ])
     }
+
+    /// The hash of the parts that stay when salt and payload are taken out.
+    #[must_use]
+    pub fn envelope(&self) -> Hash {
+        let sequence = self.sequence.to_be_bytes();
+        knit_schemas::chain::envelope([
+            self.event_id.0.as_bytes(),
+            self.stream_type.as_bytes(),
+            self.stream_id.as_bytes(),
+            &sequence,
+            self.event_type.as_bytes(),
+            self.event_version.as_bytes(),
+            self.metadata.as_bytes(),
+        ])
+    }
 }
 
 /// The chain at `position`, from the chain at the position before.
@@ -83,6 +98,8 @@ mod tests {
         assert_eq!(hex::encode(leaf), "8733343af1775866bdeca71e21e88c0cd801185bd7bd59e481a27b50b798dbde");
         let link = link(&GENESIS, 1, Timestamp(1_700_000_000_123), &leaf);
         assert_eq!(hex::encode(link), "77d505cc7fe2826002e85900c31694a63a0a6eb48d162cb1dfcda9888b93af9d");
+        let envelope = hex::encode(EXAMPLE.envelope());
+        assert_eq!(envelope, "9b42f755767365e6aa4924d4c093a6092d04c37314295730cd61593cc8d751ad");
     }
 
     #[test]

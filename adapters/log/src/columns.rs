@@ -24,9 +24,9 @@ pub(crate) fn hash(bytes: &[u8]) -> Result<Hash, sqlx::Error> {
     Hash::try_from(bytes).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-/// An event was to be emptied that is not the one that was meant.
-pub(crate) fn other_leaf(position: Position) -> sqlx::Error {
-    sqlx::Error::Decode(format!("event {position} has not the leaf that its redaction names").into())
+/// An event was to be emptied that is not the one that was meant, or not as it was recorded.
+pub(crate) fn not_as_recorded(position: Position) -> sqlx::Error {
+    sqlx::Error::Decode(format!("event {position} is not the one that its redaction names, or was changed").into())
 }
 
 /// A holder, from a column.

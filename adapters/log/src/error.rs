@@ -129,9 +129,9 @@ pub enum Refusal {
         /// How long it may be.
         bytes_max: usize,
     },
-    /// A redaction names no leaf.
-    #[error("a redaction of event {position} names a leaf that is no hash")]
-    MalformedLeaf {
+    /// A redaction names no leaf, or an envelope that is none.
+    #[error("a redaction of event {position} names a leaf or an envelope that is no hash")]
+    MalformedHash {
         /// The event to be emptied.
         position: Position,
     },

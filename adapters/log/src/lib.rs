@@ -51,7 +51,7 @@ pub use log::Log;
 pub use observer::{BatchWritten, Observer};
 pub use reader::{ReadAhead, StoredEvent};
 pub use recent::Recalled;
-pub use redacted::Remaining;
+pub use redacted::{Redaction, Remaining};
 pub use request::{Appended, EVENT_BYTES_MAX, EVENTS_PER_REQUEST_MAX, NAME_BYTES_MAX, REQUEST_BYTES_MAX, Request};
 pub use snapshot::{KeptSnapshot, Snapshot, SnapshotMeta};
 pub use statistics::{Size, StreamLength};

@@ -1,5 +1,6 @@
 //! The handle that everybody uses.
 
+mod redactions;
 mod snapshots;
 
 use std::any::Any;
@@ -254,14 +255,6 @@ impl Log {
     /// When the journal cannot be read.
     pub async fn redacted_up_to(&self) -> Result<Position, ReadError> {
         Ok(self.inner.redacted.look(&self.inner.backend).await?.up_to())
-    }
-
-    /// The position of the redaction that emptied the event at `position`, if one did.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn redaction_of(&self, position: Position) -> Result<Option<Position>, ReadError> {
-        Ok(self.inner.redacted.look(&self.inner.backend).await?.redacted_at(position))
     }
 
     /// Up to `limit` events after position `after`, in order, without gaps, each linked to the chain.

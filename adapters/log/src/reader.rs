@@ -67,8 +67,7 @@ impl EventRow<'_> {
         self.salt.is_empty()
     }
 
-    /// The hash of the content as it is stored now.
-    fn leaf_of_content(&self) -> Hash {
+    fn parts(&self) -> Leaf<'_> {
         Leaf {
             salt: self.salt,
             event_id: self.event_id,
@@ -80,11 +79,20 @@ impl EventRow<'_> {
             payload: self.payload,
             metadata: self.metadata,
         }
-        .hash()
+    }
+
+    /// The hash of the content as it is stored now.
+    pub(crate) fn leaf_of_content(&self) -> Hash {
+        self.parts().hash()
+    }
+
+    /// The hash of all but salt and payload.
+    pub(crate) fn envelope(&self) -> Hash {
+        self.parts().envelope()
     }
 
     /// The row, if it says what was appended. Of one that was emptied, the redaction says what the leaf was of.
-    fn as_appended(self) -> Result<Self, ReadError> {
+    pub(crate) fn as_appended(self) -> Result<Self, ReadError> {
         if self.is_emptied() || self.leaf_of_content() == self.leaf {
             Ok(self)
         } else {

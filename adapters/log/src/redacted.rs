@@ -20,11 +20,39 @@ use crate::reader::{EventRow, StoredEvent, patiently};
 /// What an emptied event has as its payload. `json` of PostgreSQL cannot hold an empty text.
 pub(crate) const EMPTIED: &str = "{}";
 
-/// The event that `event` empties, and its leaf; none if it empties none, or names no leaf.
-pub(crate) fn emptied_by(event: &Event) -> Option<(Position, Hash)> {
-    let Event::Journal(JournalEvent::EventRedacted { position, leaf, .. }) = event else { return None };
-    let leaf = hex::decode(leaf).ok().and_then(|bytes| bytes.try_into().ok())?;
-    Some((*position, leaf))
+/// An event whose content is taken out, as its redaction names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Emptying {
+    pub(crate) position: Position,
+    pub(crate) leaf: Hash,
+    /// The hash of what stays; none if it was emptied already when no such hash was taken.
+    pub(crate) envelope: Option<Hash>,
+}
+
+impl Emptying {
+    /// Whether `row` is that event, and as it was recorded. Its leaf proves that as long as it has its content, and what
+    /// stays must be taken down then; afterwards nothing but that hash proves it.
+    pub(crate) fn is_of(&self, row: &EventRow<'_>) -> bool {
+        let is_as_recorded = if row.is_emptied() {
+            self.envelope.is_none_or(|envelope| envelope == row.envelope())
+        } else {
+            row.leaf_of_content() == row.leaf && self.envelope == Some(row.envelope())
+        };
+        row.leaf == self.leaf && is_as_recorded
+    }
+}
+
+/// The event that `event` empties; none if it empties none, or what it names are no hashes.
+pub(crate) fn emptied_by(event: &Event) -> Option<Emptying> {
+    let Event::Journal(JournalEvent::EventRedacted { position, leaf, envelope_sha256, .. }) = event else {
+        return None;
+    };
+    let hash = |text: &String| hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    let envelope = match envelope_sha256 {
+        Some(text) => Some(hash(text)?),
+        None => None,
+    };
+    Some(Emptying { position: *position, leaf: hash(leaf)?, envelope })
 }
 
 /// The attachments that `event` takes out of the log, by their hashes.
@@ -54,9 +82,21 @@ pub struct Remaining {
     up_to: Position,
 }
 
+/// The redaction of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Redaction {
+    /// Where the `EventRedacted` stands.
+    pub position: Position,
+    /// Whether what stays of the event is as it was then; none where an older program redacted it, which took no hash of
+    /// that.
+    pub envelope_holds: Option<bool>,
+}
+
 #[derive(Debug)]
 struct Remains {
     leaf: Hash,
+    /// The hash of its envelope, if that is known.
+    envelope: Option<Hash>,
     /// The position of the redaction.
     redacted_at: Position,
     event_version: String,
@@ -109,26 +149,53 @@ impl Remaining {
         self.up_to
     }
 
-    /// The position of the redaction that emptied the event at `position`.
-    pub(crate) fn redacted_at(&self, position: Position) -> Option<Position> {
-        self.by_position.get(&position).map(|remains| remains.redacted_at)
+    /// The redaction that emptied an event.
+    pub(crate) fn redaction_of(&self, row: &EventRow<'_>) -> Option<Redaction> {
+        let remains = self.of(row)?;
+        let envelope_holds = remains.envelope.map(|envelope| envelope == row.envelope());
+        Some(Redaction { position: remains.redacted_at, envelope_holds })
+    }
+
+    /// The hash of the envelope of an event, which its leaf proves, or the redaction that emptied it; none if that one
+    /// knows of none.
+    ///
+    /// # Errors
+    /// [`ReadError::Changed`], [`ReadError::Emptied`].
+    pub(crate) fn envelope_of(&self, row: EventRow<'_>) -> Result<Option<Hash>, ReadError> {
+        let row = row.as_appended()?;
+        if row.is_emptied() { Ok(self.proved(&row)?.envelope) } else { Ok(Some(row.envelope())) }
+    }
+
+    fn of(&self, row: &EventRow<'_>) -> Option<&Remains> {
+        self.by_position.get(&row.position).filter(|remains| remains.leaf == row.leaf)
+    }
+
+    /// What remains of an emptied event, of which nothing was changed that stays.
+    fn proved(&self, row: &EventRow<'_>) -> Result<&Remains, ReadError> {
+        let remains = self.of(row).ok_or(ReadError::Emptied { position: row.position })?;
+        match remains.envelope {
+            Some(envelope) if envelope != row.envelope() => Err(ReadError::Changed { position: row.position }),
+            Some(_) | None => Ok(remains),
+        }
     }
 
     /// Takes note of an event of the journal; of several that say what remains of one event, the last one is right.
     pub fn take(&mut self, recorded: Recorded) {
-        let Some((position, leaf)) = emptied_by(&recorded.event) else { return };
+        let Some(Emptying { position, leaf, envelope }) = emptied_by(&recorded.event) else { return };
         let redacted_at = recorded.position;
         self.up_to = redacted_at;
         if let Event::Journal(JournalEvent::EventRedacted { remains: Some(remains), .. }) = recorded.event {
             let (event_version, payload) = (remains.version.to_string(), remains.payload.to_string());
-            self.by_position.insert(position, Remains { leaf, redacted_at, event_version, payload });
+            let remains = Remains { leaf, envelope, redacted_at, event_version, payload };
+            self.by_position.insert(position, remains);
         }
     }
 
     /// What an event says, or what remains of it.
     ///
     /// # Errors
-    /// [`ReadError::Emptied`] where that is not known, otherwise as [`StoredEvent::decode`].
+    /// [`ReadError::Emptied`] where that is not known, [`ReadError::Changed`] where something else was changed of it than
+    /// was taken out, otherwise as [`StoredEvent::decode`].
     pub fn decode(&self, event: &StoredEvent) -> Result<Recorded, ReadError> {
         self.seen(event.row())?.decode()
     }
@@ -136,13 +203,12 @@ impl Remaining {
     /// The row as readers see it: an emptied one says what remains of it.
     ///
     /// # Errors
-    /// [`ReadError::Emptied`] where that is not known.
+    /// [`ReadError::Emptied`] where that is not known, [`ReadError::Changed`] where something else was changed of it.
     pub(crate) fn seen<'r>(&'r self, row: EventRow<'r>) -> Result<EventRow<'r>, ReadError> {
         if !row.is_emptied() {
             return Ok(row);
         }
-        let remains = self.by_position.get(&row.position).filter(|remains| remains.leaf == row.leaf);
-        let remains = remains.ok_or(ReadError::Emptied { position: row.position })?;
+        let remains = self.proved(&row)?;
         Ok(EventRow { event_version: &remains.event_version, payload: &remains.payload, ..row })
     }
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::chain::{Hash, Leaf, Salt};
 use crate::error::Refusal;
-use crate::redacted::{detached_by, emptied_by};
+use crate::redacted::{Emptying, detached_by, emptied_by};
 
 /// Most events of one request. The largest honest one erases the tombstones of a discarded Data,
 /// a few events for each; more would hold up everybody who waits in the same batch.
@@ -104,8 +104,8 @@ impl PreparedEvent {
 }
 
 impl Prepared {
-    /// Position and leaf of every event that is emptied: a pure function of its events, as reservations are.
-    pub(crate) fn emptied(&self) -> impl Iterator<Item = (Position, Hash)> {
+    /// Every event that is emptied: a pure function of its events, as reservations are.
+    pub(crate) fn emptied(&self) -> impl Iterator<Item = Emptying> {
         self.events.iter().filter_map(|event| emptied_by(&event.event))
     }
 
@@ -131,7 +131,7 @@ impl Prepared {
             }
         }
         check_changes(&changes)?;
-        check_leaves(&events)?;
+        check_hashes(&events)?;
         let attachments = decision.attachments;
         let bytes = check_bytes(&events, &attachments)?;
         let writes = decision.writes.into_iter().map(|write| (write.stream, write.expected)).collect();
@@ -188,12 +188,12 @@ fn prepare_event(
     })
 }
 
-fn check_leaves(events: &[PreparedEvent]) -> Result<(), Refusal> {
+fn check_hashes(events: &[PreparedEvent]) -> Result<(), Refusal> {
     for PreparedEvent { event, .. } in events {
         if let Event::Journal(JournalEvent::EventRedacted { position, .. }) = event
             && emptied_by(event).is_none()
         {
-            return Err(Refusal::MalformedLeaf { position: *position });
+            return Err(Refusal::MalformedHash { position: *position });
         }
     }
     Ok(())

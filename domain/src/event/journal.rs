@@ -14,6 +14,10 @@ pub enum JournalEvent {
         position: Position,
         /// Its leaf, lower-case hex.
         leaf: String,
+        /// The hash of its envelope, lower-case hex: of what stays of it, which its leaf proves no more. Absent where the
+        /// first version of this event redacted it, which did not have it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        envelope_sha256: Option<String>,
         /// Why.
         reason: String,
         /// What readers take for the emptied event from now on.
@@ -40,4 +44,4 @@ pub struct Remains {
     pub payload: Value,
 }
 
-stored_events!(JournalEvent { EventRedacted = 1, EventSkipped = 1 });
+stored_events!(JournalEvent { EventRedacted = 2, EventSkipped = 1 });

@@ -7,6 +7,7 @@
 //! | Event | From | Why there is another version |
 //! |---|---|---|
 //! | `RunFailureDecided` | 1 | The reason was the message of an exit, so what has no exit code, a failed upload, had no reason. |
+//! | `EventRedacted` | 1 | It had no hash of what stays of the event, so that could be changed afterwards. |
 
 use serde_json::{Map, Value};
 
@@ -14,7 +15,8 @@ use serde_json::{Map, Value};
 type Step = fn(&mut Map<String, Value>) -> Option<()>;
 
 /// Every step there is: name of the event, the version that it starts from, and what it does.
-const STEPS: &[(&str, u32, Step)] = &[("RunFailureDecided", 1, reason_beside_the_code)];
+const STEPS: &[(&str, u32, Step)] =
+    &[("RunFailureDecided", 1, reason_beside_the_code), ("EventRedacted", 1, no_hash_of_the_envelope)];
 
 /// The payload of `event_type`, stored as `version`, as it would be stored as `current`. None when there is no such way,
 /// or the payload is not what its version has.
@@ -42,6 +44,11 @@ fn reason_beside_the_code(fields: &mut Map<String, Value>) -> Option<()> {
     };
     fields.insert("reason".to_owned(), reason);
     Some(())
+}
+
+/// Nothing is put in: which envelope the event had when it was redacted, nobody can prove any more.
+fn no_hash_of_the_envelope(fields: &mut Map<String, Value>) -> Option<()> {
+    (!fields.contains_key("envelope_sha256")).then_some(())
 }
 
 #[cfg(test)]
@@ -80,6 +87,8 @@ mod tests {
         {
             assert_eq!(upcast("RunFailureDecided", 1, 2, damaged.clone()), None, "{damaged}");
         }
+        let with_envelope = json!({"EventRedacted": {"envelope_sha256": "00"}});
+        assert_eq!(upcast("EventRedacted", 1, 2, with_envelope), None, "the first version had none");
         assert_eq!(upcast("RunStarted", 1, 2, json!({"RunStarted": {"attempt": 1}})), None, "there is no such step");
     }
 }

@@ -58,16 +58,23 @@ fn registered(args: &[&str], active: bool) -> (StreamId, Event) {
 }
 
 fn redacted(content: &Content, history: &[Recorded]) -> Result<Decision, RedactionRefused> {
-    redact(content, REASON, history)
+    redact(content, REASON, history, |position| Some(envelope(position)))
+}
+
+/// Hashes of envelopes that tell their positions.
+fn envelope(position: Position) -> [u8; 32] {
+    [100 + u8::try_from(position).unwrap(); 32]
 }
 
 /// Position, leaf and what remains of every event that a decision redacts.
 fn of(decision: &Decision) -> Vec<(Position, String, Option<Event>)> {
     let redacted = decision.events().map(|event| {
-        let Event::Journal(JournalEvent::EventRedacted { position, leaf, reason, remains }) = event else {
+        let Event::Journal(JournalEvent::EventRedacted { position, leaf, envelope_sha256, reason, remains }) = event
+        else {
             panic!("{event:?} is no redaction")
         };
         assert_eq!(reason, REASON);
+        assert_eq!(envelope_sha256.as_ref(), Some(&hex::encode(envelope(*position))));
         let remains = remains.as_ref().map(|of| Event::decode_payload(of.version, &of.payload).unwrap());
         (*position, leaf.clone(), remains)
     });
@@ -141,7 +148,7 @@ fn what_cannot_be_forgotten_or_tells_itself_is_refused() {
     let history = log([tagged(&["alice"], &[])]);
     let alice = Content::Tag(tag("alice"));
     let system = Content::Tag(Tag::new("knit#id", "x"));
-    let refused = |content: &Content, reason: &str| redact(content, reason, &history).unwrap_err();
+    let refused = |content: &Content, reason: &str| redact(content, reason, &history, |_| None).unwrap_err();
     assert_eq!(refused(&Content::Tag(tag("dave")), REASON), RedactionRefused::Absent);
     assert_eq!(refused(&argument("alice"), REASON), RedactionRefused::Absent);
     assert_eq!(refused(&system, REASON), RedactionRefused::SystemTag { key: "knit#id".to_owned() });
@@ -172,6 +179,9 @@ fn d15_what_is_redacted_meanwhile_is_not_said_again() {
     let first = redacted(&Content::Tag(tag("alice")), &history).unwrap();
     let behind = log([tagged(&[], &[]), (StreamId::journal(), first.events().next().unwrap().clone())]);
     search.take(&behind[1]);
+    search.note_envelope(1, Some(envelope(1)));
+    assert_eq!(search.without_envelope(), [2], "the redaction says it, too");
+    search.note_envelope(2, Some(envelope(2)));
     assert_eq!(of(&search.decide().unwrap())[0].2, Some(tagged(&["redacted-1", "redacted-2"], &[]).1));
 }
 
@@ -198,4 +208,16 @@ fn d15_no_worker_that_is_asked_for_gets_another_argument() {
     let under_way = redacted(&argument("alice"), &life(vec![projected.clone(), prepared.clone()]));
     assert_eq!(under_way, Err(RedactionRefused::RunIsUnderWay { run: stream.id.clone() }));
     assert!(redacted(&argument("alice"), &life(vec![projected, prepared, ended])).is_ok());
+}
+
+#[test]
+fn d15_where_no_envelope_was_taken_none_is_made_up() {
+    let history = log([tagged(&["alice"], &[])]);
+    let decision = redact(&Content::Tag(tag("alice")), REASON, &history, |_| None).unwrap();
+    let Some(Event::Journal(JournalEvent::EventRedacted { position: 1, envelope_sha256, .. })) =
+        decision.events().next()
+    else {
+        panic!("{decision:?} redacts something else")
+    };
+    assert_eq!(*envelope_sha256, None);
 }

@@ -133,6 +133,11 @@ pub struct Seal {
     /// The position of the `EventRedacted` for which the content was taken out; the leaf is that of the former content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redacted_at: Option<u64>,
+    /// Of a redacted event: whether metadata, id, stream, sequence, type and version are those that it had when it was
+    /// redacted, as a hash in the `EventRedacted` says. Absent where an older program redacted it, which took none: then
+    /// nothing proves them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub envelope_holds: Option<bool>,
 }
 
 /// What led to an event, and what it led to.

@@ -22,6 +22,9 @@ pub(super) struct Redaction {
     pub(super) position: u64,
     /// Its leaf in hexadecimal.
     pub(super) leaf: String,
+    /// The hash of its envelope in hexadecimal: as it is, or as the admission has it. None where an older program
+    /// redacted it, which wrote none down.
+    pub(super) envelope: Option<String>,
 }
 
 /// What was found in a batch.
@@ -175,7 +178,8 @@ impl Checked {
         if content == event.leaf {
             self.note_admission(event);
         } else if event.is_emptied() && linked == event.chain {
-            self.emptied.push(Redaction { position, leaf: hex::encode(event.leaf) });
+            let (leaf, envelope) = (hex::encode(event.leaf), Some(hex::encode(event.envelope())));
+            self.emptied.push(Redaction { position, leaf, envelope });
         } else if linked == event.chain {
             return Err(Wrong::Content);
         } else if link(&before.chain, position, event.recorded_at_ms, &content) == event.chain {
@@ -202,7 +206,8 @@ impl Checked {
         let Ok(payload) = serde_json::from_str::<serde_json::Value>(&event.payload) else { return };
         let said = &payload[REDACTION.1];
         if let (Some(position), Some(leaf)) = (said["position"].as_u64(), said["leaf"].as_str()) {
-            self.admitted.push((event.position, Redaction { position, leaf: leaf.to_owned() }));
+            let envelope = said["envelope_sha256"].as_str().map(str::to_owned);
+            self.admitted.push((event.position, Redaction { position, leaf: leaf.to_owned(), envelope }));
         }
     }
 

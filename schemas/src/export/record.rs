@@ -105,6 +105,20 @@ impl Event {
         ])
     }
 
+    /// The hash of the envelope that the event has now: of all but salt and payload.
+    #[must_use]
+    pub fn envelope(&self) -> Hash {
+        chain::envelope([
+            self.event_id.as_bytes(),
+            self.stream_type.as_bytes(),
+            self.stream_id.as_bytes(),
+            &self.sequence.to_be_bytes(),
+            self.event_type.as_bytes(),
+            self.event_version.as_bytes(),
+            self.metadata.as_bytes(),
+        ])
+    }
+
     /// Whether it admits a redaction, and says so still.
     #[must_use]
     pub fn is_redaction(&self) -> bool {

@@ -225,11 +225,14 @@ fn what_stands_behind_the_end_is_found_also_where_a_batch_ends_with_the_end() {
     }
 }
 
-/// An event that admits the redaction of one of `log`.
+/// An event that admits the redaction of one of `log`, as the first version of it did.
 fn admission(log: &[Event], position: u64, leaf: [u8; 32]) -> Event {
     let leaf = hex::encode(leaf);
-    let payload = format!(r#"{{"EventRedacted":{{"position":{position},"leaf":"{leaf}","reason":"r"}}}}"#);
-    let mut admission = event(log, &payload);
+    admission_of(log, &format!(r#"{{"EventRedacted":{{"position":{position},"leaf":"{leaf}","reason":"r"}}}}"#))
+}
+
+fn admission_of(log: &[Event], payload: &str) -> Event {
+    let mut admission = event(log, payload);
     (admission.stream_type, admission.event_type) = ("journal".to_owned(), "EventRedacted".to_owned());
     admission.leaf = admission.leaf_of_content();
     relinked(log, admission)
@@ -247,7 +250,7 @@ fn d15_a_redaction_is_valid_only_where_an_event_admits_it() {
         let admitted = emptied(payload, Some(admission(&whole, 2, whole[1].leaf)));
         for format in FORMATS {
             let verified = verified(&written(format, &admitted), 1 << 16).unwrap();
-            assert_eq!((verified.events, verified.redacted), (5, 1));
+            assert_eq!((verified.events, verified.redacted, verified.without_envelope), (5, 1, 1));
         }
         assert_eq!(flaw(&emptied(payload, None)), (2, Wrong::NotAdmitted));
         assert_eq!(flaw(&emptied(payload, Some(admission(&whole, 2, [1; 32])))), (2, Wrong::NotAdmitted));
@@ -255,6 +258,58 @@ fn d15_a_redaction_is_valid_only_where_an_event_admits_it() {
     }
     let rewritten = emptied(r#"{"other":1}"#, Some(admission(&whole, 2, whole[1].leaf)));
     assert_eq!(flaw(&rewritten), (2, Wrong::Content), "what is redacted is empty, not another thing");
+}
+
+/// An event of which nothing but salt and payload was taken out, with its redaction behind it, at position 5.
+fn redacted_with_envelope() -> Vec<Event> {
+    let mut log = log(4);
+    let (leaf, envelope) = (hex::encode(log[1].leaf), hex::encode(log[1].envelope()));
+    let said = format!(r#"{{"position":2,"leaf":"{leaf}","envelope_sha256":"{envelope}","reason":"r"}}"#);
+    log.push(admission_of(&log, &format!(r#"{{"EventRedacted":{said}}}"#)));
+    log.push(event(&log, "{}"));
+    (log[1].payload, log[1].salt) = (String::new(), Vec::new());
+    log
+}
+
+#[test]
+fn d15_what_stays_of_a_redacted_event_is_proved_by_its_redaction() {
+    let whole = redacted_with_envelope();
+    let found = verified(&written(Format::Protobuf, &records(&whole)), 1 << 16).unwrap();
+    assert_eq!((found.redacted, found.without_envelope), (1, 0));
+    let changes: [fn(&mut Event); 7] = [
+        |event| event.metadata.push(' '),
+        |event| event.event_id = Uuid::nil(),
+        |event| event.stream_type = "plan".to_owned(),
+        |event| event.stream_id = "d-2".to_owned(),
+        |event| event.sequence += 75,
+        |event| event.event_type = "DataReserved".to_owned(),
+        |event| event.event_version = "2".to_owned(),
+    ];
+    for change in changes {
+        let mut log = whole.clone();
+        change(&mut log[1]);
+        assert_eq!(flaw(&records(&log)), (2, Wrong::Envelope { redacted_at: 5 }));
+        for format in FORMATS {
+            assert!(verified(&written(format, &records(&log)), 1).is_err_and(|flaw| flaw.position == 2));
+        }
+        // It is the first that is wrong, though it is seen behind what is wrong later.
+        log[5].metadata.push(' ');
+        assert_eq!(flaw(&records(&log)), (2, Wrong::Envelope { redacted_at: 5 }));
+        log[3].metadata.push(' ');
+        assert_eq!(flaw(&records(&log)), (4, Wrong::Content), "the redaction was not reached");
+    }
+}
+
+#[test]
+fn d15_a_part_tells_the_envelopes_of_what_is_redacted_behind_it() {
+    let log = redacted_with_envelope();
+    let part = &log[..4];
+    let mut verification = Verification::default();
+    let mut splitter = Splitter::default();
+    assert_eq!(splitter.push(&written(Format::Protobuf, &records(part))), None, "it is one batch");
+    verification.take(check(&splitter.finish(), &BTreeSet::new())).unwrap();
+    let (_, emptied) = verification.finish_part().unwrap();
+    assert_eq!(emptied, [(2, hex::encode(log[1].envelope()))].into());
 }
 
 #[test]

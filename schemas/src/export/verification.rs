@@ -1,6 +1,6 @@
 //! What all batches together prove.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::check::{Checked, Redaction};
 use super::parts::Broken;
@@ -66,6 +66,14 @@ pub enum Wrong {
     /// Emptied without an admission.
     #[error("the content was taken out, and no later EventRedacted names this position and its leaf")]
     NotAdmitted,
+    /// What stays of a redacted event was changed; which part of it, its one hash cannot tell.
+    #[error(
+        "metadata or names of the redacted event are not those that were left of it: they do not give the hash that event {redacted_at} has of them"
+    )]
+    Envelope {
+        /// The position of the redaction.
+        redacted_at: u64,
+    },
     /// There is an event that the head of the log does not know.
     #[error("the event lies behind the head of the log")]
     BehindTheHead,
@@ -142,6 +150,9 @@ pub struct Verified {
     pub chain: Hash,
     /// How many of the events were redacted, each with an event that admits it.
     pub redacted: u64,
+    /// How many of those were redacted by an older program, which took no hash of their envelopes: that they were there,
+    /// and when, is proved, but not who caused them and in which stream they are.
+    pub without_envelope: u64,
     /// The chain at each watched position that there is.
     pub chains: BTreeMap<u64, Hash>,
 }
@@ -154,12 +165,38 @@ pub struct Verification {
     /// Where the events end that are in order, and the chain there.
     reached: (u64, Hash),
     end: Option<End>,
-    /// Leaves of emptied events that nothing has admitted yet.
-    emptied: BTreeMap<u64, String>,
-    /// Positions of all emptied events.
-    gone: BTreeSet<u64>,
-    redacted: u64,
+    /// All emptied events by their positions.
+    emptied: BTreeMap<u64, Emptied>,
     chains: BTreeMap<u64, Hash>,
+}
+
+/// An emptied event, and what has been said of it since.
+#[derive(Debug)]
+struct Emptied {
+    leaf: String,
+    /// The hash of its envelope as it is.
+    envelope: String,
+    is_admitted: bool,
+    /// Whether an admission has this hash of its envelope.
+    is_proved: bool,
+    /// The position of an admission that has another.
+    contradicted_at: Option<u64>,
+}
+
+impl Emptied {
+    /// Takes note of an admission that stands `at` a position.
+    fn admit(&mut self, at: u64, envelope: Option<&str>) {
+        self.is_admitted = true;
+        match envelope {
+            Some(envelope) if envelope == self.envelope => self.is_proved = true,
+            Some(_) => self.contradicted_at = self.contradicted_at.or(Some(at)),
+            None => {}
+        }
+    }
+
+    fn wrong(&self) -> Option<Wrong> {
+        self.contradicted_at.map(|redacted_at| Wrong::Envelope { redacted_at })
+    }
 }
 
 impl Verification {
@@ -175,16 +212,29 @@ impl Verification {
             self.reached = (reached.position, reached.chain);
         }
         self.chains.extend(chains);
-        self.gone.extend(emptied.iter().map(|redaction| redaction.position));
-        self.emptied.extend(emptied.into_iter().map(|Redaction { position, leaf }| (position, leaf)));
-        for (at, Redaction { position, leaf }) in admitted {
-            if at > position && self.emptied.get(&position) == Some(&leaf) {
-                self.emptied.remove(&position);
-                self.redacted += 1;
+        for Redaction { position, leaf, envelope } in emptied {
+            let envelope = envelope.unwrap_or_default();
+            let (is_admitted, is_proved, contradicted_at) = (false, false, None);
+            self.emptied.insert(position, Emptied { leaf, envelope, is_admitted, is_proved, contradicted_at });
+        }
+        for (at, Redaction { position, leaf, envelope }) in admitted {
+            if let Some(emptied) = self.emptied.get_mut(&position)
+                && at > position
+                && emptied.leaf == leaf
+            {
+                emptied.admit(at, envelope.as_deref());
             }
         }
         self.end = end.or(self.end.take());
-        flaw.map_or(Ok(()), Err)
+        // What was changed of a redacted event is seen behind it; it is still the first that is wrong.
+        flaw.map_or(Ok(()), |flaw| {
+            Err(self.changed().filter(|changed| changed.position < flaw.position).unwrap_or(flaw))
+        })
+    }
+
+    /// The first redacted event of which something was changed that was to stay.
+    fn changed(&self) -> Option<Flaw> {
+        self.emptied.iter().find_map(|(position, emptied)| Some(Flaw { position: *position, wrong: emptied.wrong()? }))
     }
 
     /// The events that were in order so far.
@@ -199,15 +249,16 @@ impl Verification {
         self.begin.as_ref().map(|begin| begin.after)
     }
 
-    /// What is proved of a part of a history when nothing more comes, and the positions of its emptied events: what
-    /// admits them may lie behind it, and is for the caller to know.
+    /// What is proved of a part of a history when nothing more comes, and its emptied events by their positions, each with
+    /// the hash of its envelope in hexadecimal: what admits them may lie behind it, and is for the caller to know. All of
+    /// them are counted as redacted.
     ///
     /// # Errors
-    /// When something is missing.
-    pub fn finish_part(mut self) -> Result<(Verified, BTreeSet<u64>), Flaw> {
-        let gone = std::mem::take(&mut self.gone);
-        self.emptied.clear();
-        Ok((self.finish()?, gone))
+    /// When something is missing, or was changed.
+    pub fn finish_part(mut self) -> Result<(Verified, BTreeMap<u64, String>), Flaw> {
+        let emptied = self.emptied.iter().map(|(position, emptied)| (*position, emptied.envelope.clone())).collect();
+        self.emptied.values_mut().for_each(|emptied| emptied.is_admitted = true);
+        Ok((self.finish()?, emptied))
     }
 
     /// What is proved when nothing more comes.
@@ -216,14 +267,18 @@ impl Verification {
     /// When something is missing.
     pub fn finish(self) -> Result<Verified, Flaw> {
         let (position, chain) = self.reached;
-        if let Some(position) = self.emptied.into_keys().next() {
-            return Err(Flaw { position, wrong: Wrong::NotAdmitted });
+        let wrong = |emptied: &Emptied| if emptied.is_admitted { emptied.wrong() } else { Some(Wrong::NotAdmitted) };
+        let mut flaws = self.emptied.iter().filter_map(|(position, emptied)| Some((*position, wrong(emptied)?)));
+        if let Some((position, wrong)) = flaws.next() {
+            return Err(Flaw { position, wrong });
         }
+        let redacted = self.emptied.len() as u64;
+        let without_envelope = self.emptied.values().filter(|emptied| !emptied.is_proved).count() as u64;
         let (Some(begin), Some(_)) = (self.begin, self.end) else {
             return Err(Flaw { position: position.saturating_add(1), wrong: Wrong::CutOff });
         };
         let chain = if position == 0 { GENESIS } else { chain };
-        let Self { events, redacted, chains, .. } = self;
-        Ok(Verified { events, after: begin.after, position, chain, redacted, chains })
+        let Self { events, chains, .. } = self;
+        Ok(Verified { events, after: begin.after, position, chain, redacted, without_envelope, chains })
     }
 }

@@ -7,7 +7,7 @@ use knit_domain::data::{self, Data, TagChange};
 use knit_domain::decision::{Decision, Versioned};
 use knit_domain::event::{Entity, Event, Metadata, Position, Recorded, StreamId, StreamType};
 use knit_domain::id::KnitId;
-use knit_domain::redaction::{Content, RedactionRefused, redact, word_at};
+use knit_domain::redaction::{Content, RedactionRefused, Search, word_at};
 use knit_domain::reservation::{Holder, Scope};
 use knit_domain::tag::Tag;
 use knit_histories::chance;
@@ -97,7 +97,10 @@ async fn is_the_same(elsewhere: &Place, log: &Log, events: &[Recorded]) -> Resul
 
 /// Redacts something; answers what the log says then.
 async fn forget(logs: &[Log], content: &Content, before: Vec<Recorded>) -> Result<Vec<Recorded>, TestCaseError> {
-    let decision = match redact(content, REASON, &before) {
+    let mut search = Search::new(content.clone(), REASON).map_err(failed)?;
+    before.iter().for_each(|recorded| search.take(recorded));
+    logs[0].note_envelopes(&mut search).await.map_err(failed)?;
+    let decision = match search.decide() {
         Ok(decision) => decision,
         Err(RedactionRefused::Absent) => return Ok(before),
         Err(refused) => return Err(failed(refused)),

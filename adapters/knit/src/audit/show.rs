@@ -54,6 +54,7 @@ fn lines(told: &SealedEvent) -> Vec<String> {
     lines.extend(payload.lines().map(|line| format!("  {line}")));
     lines.push("it is sealed".to_owned());
     lines.push(format!("  leaf     {}  {}", seal.leaf, leaf_in_words(seal)));
+    lines.extend(envelope_in_words(seal).map(|words| format!("  envelope {words}")));
     let before = if seal.chain_before.is_empty() { "IS MISSING from the log" } else { &seal.chain_before };
     lines.push(format!("  before   {before}"));
     lines.push(format!("  chain    {}  {}", seal.chain, chain_in_words(seal.chain_holds)));
@@ -71,6 +72,18 @@ fn leaf_in_words(seal: &Seal) -> String {
         Some(position) => format!("is the hash of what was taken out: event {position} redacted it"),
         None => "IS NOT the hash of what is stored: the event was changed".to_owned(),
     }
+}
+
+/// What is proved of what stays of a redacted event.
+fn envelope_in_words(seal: &Seal) -> Option<&'static str> {
+    seal.redacted_at?;
+    Some(match seal.envelope_holds {
+        Some(true) => "is as it was then: who, in which stream, and what kind of event",
+        Some(false) => "IS NOT as it was then: who, in which stream, or what kind of event was changed",
+        None => {
+            "is NOT PROVED: who, in which stream, and what kind of event may have been changed since, for an older program redacted it and took no hash of that"
+        }
+    })
 }
 
 fn chain_in_words(holds: bool) -> &'static str {

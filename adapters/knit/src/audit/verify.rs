@@ -60,6 +60,9 @@ struct Answer {
     chain: String,
     /// Events whose content was taken out, each admitted by another event.
     redacted: u64,
+    /// How many of those an older program redacted, which took no hash of what stays of them: who caused them and in
+    /// which stream they are is not proved.
+    without_envelope: u64,
     /// What was signed of it, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     signed: Option<AsSigned>,
@@ -130,6 +133,7 @@ fn answer(verified: &Verified, signed: Option<AsSigned>, took: Duration) -> Answ
         position: verified.position,
         chain: hex::encode(verified.chain),
         redacted: verified.redacted,
+        without_envelope: verified.without_envelope,
         signed,
         events_per_second: u64::try_from(per_second).unwrap_or(u64::MAX),
         processors: parallel::processors(),
@@ -143,6 +147,12 @@ fn lines(answer: &Answer) -> Vec<String> {
     }
     if answer.redacted > 0 {
         lines.push(format!("redacted, and admitted: {}", counted(answer.redacted, "event", "events")));
+    }
+    if answer.without_envelope > 0 {
+        let events = counted(answer.without_envelope, "event", "events");
+        lines.push(format!(
+            "not proved: who caused {events} of those, in which stream, and of which kind; an older program redacted them"
+        ));
     }
     let processors = counted(answer.processors as u64, "processor", "processors");
     lines.push(format!("head: position {}, chain {}", answer.position, answer.chain));

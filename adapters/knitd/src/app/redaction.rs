@@ -9,6 +9,7 @@ use knit_domain::id::{KnitId, RunId};
 use knit_domain::redaction::{self, Content, RedactionRefused, Search, word_at};
 use knit_domain::run::log_redaction::{self, LogRedactionRefused};
 use knit_failpoint::failpoint;
+use knit_log::ReadError;
 use knit_schemas::api::{EventStream, RedactedEvent};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -164,16 +165,25 @@ impl App {
         }
     }
 
-    /// Looks through everything that was appended since the last look.
+    /// Looks through everything that was appended since the last look, and at the envelopes of what it finds: what is not
+    /// as it was recorded is not redacted.
     async fn search_on(&self, search: &mut Search) -> Result<(), CommandError> {
         loop {
-            let events = self.log().read(search.position(), PAGE_EVENTS_MAX).await?;
+            let events = self.log().read(search.position(), PAGE_EVENTS_MAX).await.map_err(not_redacted)?;
             if events.is_empty() {
-                return Ok(());
+                return self.log().note_envelopes(search).await.map_err(not_redacted);
             }
             events.iter().for_each(|event| search.take(event));
             tokio::task::yield_now().await;
         }
+    }
+}
+
+/// Why nothing is redacted: the history itself may be to blame.
+fn not_redacted(error: ReadError) -> CommandError {
+    match error {
+        ReadError::Changed { position } => RedactionRefused::NotAsRecorded { position }.into(),
+        other => other.into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The file of a segment: writing it, and holding one that is there against the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -17,6 +17,8 @@ use knit_schemas::export::{
 };
 use tokio::sync::mpsc;
 
+use super::redactions::Redactions;
+
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = BATCH_BYTES / 4;
 
@@ -31,9 +33,10 @@ pub(super) enum Unfit {
     OtherLog,
 }
 
-/// Writes what comes, compressed, and makes it durable; answers the positions of events that were emptied. What is not
+/// Writes what comes, compressed, and makes it durable; answers the events that were emptied, each with the hash of its
+/// envelope. What is not
 /// in order is not archived.
-pub(super) fn write(path: &Path, mut coming: mpsc::Receiver<Vec<u8>>) -> anyhow::Result<BTreeSet<Position>> {
+pub(super) fn write(path: &Path, mut coming: mpsc::Receiver<Vec<u8>>) -> anyhow::Result<BTreeMap<Position, String>> {
     let at = || format!("{}", path.display());
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).with_context(at)?;
     let mut encoder = GzEncoder::new(BufWriter::new(file), Compression::default());
@@ -57,8 +60,9 @@ pub(super) fn write(path: &Path, mut coming: mpsc::Receiver<Vec<u8>>) -> anyhow:
 const NOT_WHOLE: &str = "the log is not whole, and what is wrong is not archived";
 
 /// Whether the file at `path` holds `segment` of the log whose chain at its end is `chain`, with those events emptied
-/// that were redacted, and no others.
-pub(super) fn look_at(path: &Path, segment: Segment, chain: Hash, redacted: &BTreeSet<Position>) -> Result<(), Unfit> {
+/// that were redacted, as their redactions have left them, and no others.
+pub(super) fn look_at(path: &Path, segment: Segment, chain: Hash, redactions: &Redactions) -> Result<(), Unfit> {
+    let redacted = redactions.within(segment);
     let (verified, emptied) = match verified(path) {
         Ok(Ok(found)) => found,
         Ok(Err(flaw)) => return Err(Unfit::Damaged(flaw.to_string())),
@@ -71,14 +75,17 @@ pub(super) fn look_at(path: &Path, segment: Segment, chain: Hash, redacted: &BTr
     if verified.chain != chain {
         return Err(Unfit::OtherLog);
     }
-    if let Some(position) = emptied.difference(redacted).next() {
+    if let Some((position, _)) = redactions.contradicted(&emptied) {
+        return Err(Unfit::Damaged(format!("what is left of the redacted event at position {position} was changed")));
+    }
+    if let Some(position) = emptied.keys().find(|position| !redacted.contains(position)) {
         return Err(Unfit::Damaged(format!("the event at position {position} was emptied, and never redacted")));
     }
     if emptied.len() < redacted.len() { Err(Unfit::Redacted) } else { Ok(()) }
 }
 
 /// What the file proves, and which of its events are emptied.
-fn verified(path: &Path) -> io::Result<Result<(Verified, BTreeSet<Position>), Flaw>> {
+fn verified(path: &Path) -> io::Result<Result<(Verified, BTreeMap<Position, String>), Flaw>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut parts = Parts::new([Part { name, input: File::open(path) }]);
     let (mut splitter, mut verification) = (Splitter::default(), Verification::default());

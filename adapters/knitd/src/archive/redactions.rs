@@ -7,17 +7,28 @@ use knit_domain::event::{Event, Position, StreamId};
 use knit_log::{Log, ReadError};
 use knit_schemas::export::Segment;
 
-/// The events that were redacted, each with the last event that admits it.
+/// The events that were redacted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Redactions(BTreeMap<Position, Position>);
+pub(crate) struct Redactions(BTreeMap<Position, Admission>);
+
+/// What is said of a redacted event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Admission {
+    /// The position of the last event that admits it.
+    at: Position,
+    /// The hash of its envelope in hexadecimal; none if an older program redacted it.
+    envelope: Option<String>,
+}
 
 impl Redactions {
     /// Those of which the log says so.
     pub(crate) async fn of(log: &Log) -> Result<Self, ReadError> {
         let journal = log.load(&StreamId::journal()).await?;
         let admitted = journal.iter().filter_map(|recorded| {
-            let Event::Journal(JournalEvent::EventRedacted { position, .. }) = recorded.event else { return None };
-            Some((position, recorded.position))
+            let Event::Journal(JournalEvent::EventRedacted { position, envelope_sha256, .. }) = &recorded.event else {
+                return None;
+            };
+            Some((*position, Admission { at: recorded.position, envelope: envelope_sha256.clone() }))
         });
         // In the order of the log: an admission that was emptied itself is followed by another one.
         Ok(Self(admitted.collect()))
@@ -28,7 +39,7 @@ impl Redactions {
     pub(super) fn admitted_from(&self, position: Position) -> Position {
         let (mut looked_at, mut reach) = (0, position);
         while looked_at < reach {
-            let admissions = self.0.range(looked_at + 1..=reach).map(|(_, admission)| *admission);
+            let admissions = self.0.range(looked_at + 1..=reach).map(|(_, admission)| admission.at);
             (looked_at, reach) = (reach, admissions.fold(reach, Position::max));
         }
         reach
@@ -37,6 +48,15 @@ impl Redactions {
     /// The redacted events of a segment.
     pub(super) fn within(&self, segment: Segment) -> BTreeSet<Position> {
         self.0.range(segment.first..=segment.last).map(|(position, _)| *position).collect()
+    }
+
+    /// The first of these emptied events, each with the hash of its envelope in hexadecimal, that is not as its redaction
+    /// has left it, and the position of that.
+    pub(super) fn contradicted(&self, emptied: &BTreeMap<Position, String>) -> Option<(Position, Position)> {
+        emptied.iter().find_map(|(position, envelope)| {
+            let Admission { at, envelope: left } = self.0.get(position)?;
+            left.as_ref().is_some_and(|left| left != envelope).then_some((*position, *at))
+        })
     }
 
     pub(super) fn contains(&self, position: Position) -> bool {
@@ -50,7 +70,9 @@ mod tests {
 
     #[test]
     fn a_history_goes_on_until_nothing_in_it_is_redacted_without_its_admission() {
-        let redactions = Redactions(BTreeMap::from([(5, 24), (22, 31), (26, 40), (45, 50)]));
+        let admissions = [(5, 24), (22, 31), (26, 40), (45, 50)];
+        let redactions =
+            Redactions(admissions.map(|(position, at)| (position, Admission { at, envelope: None })).into());
         assert_eq!(redactions.admitted_from(4), 4);
         assert_eq!(redactions.admitted_from(5), 40, "24 brings in 22, whose admission at 31 brings in 26");
         assert_eq!(redactions.admitted_from(44), 44);

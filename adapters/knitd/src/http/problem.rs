@@ -380,6 +380,7 @@ impl From<RedactionRefused> for Problem {
             RedactionRefused::SaysNothing { .. }
             | RedactionRefused::SaysSeveral { .. }
             | RedactionRefused::TooMany { .. }
+            | RedactionRefused::NotAsRecorded { .. }
             | RedactionRefused::PlanIsActive { .. }
             | RedactionRefused::RunIsUnderWay { .. } => {
                 Self::conflict("nothing is redacted").advising(refused.to_string())

@@ -1,7 +1,7 @@
 //! Something is redacted in the log of a running server (D15): it forgets it, wherever it showed it.
 
 use knit_domain::event::{Metadata, Recorded};
-use knit_domain::redaction::{Content, redact};
+use knit_domain::redaction::{Content, Search};
 use knit_domain::tag::Tag;
 use knit_log::{Log, Request};
 use knit_projections::matcher::Matcher;
@@ -30,7 +30,10 @@ async fn history(log: &Log) -> Vec<Recorded> {
 async fn forget(world: &World, tag: &str) -> u64 {
     let (log, views) = (world.app.log(), world.app.views());
     let content = Content::Tag(Tag::parse(tag).unwrap());
-    let decision = redact(&content, "a person asked for it", &history(log).await).unwrap();
+    let mut search = Search::new(content, "a person asked for it").unwrap();
+    history(log).await.iter().for_each(|recorded| search.take(recorded));
+    log.note_envelopes(&mut search).await.unwrap();
+    let decision = search.decide().unwrap();
     let metadata = Metadata { actor: "an administrator".to_owned(), ..Metadata::default() };
     let position = log.append(Request::new(decision, metadata)).await.unwrap().position;
     let mut followed = views.watch_followed();
@@ -86,6 +89,7 @@ async fn an_event_that_was_redacted_says_so_and_what_remains_of_it() {
     let seal = &shown["seal"];
     assert_eq!((&seal["leafHolds"], &seal["chainHolds"]), (&Value::Bool(false), &Value::Bool(true)));
     assert_eq!((&seal["redactedAt"], &seal["payload"], &seal["salt"]), (&redaction.into(), &"{}".into(), &"".into()));
+    assert_eq!(seal["envelopeHolds"], true);
     assert_eq!(shown["event"]["payload"]["added"][0][1], format!("redacted-{}", log.len()));
     let admission = world.get(&format!("/api/events/{redaction}")).await.expect(200).json();
     assert_eq!(admission["event"]["actor"], "an administrator");

@@ -8,9 +8,10 @@
 //! moves the head between that look and the write, the third judgement is done under the row's lock, so that a
 //! process with rivals waits its turn instead of losing again and again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use knit_domain::event::Position;
 use knit_domain::id::EventId;
 use knit_domain::reservation::Scope;
@@ -22,12 +23,11 @@ use sqlx::{Connection, PgConnection, Row};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{connect, ends, sql};
+use super::{connect, ends, event_row, sql};
 use crate::appender::{Judge, Unwritten};
 use crate::batch::{Answers, Changes, End, Known, Place, Questions};
-use crate::chain::Hash;
-use crate::columns::{entity, holder, other_leaf, signed, unsigned};
-use crate::redacted::EMPTIED;
+use crate::columns::{entity, holder, not_as_recorded, signed, unsigned};
+use crate::redacted::{EMPTIED, Emptying};
 
 /// How long one batch may take. A server that takes longer is treated as gone, and the batch is
 /// looked for again through a new connection.
@@ -279,18 +279,33 @@ async fn detach(connection: &mut PgConnection, detached: &[&str]) -> Result<(), 
     sqlx::query(sql::DETACH).bind(detached).execute(connection).await.map(drop)
 }
 
-/// Takes out the content of events, and everything that was saved while they had it.
-async fn empty(connection: &mut PgConnection, emptied: &[(Position, Hash)]) -> Result<(), sqlx::Error> {
+/// Takes out the content of events that are as they were recorded, and everything that was saved while they had it.
+async fn empty(connection: &mut PgConnection, emptied: &[Emptying]) -> Result<(), sqlx::Error> {
     if emptied.is_empty() {
         return Ok(());
     }
-    for (position, leaf) in emptied {
+    are_as_recorded(connection, emptied).await?;
+    for Emptying { position, leaf, .. } in emptied {
         let empty = sqlx::query(sql::EMPTY).bind(EMPTIED).bind(signed(*position)).bind(leaf.as_slice());
         if empty.execute(&mut *connection).await?.rows_affected() != 1 {
-            return Err(other_leaf(*position));
+            return Err(not_as_recorded(*position));
         }
     }
     sqlx::query(sql::FORGET_SNAPSHOTS_BEFORE).bind(i64::MAX).execute(connection).await.map(drop)
+}
+
+/// Looks at all of them in one round trip: others wait for the head meanwhile.
+async fn are_as_recorded(connection: &mut PgConnection, emptied: &[Emptying]) -> Result<(), sqlx::Error> {
+    let mut unseen: BTreeMap<Position, &Emptying> = emptied.iter().map(|event| (event.position, event)).collect();
+    let positions: Vec<i64> = unseen.keys().copied().map(signed).collect();
+    let mut rows = sqlx::query(sql::AT).bind(positions).fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        let row = event_row(&row)?;
+        if !unseen.remove(&row.position).is_some_and(|event| event.is_of(&row)) {
+            return Err(not_as_recorded(row.position));
+        }
+    }
+    unseen.into_keys().next().map_or(Ok(()), |missing| Err(not_as_recorded(missing)))
 }
 
 pub(super) fn columns_of(places: &[Place]) -> (Vec<String>, Vec<String>) {

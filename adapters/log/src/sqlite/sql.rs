@@ -115,6 +115,11 @@ SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, e
        payload, metadata, recorded_at, salt, leaf, chain
   FROM events WHERE aggregate_type = ?1 AND aggregate_id = ?2 ORDER BY sequence";
 
+/// Events that are to be emptied.
+pub(super) const AT: &str = "
+SELECT position, event_id, aggregate_type, aggregate_id, sequence, event_type, event_version,
+       payload, metadata, recorded_at, salt, leaf, chain
+  FROM events WHERE position = ?1";
 pub(super) const EMPTY: &str = "UPDATE events SET payload = ?1, salt = x'' WHERE position = ?2 AND leaf = ?3";
 pub(super) const DETACH: &str = "DELETE FROM attachments WHERE sha256 = ?1";
 /// Remembers of which generations the whole snapshots before a position are, which are removed next.

@@ -19,12 +19,11 @@ use sqlx::{Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{ends, sql};
+use super::{ends, event_row, sql};
 use crate::appender::{Judge, Unwritten};
 use crate::batch::{Answers, Changes, End, Known, Place, Placed, Questions};
-use crate::chain::Hash;
-use crate::columns::{entity, holder, other_leaf, signed, unsigned};
-use crate::redacted::EMPTIED;
+use crate::columns::{entity, holder, not_as_recorded, signed, unsigned};
+use crate::redacted::{EMPTIED, Emptying};
 
 type Transaction<'c> = sqlx::Transaction<'c, sqlx::Sqlite>;
 pub(super) type Statement<'q> = Query<'q, sqlx::Sqlite, SqliteArguments<'q>>;
@@ -294,13 +293,16 @@ async fn write(connection: &mut SqliteConnection, changes: &Changes<'_>) -> Resu
     if changes.emptied.is_empty() { Ok(()) } else { empty(connection, &changes.emptied).await }
 }
 
-/// Takes out the content of events, and everything that was saved while they had it. What was in their place in the file
+/// Takes out the content of events that are as they were recorded, and everything that was saved while they had it. What was in their place in the file
 /// is overwritten: see `writing`, beside.
-async fn empty(connection: &mut SqliteConnection, emptied: &[(Position, Hash)]) -> Result<(), sqlx::Error> {
-    for (position, leaf) in emptied {
-        let empty = sqlx::query(sql::EMPTY).bind(EMPTIED).bind(signed(*position)).bind(leaf.as_slice());
-        if empty.execute(&mut *connection).await?.rows_affected() != 1 {
-            return Err(other_leaf(*position));
+async fn empty(connection: &mut SqliteConnection, emptied: &[Emptying]) -> Result<(), sqlx::Error> {
+    for event in emptied {
+        let (position, leaf) = (signed(event.position), event.leaf.as_slice());
+        let row = sqlx::query(sql::AT).bind(position).fetch_optional(&mut *connection).await?;
+        let is_as_recorded = row.as_ref().map(event_row).transpose()?.is_some_and(|row| event.is_of(&row));
+        let empty = sqlx::query(sql::EMPTY).bind(EMPTIED).bind(position).bind(leaf);
+        if !is_as_recorded || empty.execute(&mut *connection).await?.rows_affected() != 1 {
+            return Err(not_as_recorded(event.position));
         }
     }
     forget_snapshots_before(connection, i64::MAX).await

@@ -33,7 +33,7 @@ async fn exported(log: &Log) -> Vec<export::Event> {
     log.read_unchecked(0, 10_000).await.unwrap().into_iter().map(export::Event::from).collect()
 }
 
-async fn import(log: &Log, events: &[export::Event]) -> Result<u64, ImportError> {
+pub(crate) async fn import(log: &Log, events: &[export::Event]) -> Result<u64, ImportError> {
     import_together(log, events, usize::MAX).await
 }
 
@@ -48,7 +48,7 @@ async fn import_together(log: &Log, events: &[export::Event], rows: usize) -> Re
 }
 
 /// Events as an export has them, made by hand.
-fn by_hand(parts: &[(&str, &str, &str, &str, &str)]) -> Vec<export::Event> {
+pub(crate) fn by_hand(parts: &[(&str, &str, &str, &str, &str)]) -> Vec<export::Event> {
     let (mut before, mut events) = (chain::GENESIS, Vec::new());
     for (position, (stream_type, stream_id, event_type, version, payload)) in (1..).zip(parts) {
         let earlier = parts[..events.len()].iter().filter(|other| (other.0, other.1) == (*stream_type, *stream_id));

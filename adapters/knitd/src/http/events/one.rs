@@ -39,7 +39,9 @@ pub(in crate::http) async fn show(
     let mut seal = seal(&stored, before.as_ref());
     let is_emptied = stored.is_emptied();
     if is_emptied {
-        seal.redacted_at = api.app.log().redaction_of(position).await.map_err(Problem::of_log)?;
+        let redaction = api.app.log().redaction_of(&stored).await.map_err(Problem::of_log)?;
+        seal.redacted_at = redaction.map(|redaction| redaction.position);
+        seal.envelope_holds = redaction.and_then(|redaction| redaction.envelope_holds);
     }
     let event = if is_emptied {
         // What remains of it.
@@ -106,6 +108,7 @@ fn seal(stored: &StoredEvent, before: Option<&Hash>) -> Seal {
         chain: hex::encode(stored.chain),
         chain_holds: chain == Some(stored.chain),
         redacted_at: None,
+        envelope_holds: None,
     }
 }
 
