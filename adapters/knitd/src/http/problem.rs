@@ -184,7 +184,9 @@ impl Problem {
     pub(super) fn of_log(error: impl Into<CommandError>) -> Self {
         match error.into() {
             CommandError::Damaged(why) => Self::damaged(why),
-            other => Self::unavailable(other.to_string()),
+            passing @ (CommandError::Refused(_) | CommandError::Conflict { .. } | CommandError::Fault(_)) => {
+                Self::unavailable(passing.to_string())
+            }
         }
     }
 
