@@ -83,9 +83,11 @@ fn a_redaction_of_the_first_version_knows_nothing_of_the_envelope() {
         let text = golden("EventRedacted", version);
         Event::decode(StreamType::Journal, "EventRedacted", &version.to_string(), &text).unwrap()
     };
-    let envelope = |event| match event {
-        Event::Journal(JournalEvent::EventRedacted { position: 42, envelope_sha256, .. }) => envelope_sha256,
-        other => panic!("{other:?} is no redaction of event 42"),
+    let envelope = |event| {
+        let Event::Journal(JournalEvent::EventRedacted { position: 42, envelope_sha256, .. }) = event else {
+            panic!("{event:?} is no redaction of event 42")
+        };
+        envelope_sha256
     };
     assert_eq!(envelope(read(1)), None);
     assert_eq!(envelope(read(2)).map(|hash| hash.len()), Some(64));

@@ -23,7 +23,7 @@ pub use parts::{Broken, Part, Parts, UnreadablePart, beginning};
 pub use record::{Begin, End, Event, Record, Unreadable, VERSION};
 pub use segment::{SEGMENT_EVENTS, Segment};
 pub use split::{BATCH_BYTES, Batch, Splitter};
-pub use verification::{Flaw, Verification, Verified, Wrong, flaw_of_parts};
+pub use verification::{Envelopes, Flaw, Verification, Verified, Wrong, flaw_of_parts};
 
 /// Content type of an export as JSON Lines.
 pub const JSON_LINES_TYPE: &str = "application/x-ndjson";

@@ -137,6 +137,9 @@ pub fn flaw_of_parts(verified: Result<Verified, Flaw>, broken: &Broken) -> Flaw 
     Flaw { position, wrong: Wrong::Broken(broken.clone()) }
 }
 
+/// Emptied events by their positions, each with the hash of its envelope as it is, in hexadecimal.
+pub type Envelopes = BTreeMap<u64, String>;
+
 /// That the history is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
@@ -255,7 +258,7 @@ impl Verification {
     ///
     /// # Errors
     /// When something is missing, or was changed.
-    pub fn finish_part(mut self) -> Result<(Verified, BTreeMap<u64, String>), Flaw> {
+    pub fn finish_part(mut self) -> Result<(Verified, Envelopes), Flaw> {
         let emptied = self.emptied.iter().map(|(position, emptied)| (*position, emptied.envelope.clone())).collect();
         self.emptied.values_mut().for_each(|emptied| emptied.is_admitted = true);
         Ok((self.finish()?, emptied))

@@ -181,10 +181,10 @@ impl App {
 
 /// Why nothing is redacted: the history itself may be to blame.
 fn not_redacted(error: ReadError) -> CommandError {
-    match error {
-        ReadError::Changed { position } => RedactionRefused::NotAsRecorded { position }.into(),
-        other => other.into(),
+    if let ReadError::Changed { position } = error {
+        return RedactionRefused::NotAsRecorded { position }.into();
     }
+    error.into()
 }
 
 fn found(search: &Search) -> Vec<RedactedEvent> {

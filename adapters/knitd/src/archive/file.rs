@@ -1,6 +1,6 @@
 //! The file of a segment: writing it, and holding one that is there against the log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -9,11 +9,10 @@ use std::path::Path;
 use anyhow::Context as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use knit_domain::event::Position;
 use knit_failpoint::failpoint;
 use knit_schemas::chain::Hash;
 use knit_schemas::export::{
-    BATCH_BYTES, Broken, Flaw, Part, Parts, Segment, Splitter, Verification, Verified, check, flaw_of_parts,
+    BATCH_BYTES, Broken, Envelopes, Flaw, Part, Parts, Segment, Splitter, Verification, Verified, check, flaw_of_parts,
 };
 use tokio::sync::mpsc;
 
@@ -36,7 +35,7 @@ pub(super) enum Unfit {
 /// Writes what comes, compressed, and makes it durable; answers the events that were emptied, each with the hash of its
 /// envelope. What is not
 /// in order is not archived.
-pub(super) fn write(path: &Path, mut coming: mpsc::Receiver<Vec<u8>>) -> anyhow::Result<BTreeMap<Position, String>> {
+pub(super) fn write(path: &Path, mut coming: mpsc::Receiver<Vec<u8>>) -> anyhow::Result<Envelopes> {
     let at = || format!("{}", path.display());
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).with_context(at)?;
     let mut encoder = GzEncoder::new(BufWriter::new(file), Compression::default());
@@ -85,7 +84,7 @@ pub(super) fn look_at(path: &Path, segment: Segment, chain: Hash, redactions: &R
 }
 
 /// What the file proves, and which of its events are emptied.
-fn verified(path: &Path) -> io::Result<Result<(Verified, BTreeMap<Position, String>), Flaw>> {
+fn verified(path: &Path) -> io::Result<Result<(Verified, Envelopes), Flaw>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut parts = Parts::new([Part { name, input: File::open(path) }]);
     let (mut splitter, mut verification) = (Splitter::default(), Verification::default());

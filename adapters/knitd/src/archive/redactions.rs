@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use knit_domain::event::journal::JournalEvent;
 use knit_domain::event::{Event, Position, StreamId};
 use knit_log::{Log, ReadError};
-use knit_schemas::export::Segment;
+use knit_schemas::export::{Envelopes, Segment};
 
 /// The events that were redacted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Redactions {
 
     /// The first of these emptied events, each with the hash of its envelope in hexadecimal, that is not as its redaction
     /// has left it, and the position of that.
-    pub(super) fn contradicted(&self, emptied: &BTreeMap<Position, String>) -> Option<(Position, Position)> {
+    pub(super) fn contradicted(&self, emptied: &Envelopes) -> Option<(Position, Position)> {
         emptied.iter().find_map(|(position, envelope)| {
             let Admission { at, envelope: left } = self.0.get(position)?;
             left.as_ref().is_some_and(|left| left != envelope).then_some((*position, *at))
