@@ -93,9 +93,9 @@ fn read_golden_events() -> Vec<Event> {
     let mut files: Vec<_> = files.collect();
     files.sort();
     let event = |path: &std::path::Path| {
-        let name = path.file_stem()?.to_str()?.split('.').next()?.to_owned();
+        let (name, version) = path.file_stem()?.to_str()?.split_once(".v")?;
         let payload = std::fs::read_to_string(path).ok()?;
-        StreamType::ALL.into_iter().find_map(|kind| Event::decode(kind, &name, "1", payload.trim()).ok())
+        StreamType::ALL.into_iter().find_map(|kind| Event::decode(kind, name, version, payload.trim()).ok())
     };
     files.iter().map(|path| event(path).unwrap()).collect()
 }
