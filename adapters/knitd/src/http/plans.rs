@@ -157,8 +157,9 @@ async fn change(api: &Api, named: &Named, cause: &Cause, wanted: &PlanChange) ->
     detail(api, id)
 }
 
+/// What a command has made or changed. No Plan is ever deleted: one that is not there is not shown yet.
 fn detail(api: &Api, id: PlanId) -> Result<Response, Problem> {
-    detail_at(api, id, At::Now)
+    detail_at(api, id, At::Now).map_err(|_| Problem::not_shown_yet())
 }
 
 fn detail_at(api: &Api, id: PlanId, at: At) -> Result<Response, Problem> {

@@ -40,6 +40,17 @@ async fn a_command_is_answered_though_the_projections_do_not_move() {
     assert!(head.position > before, "though the change is recorded");
 }
 
+/// As where the database goes away right after the commit.
+#[tokio::test]
+async fn a_plan_that_is_registered_and_not_shown_yet_is_not_said_not_to_exist() {
+    let world = World::new().await;
+    let before = position(&world.get("/api/plans").await.expect(200));
+    world.stop_following();
+    let answer = world.send("POST", "/api/plans", &spec("type:corpus")).await.expect(503);
+    assert!(answer.message().contains("it is done"), "{}", answer.message());
+    assert!(world.app.log().head().await.unwrap().position > before, "it is recorded");
+}
+
 #[tokio::test]
 async fn a_command_without_a_log_is_answered_as_a_question_is() {
     let world = World::new().await;
